@@ -1,0 +1,27 @@
+"""The axis vocabulary: every named dimension of steppe's arrays, its meaning and its unit."""
+
+from __future__ import annotations
+
+KIND = "kind"
+MODE = "mode"
+CONTEXT = "context"
+SAMPLE = "sample"
+STEP = "step"
+POSITION = "position"
+D_MODEL = "d_model"
+VOCAB = "vocab"
+LATENT = "latent"
+RANK = "rank"
+
+MEANING: dict[str, str] = {
+    KIND: "how targets (or bases) are made",
+    MODE: "how a path is laid: absolute (fixed step length) or relative (fraction of the way)",
+    CONTEXT: "native: a base in its own prompt; foreign: a base placed in another prompt",
+    SAMPLE: "one base prompt and all that is drawn for it",
+    STEP: "index on the path's grid, 0 at the base",
+    POSITION: "token position in a prompt",
+    D_MODEL: "component of the residual stream",
+    VOCAB: "token of the vocabulary",
+    LATENT: "latent of a sparse autoencoder",
+    RANK: "rank of a latent by its activation, 1 the strongest",
+}

@@ -1,0 +1,53 @@
+"""How steppe says that something is wrong: where, what came, what was expected, how to mend it."""
+
+from __future__ import annotations
+
+
+class SteppeError(Exception):
+    """Base of every error that steppe raises on purpose.
+
+    Args:
+        place: Where the fault is: a file, an option, an argument, a layer.
+        got: What was found there.
+        expected: What would have been right.
+        fix: What the user can do about it.
+    """
+
+    exit_status = 1
+
+    def __init__(self, place: str, *, got: str, expected: str, fix: str) -> None:
+        super().__init__(place, got, expected, fix)
+        self.place = place
+        self.got = got
+        self.expected = expected
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place}\n"
+            f"  got:      {self.got}\n"
+            f"  expected: {self.expected}\n"
+            f"  to mend:  {self.fix}"
+        )
+
+
+class InputError(SteppeError):
+    """The request cannot be carried out as given; the command line exits with 2."""
+
+    exit_status = 2
+
+
+class MissingExtraError(InputError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, place: str, *, package: str, extra: str) -> None:
+        super().__init__(
+            place,
+            got=f"the package {package!r} is not installed",
+            expected=f"an installation with the extra {extra!r}",
+            fix=f"pip install 'steppe[{extra}]'",
+        )
+
+
+class RunFailedError(SteppeError):
+    """A run that was rightly asked for could not be finished; the command line exits with 1."""

@@ -1,0 +1,12 @@
+"""Load a function by name only when it is used, so that importing steppe stays cheap."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def load(address: str) -> Any:
+    """Return the object at ``package.module:name``."""
+    module, _, name = address.partition(":")
+    return getattr(importlib.import_module(module), name)
