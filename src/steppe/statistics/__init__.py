@@ -1,0 +1,27 @@
+"""One number per curve: where it blows up, bends, or leaves its plateau. numpy and xarray only.
+
+Every function takes curves with the step on the last axis, in one of two readings: ``code``, what
+the paper's authors ran, and ``text``, what their paper says.
+"""
+
+from steppe.statistics.area import area_step
+from steppe.statistics.catalogue import CATALOGUE, Statistic, find_statistic
+from steppe.statistics.labelled import ends_at_target, steps_of, undefined_count
+from steppe.statistics.max_slope import max_slope_step
+from steppe.statistics.nonlinearity import nonlinearity_step
+from steppe.statistics.plateau import crossing_step, is_censored, plateau_step
+
+__all__ = [
+    "CATALOGUE",
+    "Statistic",
+    "area_step",
+    "crossing_step",
+    "ends_at_target",
+    "find_statistic",
+    "is_censored",
+    "max_slope_step",
+    "nonlinearity_step",
+    "plateau_step",
+    "steps_of",
+    "undefined_count",
+]

@@ -1,0 +1,67 @@
+"""Which step statistics there are, by name. To add one, write its function and add a line here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steppe.core.errors import InputError
+from steppe.statistics.area import area_step
+from steppe.statistics.max_slope import max_slope_step
+from steppe.statistics.nonlinearity import nonlinearity_step
+from steppe.statistics.plateau import plateau_step
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One number per curve.
+
+    Attributes:
+        name: Its name in configurations and tables.
+        function: (..., step) values and ``reading=`` to (...) steps.
+        label: What an axis or a caption calls it.
+        takes_end: Whether the function can cut each curve (``end=``). The authors cut absolute
+            curves at the target for these statistics, and for no others.
+    """
+
+    name: str
+    function: Callable[..., NDArray[np.float64]]
+    label: str
+    takes_end: bool
+
+    def __call__(self, *values: Any, **settings: Any) -> NDArray[np.float64]:
+        """Apply the function."""
+        return self.function(*values, **settings)
+
+
+CATALOGUE: dict[str, Statistic] = {
+    statistic.name: statistic
+    for statistic in (
+        Statistic("max_slope", max_slope_step, "max slope (MS) step", takes_end=True),
+        Statistic("area", area_step, "area under curve (AUC) step", takes_end=False),
+        Statistic("nonlinearity", nonlinearity_step, "non-linear (NL) step", takes_end=False),
+        Statistic("plateau", plateau_step, "activation plateau (AP) step", takes_end=True),
+    )
+}
+
+
+def find_statistic(name: str) -> Statistic:
+    """Return the statistic of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    near = difflib.get_close_matches(name, CATALOGUE, n=1)
+    raise InputError(
+        "statistic",
+        got=repr(name),
+        expected=", ".join(CATALOGUE),
+        fix=f"did you mean {near[0]!r}?" if near else "use one of these names",
+    )

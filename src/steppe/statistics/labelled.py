@@ -1,0 +1,102 @@
+"""Statistics of labelled curves: labels, units and the reading stay with the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from steppe.core.axes import MODE, SAMPLE, STEP
+from steppe.core.errors import InputError
+from steppe.core.readings import check_reading
+from steppe.statistics.catalogue import find_statistic
+
+ABSOLUTE = "absolute"
+
+
+def steps_of(
+    curves: xr.DataArray,
+    statistic: str,
+    *,
+    reading: str = "code",
+    end: xr.DataArray | None = None,
+    **settings: float,
+) -> xr.DataArray:
+    """Apply a statistic to every curve of a labelled array.
+
+    Args:
+        curves: Dimensions (..., step), one readout.
+        statistic: Name in the catalogue.
+        reading: ``code`` or ``text``.
+        end: Number of points of each curve that count; any of the curves' dimensions but ``step``.
+        settings: Further arguments of the statistic, for instance ``threshold=20``.
+
+    Returns:
+        float64, the curves' dimensions but ``step``, with their labels; attributes ``unit``,
+        ``long_name``, ``statistic``, ``reading``, ``readout`` and the settings.
+
+    Raises:
+        InputError: Unknown statistic or reading, no step dimension, or an ``end`` for a statistic
+            that looks at whole curves.
+    """
+    found = find_statistic(statistic)
+    if STEP not in curves.dims:
+        raise InputError(
+            f"curves {curves.name or ''}".strip(),
+            got=f"dimensions {', '.join(map(str, curves.dims)) or 'none'}",
+            expected="a dimension 'step'",
+            fix="give one readout of a curves dataset, for instance curves['l2']",
+        )
+    arguments: dict[str, Any] = {"reading": check_reading(reading), **settings}
+    if end is not None:
+        if not found.takes_end:
+            raise InputError(
+                f"statistic {statistic}",
+                got="curves to be cut (end)",
+                expected="whole curves",
+                fix="leave `end` out; the authors do not cut curves for this statistic",
+            )
+        others = curves.isel({STEP: 0}, drop=True)
+        arguments["end"] = end.broadcast_like(others).transpose(*others.dims).values
+    result: xr.DataArray = xr.apply_ufunc(
+        found.function, curves, input_core_dims=[[STEP]], kwargs=arguments, keep_attrs=False
+    )
+    attributes = {
+        "unit": "step",
+        "long_name": found.label,
+        "statistic": statistic,
+        "reading": reading,
+        "readout": "" if curves.name is None else str(curves.name),
+        **settings,
+    }
+    result.name = f"{statistic}_step"
+    result.attrs = attributes
+    return result
+
+
+def ends_at_target(curves: xr.DataArray, target_step: xr.DataArray) -> xr.DataArray:
+    """Number of points that count when absolute curves are cut at their target.
+
+    The authors' code does so for the max-slope and plateau steps; relative curves stay whole.
+
+    Args:
+        curves: Dimensions (..., step), with the coordinate ``mode`` if there are several.
+        target_step: Steps to the target along an absolute path, any of the curves' dimensions.
+
+    Returns:
+        int64 with the dimensions of ``target_step``, and ``mode`` where the curves have it.
+    """
+    whole = curves.sizes[STEP]
+    cut = target_step.clip(max=whole).astype(np.int64)
+    if MODE not in curves.dims:
+        return cut
+    is_absolute = xr.DataArray(
+        curves[MODE].values == ABSOLUTE, dims=MODE, coords={MODE: curves[MODE]}
+    )
+    return cut.where(is_absolute, whole).astype(np.int64)
+
+
+def undefined_count(steps: xr.DataArray) -> xr.DataArray:
+    """How many samples have no defined step, per remaining label."""
+    return steps.isnull().sum(SAMPLE)

@@ -1,0 +1,74 @@
+"""Statistics keep labels, units and the reading."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from steppe.core.errors import InputError
+from steppe.statistics import ends_at_target, find_statistic, steps_of, undefined_count
+
+
+@pytest.fixture
+def curves() -> xr.DataArray:
+    values = np.zeros((2, 2, 3, 100), np.float32)
+    values[..., 40:] = 30
+    values[..., 70:] = 90
+    values[1, 1, 2] = 0
+    return xr.DataArray(
+        values,
+        dims=("kind", "mode", "sample", "step"),
+        coords={"kind": ["real", "random"], "mode": ["absolute", "relative"]},
+        name="l2",
+        attrs={"unit": "1"},
+    )
+
+
+def test_labels_and_attributes(curves: xr.DataArray) -> None:
+    steps = steps_of(curves, "plateau", reading="text", threshold=50.0)
+    assert steps.dims == ("kind", "mode", "sample")
+    assert steps.sel(kind="real", mode="relative").values.tolist() == [70, 70, 70]
+    assert steps.attrs == {
+        "unit": "step",
+        "long_name": "activation plateau (AP) step",
+        "statistic": "plateau",
+        "reading": "text",
+        "readout": "l2",
+        "threshold": 50.0,
+    }
+    assert undefined_count(steps).sel(kind="random").values.tolist() == [0, 1]
+
+
+def test_absolute_curves_are_cut_at_the_target(curves: xr.DataArray) -> None:
+    target = xr.DataArray(
+        [[60, 70, 71], [200, 200, 200]], dims=("kind", "sample"), coords={"kind": curves["kind"]}
+    )
+    steps = steps_of(curves, "max_slope", end=ends_at_target(curves, target))
+    assert steps.dims == ("kind", "mode", "sample")
+    assert steps.sel(kind="real", mode="absolute").values.tolist() == [40, 40, 70]
+    assert steps.sel(kind="real", mode="relative").values.tolist() == [70, 70, 70]
+    assert steps.sel(kind="random", mode="absolute").values.tolist() == [70, 70, 70]
+
+
+def test_plateau_curves_without_modes(curves: xr.DataArray) -> None:
+    plain = curves.isel(mode=0, drop=True)
+    target = xr.DataArray([[30, 50, 80]] * 2, dims=("kind", "sample"))
+    steps = steps_of(plain, "plateau", end=ends_at_target(plain, target))
+    assert steps.sel(kind="real").values.tolist() == [100, 40, 40]
+
+
+def test_statistics_that_look_at_whole_curves_refuse_an_end(curves: xr.DataArray) -> None:
+    with pytest.raises(InputError, match="do not cut curves"):
+        steps_of(curves, "area", end=xr.DataArray(3))
+
+
+def test_a_step_dimension_is_needed(curves: xr.DataArray) -> None:
+    with pytest.raises(InputError, match="a dimension 'step'"):
+        steps_of(curves.isel(step=0), "area")
+
+
+def test_unknown_statistic() -> None:
+    with pytest.raises(InputError, match="did you mean 'max_slope'"):
+        find_statistic("max_slop")
+    assert find_statistic("area")(np.zeros(100)) == 5
