@@ -1,0 +1,5 @@
+"""Run the command line with ``python -m steppe.cli``."""
+
+from steppe.cli.main import main
+
+main()

@@ -1,0 +1,49 @@
+"""`steppe check`: is this model, and this SAE on it, measured right?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from steppe.cli import options
+from steppe.core.lazy import load
+
+FAILED = 1
+
+
+def check(
+    subject: Annotated[
+        str, typer.Argument(help="'demo' (bundled), a hub id such as gpt2, or a model folder.")
+    ],
+    sae: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="'demo', a release such as gpt2-small-res-jb/blocks.1.hook_resid_pre, or a "
+            "SAELens folder (repeatable).",
+            show_default="those that belong to the subject",
+        ),
+    ] = None,
+    prompts: options.Prompts = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    as_json: options.Json = False,
+) -> None:
+    """Check a subject and its SAEs on real tokens.
+
+    Compares the suffix run with the full forward pass, and prints the loss, and for each SAE its
+    explained variance, L0 and dead share. A wrong coordinate system, hook or normalisation shows
+    here as a low explained variance.
+    """
+    request = load("steppe.recipes.checking:CheckRequest")(
+        subject=subject, saes=tuple(sae or ()), prompts=prompts, device=device, dtype=dtype
+    )
+    report = load("steppe.recipes.checking:check_subject")(request)
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        print(report)
+    if not report.passed:
+        sys.exit(FAILED)

@@ -1,0 +1,40 @@
+"""`steppe list`: which recipes, kinds, readouts, statistics and SAE releases there are."""
+
+from __future__ import annotations
+
+import json
+
+from steppe.cli import options
+from steppe.core.lazy import load
+
+SOURCES = {
+    "recipes": "steppe.recipes.catalogue:RECIPES",
+    "kinds": "steppe.activations:KINDS",
+    "readouts": "steppe.readouts:CATALOGUE",
+    "statistics": "steppe.statistics:CATALOGUE",
+    "sae releases": "steppe.sae:RELEASES",
+}
+
+
+def listing(as_json: options.Json = False) -> None:
+    """List the recipes, and the kinds, readouts, statistics and SAE releases they can use."""
+    content = {name: _lines(load(address)) for name, address in SOURCES.items()}
+    if as_json:
+        print(json.dumps(content, indent=2))
+        return
+    for name, entries in content.items():
+        print(name)
+        width = max(map(len, entries))
+        for entry, meaning in entries.items():
+            print(f"  {entry:<{width}}  {meaning}")
+
+
+def _lines(catalogue: dict[str, object]) -> dict[str, str]:
+    return {name: _meaning(entry) for name, entry in catalogue.items()}
+
+
+def _meaning(entry: object) -> str:
+    for attribute in ("question", "description", "label"):
+        if text := getattr(entry, attribute, None):
+            return str(text)
+    return ""

@@ -1,0 +1,64 @@
+"""`steppe reproduce`: a published study on a subject, its numbers beside the published ones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from steppe.cli import options
+from steppe.core.lazy import load
+
+
+def reproduce(
+    recipe: Annotated[str, typer.Argument(help="Which study; `steppe list` shows all.")],
+    subject: Annotated[
+        str, typer.Option(help="'demo' (bundled), a hub id such as gpt2, or a model folder.")
+    ] = "demo",
+    sae: options.Sae = None,
+    prompts: options.Prompts = None,
+    samples: Annotated[int, typer.Option(help="Base prompts, each with one target per kind.")] = 1000,
+    reading: Annotated[
+        str, typer.Option(help="'code': what the authors ran; 'text': what the paper says.")
+    ] = "code",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Make only this table or figure, for instance table_1 (repeatable)."),
+    ] = None,
+    step_size: Annotated[
+        float | None,
+        typer.Option(help="Length of an absolute step.", show_default="the paper's, scaled"),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Plateau threshold on L2.", show_default="the paper's, scaled"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every named random stream.")] = 0,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    out: options.Out = None,
+) -> None:
+    """Reproduce a published study: curves, statistics, tables and figures in one run folder.
+
+    Repeating the command on the same folder goes on where it stopped. A run folder of another
+    configuration is refused, never overwritten.
+
+    [bold]steppe reproduce giglemiani2024[/bold] runs on the bundled subject, in minutes, offline.
+
+    [bold]steppe reproduce giglemiani2024 --subject gpt2[/bold] runs the paper itself.
+    """
+    asked = {
+        "recipe": recipe,
+        "subject": subject,
+        "sae": sae,
+        "prompts": prompts,
+        "samples": samples,
+        "reading": reading,
+        "only": only or [],
+        "step_size": step_size,
+        "threshold": threshold,
+        "seed": seed,
+        "device": device,
+        "dtype": dtype,
+    }
+    load("steppe.cli.running:run_study")(asked, "the command line", out)

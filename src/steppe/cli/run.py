@@ -1,0 +1,25 @@
+"""`steppe run`: a study of your own, from a YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steppe.cli import options
+from steppe.core.lazy import load
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML file with `recipe:` and any of its settings.")],
+    out: options.Out = None,
+) -> None:
+    """Run a study described by a YAML file.
+
+    The file names a recipe and whichever of its settings differ from the published study, for
+    instance another model, SAE, site, prompt length or choice of kinds. The `asked` part of a run
+    folder's config.yaml is such a file.
+    """
+    asked = load("steppe.recipes.configuration:read_config")(config)
+    load("steppe.cli.running:run_study")(asked, f"config {config}", out)

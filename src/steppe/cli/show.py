@@ -1,0 +1,41 @@
+"""`steppe show`: the tables of a run, on the terminal or as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any
+
+import typer
+
+from steppe.cli import options
+from steppe.core.lazy import load
+
+
+def show(
+    run: options.RunPath,
+    table: Annotated[
+        list[str] | None, typer.Option(help="Only this table (repeatable), for instance table_1.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Print a run's tables: our numbers, their intervals, and the published ones beside them."""
+    opened = load("steppe.store:open_run")(run)
+    tables = {name: opened.table(name) for name in (table or opened.table_names())}
+    if as_json:
+        content = {name: _rows(frame) for name, frame in tables.items()}
+        print(json.dumps({"config": opened.config, "tables": content}, indent=2, allow_nan=False))
+        return
+    render = load("steppe.report:terminal_table")
+    for name, frame in tables.items():
+        print(render(frame, title=name))
+
+
+def _rows(frame: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = frame.to_dict(orient="records")
+    return [{key: _plain(value) for key, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN; an undefined number is null."""
+    return None if isinstance(value, float) and math.isnan(value) else value

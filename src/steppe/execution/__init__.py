@@ -1,0 +1,1 @@
+"""Who runs a study's shards: this process, one after the other."""

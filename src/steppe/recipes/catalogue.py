@@ -1,0 +1,59 @@
+"""Which recipes exist, and the question each answers. Loads nothing heavy."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from steppe.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One study that can be run.
+
+    Attributes:
+        name: As typed on the command line.
+        paper: What it reproduces.
+        question: What it asks, in one line.
+        settings: Address of its settings class.
+        study: Address of the function that turns settings and a folder into a `Study`.
+    """
+
+    name: str
+    paper: str
+    question: str
+    settings: str
+    study: str
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in [
+        Recipe(
+            name="giglemiani2024",
+            paper="Evaluating Synthetic Activations composed of SAE Latents in GPT-2 "
+            "(Giglemiani, Petrova, Mangat, Janiak & Heimersheim, 2024; arXiv 2409.15019)",
+            question="Do activations composed of SAE latents behave like the model's own?",
+            settings="steppe.recipes.giglemiani2024.settings:Settings",
+            study="steppe.recipes.giglemiani2024.study:open_study",
+        ),
+    ]
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return the recipe of that name.
+
+    Raises:
+        InputError: There is none; the nearest name is suggested.
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    near = difflib.get_close_matches(name, RECIPES, n=1)
+    raise InputError(
+        "recipe",
+        got=repr(name),
+        expected=", ".join(RECIPES),
+        fix=f"did you mean {near[0]!r}?" if near else "`steppe list` shows every recipe",
+    )

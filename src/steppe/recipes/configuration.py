@@ -1,0 +1,78 @@
+"""How a request (options or a YAML file) becomes a recipe's checked settings."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from steppe.core.errors import InputError
+from steppe.core.lazy import load
+from steppe.recipes.catalogue import find_recipe
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a study's YAML file: a mapping with the key ``recipe`` and any of its settings.
+
+    Raises:
+        InputError: The file is missing, is not YAML, or is not a mapping with ``recipe``.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"config {path}",
+            got="a folder" if path.is_dir() else "nothing there",
+            expected="a YAML file",
+            fix="give the path of a file, for instance study.yaml",
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"config {path}",
+            got=" ".join(str(error).split()),
+            expected="a YAML file",
+            fix="check its indentation and quotes",
+        ) from error
+    if not isinstance(content, dict) or "recipe" not in content:
+        raise InputError(
+            f"config {path}",
+            got="no key 'recipe'" if isinstance(content, dict) else type(content).__name__,
+            expected="a mapping with the key 'recipe'",
+            fix="start the file with `recipe: giglemiani2024`; a run's config.yaml shows every key",
+        )
+    return content
+
+
+def settings_of(request: Mapping[str, Any], place: str) -> BaseModel:
+    """Check a request against its recipe's settings.
+
+    Args:
+        request: Keys and values as asked; the key ``recipe`` names the recipe.
+        place: Where the request came from, for the error.
+
+    Raises:
+        InputError: Unknown keys or wrong values; all of them are named at once.
+    """
+    model: type[BaseModel] = load(find_recipe(str(request["recipe"])).settings)
+    try:
+        return model.model_validate(dict(request))
+    except ValidationError as error:
+        faults = [_fault(fault, model) for fault in error.errors()]
+        raise InputError(
+            place,
+            got="; ".join(got for got, _ in faults),
+            expected="; ".join(expected for _, expected in faults),
+            fix="correct these keys; `steppe reproduce --help` explains each",
+        ) from error
+
+
+def _fault(fault: Any, model: type[BaseModel]) -> tuple[str, str]:
+    key = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, model.model_fields, n=1)
+        return f"unknown key {key!r}", f"perhaps {near[0]!r}" if near else "no such key"
+    return f"{key}: {fault['input']!r}", f"{key}: {fault['msg']}"

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from steppe.core.errors import InputError, MissingExtraError, RunFailedError
+
+
+def test_an_error_says_where_what_came_what_was_expected_and_how_to_mend_it() -> None:
+    error = InputError("--samples", got="1", expected="at least 2", fix="ask for more")
+    assert str(error).splitlines() == [
+        "--samples",
+        "  got:      1",
+        "  expected: at least 2",
+        "  to mend:  ask for more",
+    ]
+
+
+def test_exit_statuses() -> None:
+    assert InputError.exit_status == 2
+    assert RunFailedError.exit_status == 1
+
+
+def test_a_missing_extra_prints_the_install_line() -> None:
+    error = MissingExtraError("prompts", package="datasets", extra="datasets")
+    assert "pip install 'steppe[datasets]'" in str(error)
