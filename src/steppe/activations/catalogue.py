@@ -1,0 +1,135 @@
+"""Which kinds of targets are there?
+
+To add one, write its function in `targets` and add its line to `KINDS`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from steppe.activations import targets
+from steppe.activations.targets import TargetRequest
+from steppe.activations.vectors import as_vectors
+from steppe.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to make targets.
+
+    Attributes:
+        name: How it is asked for.
+        label: How tables and figures call it.
+        description: What it is, in one line.
+        make: Makes the targets, ``(sample, d_model)``.
+        needs_sae: Whether it is composed with an SAE.
+        needs_rates: Whether it needs the SAE's firing rates.
+    """
+
+    name: str
+    label: str
+    description: str
+    make: Callable[[TargetRequest], Tensor]
+    needs_sae: bool = False
+    needs_rates: bool = False
+
+
+_ALL = (
+    Kind(
+        "real",
+        "Model generated",
+        "another activation of the subject",
+        targets.real_targets,
+    ),
+    Kind(
+        "random",
+        "Random",
+        "normal draw with the mean and covariance of real activations",
+        targets.random_targets,
+    ),
+    Kind(
+        "isotropic",
+        "Isotropic",
+        "draw in a random direction, blind to the data",
+        targets.isotropic_targets,
+    ),
+    Kind(
+        "synthetic_random",
+        "Synthetic random",
+        "the base's latent activations on random latents",
+        targets.synthetic_random_targets,
+        needs_sae=True,
+        needs_rates=True,
+    ),
+    Kind(
+        "synthetic_baseline",
+        "Synthetic baseline",
+        "the base's latent activations on latents that fire about as often",
+        targets.synthetic_baseline_targets,
+        needs_sae=True,
+        needs_rates=True,
+    ),
+    Kind(
+        "synthetic_structured",
+        "Synthetic structured",
+        "latents with the base's firing rate at the top and its cosines to the top",
+        targets.synthetic_structured_targets,
+        needs_sae=True,
+        needs_rates=True,
+    ),
+    Kind(
+        "synthetic_structured_without_cosine",
+        "Synthetic structured (w/o cos sim)",
+        "as synthetic_structured, the top latent chosen by its firing rate alone",
+        targets.synthetic_structured_without_cosine_targets,
+        needs_sae=True,
+        needs_rates=True,
+    ),
+    Kind(
+        "sae_reconstruction",
+        "SAE reconstruction",
+        "what the SAE makes of the real target",
+        targets.sae_reconstruction_targets,
+        needs_sae=True,
+    ),
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+
+
+def find_kind(name: str) -> Kind:
+    """Return the kind of this name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name in KINDS:
+        return KINDS[name]
+    near = difflib.get_close_matches(name, KINDS, n=1)
+    raise InputError(
+        "kind",
+        got=repr(name),
+        expected=f"one of {', '.join(KINDS)}",
+        fix=f"perhaps {near[0]!r}" if near else "see: steppe list",
+    )
+
+
+def make_targets(kind: str, request: TargetRequest) -> Tensor:
+    """Make the targets of one kind.
+
+    Args:
+        kind: Name of the kind.
+        request: What they are made from.
+
+    Returns:
+        Targets, float32 on the CPU, ``(sample, d_model)``.
+
+    Raises:
+        InputError: There is no such kind, the request lacks what it needs, or a target is NaN.
+    """
+    made = find_kind(kind).make(request)
+    return as_vectors(made, f"targets of kind {kind!r}", width=request.base.shape[-1])

@@ -1,0 +1,31 @@
+"""What does an SAE make of a real target? Giglemiani et al. 2024, Appendix D."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from steppe.activations.composition import Autoencoder
+from steppe.activations.vectors import Vectors, as_vectors
+from steppe.sae.blocks import row_slices
+
+
+def sae_reconstruction(target: Vectors, sae: Autoencoder) -> Tensor:
+    """Encode and decode activations.
+
+    Args:
+        target: Activations, ``(sample, d_model)``.
+        sae: The SAE.
+
+    Returns:
+        Their reconstructions, the decoder's bias included, float32 on the CPU,
+        ``(sample, d_model)``.
+    """
+    d_sae, d_in = sae.W_dec.shape
+    rows = as_vectors(target, "target", width=d_in)
+    result = torch.empty_like(rows)
+    with torch.no_grad():
+        for part in row_slices(len(rows), d_sae):
+            decoded = sae.decode(sae.encode(rows[part]), like=rows[part])
+            result[part] = decoded.float().cpu()
+    return result

@@ -1,0 +1,19 @@
+"""From a base to somewhere else: grids of steps, and the lines they lie on.
+
+Depends on core only.
+"""
+
+from steppe.paths.grid import STEP_SIZE, Grid, absolute_grid, relative_grid
+from steppe.paths.straight import absolute, along, relative, target_distance, target_step
+
+__all__ = [
+    "STEP_SIZE",
+    "Grid",
+    "absolute",
+    "absolute_grid",
+    "along",
+    "relative",
+    "relative_grid",
+    "target_distance",
+    "target_step",
+]

@@ -1,0 +1,145 @@
+"""Which points lie on the straight line from a base to its target, and beyond?
+
+Giglemiani et al. 2024, section 4.1 (absolute) and Appendix A (relative). The first point of every
+path is the base itself, bit for bit, so that readouts are exactly zero there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from steppe.core.errors import InputError
+from steppe.core.readings import Reading, check_reading
+from steppe.paths.grid import STEP_SIZE, Grid, absolute_grid, relative_grid
+
+Vectors = Tensor | ArrayLike
+
+
+def absolute(
+    base: Vectors, target: Vectors, *, step_size: float = STEP_SIZE, reading: Reading = "code"
+) -> Tensor:
+    """Move from each base towards its target by steps of a fixed length.
+
+    Args:
+        base: ``(sample, d_model)``.
+        target: ``(sample, d_model)``.
+        step_size: L2 length of a step as the paper counts them.
+        reading: ``code`` or ``text``; see `absolute_grid`.
+
+    Returns:
+        Points, float32 on the CPU, ``(sample, step, d_model)``. A path goes past its target where
+        the target is nearer than its end.
+
+    Raises:
+        InputError: Shapes differ, numbers are not finite, or a target equals its base, which
+            leaves the path without a direction.
+    """
+    return along(base, target, absolute_grid(step_size, reading))
+
+
+def relative(base: Vectors, target: Vectors, *, reading: Reading = "code") -> Tensor:
+    """Move from each base to its target by fixed fractions of the way.
+
+    Args:
+        base: ``(sample, d_model)``.
+        target: ``(sample, d_model)``.
+        reading: ``code`` or ``text``; see `relative_grid`.
+
+    Returns:
+        Points, float32 on the CPU, ``(sample, step, d_model)``; the last is the target.
+
+    Raises:
+        InputError: Shapes differ or numbers are not finite.
+    """
+    return along(base, target, relative_grid(reading))
+
+
+def along(base: Vectors, target: Vectors, grid: Grid) -> Tensor:
+    """Lay a grid along the straight lines from bases to targets.
+
+    Args:
+        base: ``(sample, d_model)``.
+        target: ``(sample, d_model)``.
+        grid: Lengths or fractions of the way.
+
+    Returns:
+        Points, float32 on the CPU, ``(sample, step, d_model)``.
+    """
+    start, end = _pair(base, target)
+    positions = torch.from_numpy(grid.positions).float()[:, None]
+    if grid.mode == "relative":
+        # Weighing both ends makes both exact.
+        return (1 - positions) * start[:, None] + positions * end[:, None]
+    lengths = _distances(start, end)
+    _refuse_zero_length(lengths)
+    directions = ((end.double() - start.double()) / lengths[:, None]).float()
+    return start[:, None] + positions * directions[:, None]
+
+
+def target_distance(base: Vectors, target: Vectors) -> NDArray[np.float64]:
+    """Return the L2 distance from each base to its target, ``(sample,)``."""
+    return _distances(*_pair(base, target)).numpy()
+
+
+def target_step(
+    base: Vectors, target: Vectors, *, step_size: float = STEP_SIZE, reading: Reading = "code"
+) -> NDArray[np.int64]:
+    """Return the step at which an absolute path reaches its target.
+
+    Args:
+        base: ``(sample, d_model)``.
+        target: ``(sample, d_model)``.
+        step_size: L2 length of a step as the paper counts them.
+        reading: Both readings take floor(distance / step_size). In the ``code`` reading that is
+            slightly beyond the target, since its points lie ``step_size * 100/99`` apart.
+
+    Returns:
+        The step, not limited to the path's own steps, int64, ``(sample,)``.
+    """
+    check_reading(reading)
+    absolute_grid(step_size)
+    return np.floor(target_distance(base, target) / step_size).astype(np.int64)
+
+
+def _pair(base: Vectors, target: Vectors) -> tuple[Tensor, Tensor]:
+    start, end = _rows(base, "base"), _rows(target, "target")
+    if start.shape == end.shape:
+        return start, end
+    raise InputError(
+        "path",
+        got=f"base {tuple(start.shape)}, target {tuple(end.shape)}",
+        expected="one target per base, of the same width",
+        fix="give both as (sample, d_model)",
+    )
+
+
+def _rows(vectors: Vectors, name: str) -> Tensor:
+    tensor = vectors if isinstance(vectors, Tensor) else torch.from_numpy(np.asarray(vectors))
+    tensor = tensor.detach().to(device="cpu", dtype=torch.float32)
+    if tensor.ndim == 2 and torch.isfinite(tensor).all():
+        return tensor
+    raise InputError(
+        f"path, {name}",
+        got=f"shape {tuple(tensor.shape)}" if tensor.ndim != 2 else "NaN or infinity",
+        expected="finite numbers of shape (sample, d_model)",
+        fix="check where the vectors come from",
+    )
+
+
+def _distances(start: Tensor, end: Tensor) -> Tensor:
+    distances: Tensor = (end.double() - start.double()).norm(dim=1)
+    return distances
+
+
+def _refuse_zero_length(lengths: Tensor) -> None:
+    samples = (lengths == 0).nonzero().flatten().tolist()
+    if samples:
+        raise InputError(
+            "absolute path",
+            got=f"{len(samples)} targets that equal their base, the first is sample {samples[0]}",
+            expected="targets that differ from their base: the path's direction leads to them",
+            fix="draw those targets again",
+        )

@@ -1,0 +1,28 @@
+"""Sparse autoencoders in SAELens' format: read, encode, decode, how often latents fire.
+
+Depends on core only, and reads json and safetensors itself: SAELens is never imported.
+"""
+
+from steppe.sae.config import SaeConfig
+from steppe.sae.loading import check_fits, load_sae, read_sae
+from steppe.sae.model import Sae, SaeIdentity
+from steppe.sae.quality import SaeQuality, quality
+from steppe.sae.rates import FiringRates, as_rates, firing_rates, measured_rates
+from steppe.sae.releases import Release, releases
+
+__all__ = [
+    "FiringRates",
+    "Release",
+    "Sae",
+    "SaeConfig",
+    "SaeIdentity",
+    "SaeQuality",
+    "as_rates",
+    "check_fits",
+    "firing_rates",
+    "load_sae",
+    "measured_rates",
+    "quality",
+    "read_sae",
+    "releases",
+]

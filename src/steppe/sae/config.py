@@ -1,0 +1,219 @@
+"""What does an SAE's cfg.json say, whichever of SAELens' three generations wrote it?
+
+The generations differ in names and defaults only, so all are brought to one record. A setting that
+steppe cannot reproduce is refused here, before any weight is read.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from steppe.core.errors import InputError
+from steppe.core.sites import Site
+
+ArchitectureName = Literal["standard", "topk", "abstopk", "jumprelu", "gated"]
+Normalization = Literal["none", "layer_norm", "constant_norm_rescale", "expected_average_only_in"]
+Generation = Literal["v1-2", "v3-5", "v6"]
+
+CFG_FILE = "cfg.json"
+_TOP_K = ("topk", "abstopk")
+_REFUSED = {
+    "transcoder": "it does not reconstruct its input",
+    "skip_transcoder": "it does not reconstruct its input",
+    "jumprelu_transcoder": "it does not reconstruct its input",
+    "jumprelu_skip_transcoder": "it does not reconstruct its input",
+    "temporal": "it needs the whole sequence, not one activation",
+    "matching_pursuit": "its encoder is iterative and not read by steppe",
+}
+
+
+@dataclass(frozen=True)
+class SaeConfig:
+    """The settings of one SAE that decide what it computes and where it belongs.
+
+    Attributes:
+        architecture: How latents are computed from pre-activations.
+        d_in: Width of the activations that the SAE reads and reconstructs.
+        d_sae: Number of latents.
+        hook_name: Where in the model the SAE was trained, as TransformerLens names it.
+        apply_b_dec_to_input: Whether the decoder bias is taken off the input before encoding.
+        normalize_activations: How the input is normalised, and the output brought back.
+        k: Number of latents kept by the top-k architectures.
+        rescale_acts_by_decoder_norm: Whether pre-activations are weighed by decoder row norms.
+        has_scaling_factor: Whether latents are multiplied by a fine-tuned factor when decoded.
+        model_name: Name of the model as the SAE's trainer knew it.
+        prepend_bos: Whether the training prompts began with BOS.
+        neuronpedia_id: Where the latents can be looked up, ``model/source``.
+        generation: Which SAELens generation wrote the file.
+    """
+
+    architecture: ArchitectureName
+    d_in: int
+    d_sae: int
+    hook_name: str | None = None
+    apply_b_dec_to_input: bool = True
+    normalize_activations: Normalization = "none"
+    k: int | None = None
+    rescale_acts_by_decoder_norm: bool = False
+    has_scaling_factor: bool = False
+    model_name: str | None = None
+    prepend_bos: bool | None = None
+    neuronpedia_id: str | None = None
+    generation: Generation = "v6"
+
+    @property
+    def site(self) -> Site:
+        """Where in the residual stream the SAE belongs.
+
+        Raises:
+            InputError: The SAE names no hook, or one outside the residual stream.
+        """
+        if self.hook_name is None:
+            raise InputError(
+                "SAE hook",
+                got="no hook_name in cfg.json",
+                expected="blocks.<layer>.hook_resid_pre or blocks.<layer>.hook_resid_post",
+                fix="name the site yourself",
+            )
+        return Site.parse(self.hook_name)
+
+
+def read_config(path: Path) -> SaeConfig:
+    """Read a cfg.json of any generation.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: The file is missing, is not JSON, or asks for something steppe does not read.
+    """
+    try:
+        cfg = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            str(path),
+            got="no such file",
+            expected="a folder as SAELens saves it: cfg.json and sae_weights.safetensors",
+            fix="give the folder that holds cfg.json, or a sae_id inside it",
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _refusal(path, f"not JSON ({error})", "one JSON object") from None
+    if not isinstance(cfg, dict):
+        raise _refusal(path, f"a JSON {type(cfg).__name__}", "one JSON object")
+    return parse_config(cfg, path)
+
+
+def parse_config(cfg: dict[str, Any], path: Path) -> SaeConfig:
+    """Bring a cfg.json of any generation to one record.
+
+    Args:
+        cfg: The file's content.
+        path: Where it came from, for error messages.
+
+    Raises:
+        InputError: A needed key is missing or steppe does not read such an SAE.
+    """
+    generation = _generation(cfg)
+    settings = {**cfg, **(cfg.get("metadata") or {})}
+    if generation != "v6":
+        settings = _modernised(settings)
+    architecture = _architecture(settings, path)
+    _refuse_reshaping(settings, path)
+    return SaeConfig(
+        architecture=architecture,
+        d_in=_count(settings, "d_in", path),
+        d_sae=_count(settings, "d_sae", path),
+        hook_name=settings.get("hook_name"),
+        apply_b_dec_to_input=bool(settings.get("apply_b_dec_to_input", True)),
+        normalize_activations=_normalization(settings, path),
+        k=_top_k(settings, path) if architecture in _TOP_K else None,
+        rescale_acts_by_decoder_norm=bool(settings.get("rescale_acts_by_decoder_norm", False)),
+        has_scaling_factor=bool(settings.get("finetuning_scaling_factor", False)),
+        model_name=settings.get("model_name"),
+        prepend_bos=settings.get("prepend_bos"),
+        neuronpedia_id=settings.get("neuronpedia_id"),
+        generation=generation,
+    )
+
+
+def _generation(cfg: dict[str, Any]) -> Generation:
+    version = cfg.get("sae_lens_version") or (cfg.get("metadata") or {}).get("sae_lens_version")
+    if version and int(str(version).split(".")[0]) >= 6:
+        return "v6"
+    return "v1-2" if "hook_point" in cfg else "v3-5"
+
+
+def _modernised(settings: dict[str, Any]) -> dict[str, Any]:
+    """Apply the renamings and defaults of files written before version 6."""
+    renamed = {"hook_point": "hook_name", "activation_fn_str": "activation_fn"}
+    new = {renamed.get(key, key): value for key, value in settings.items()}
+    new.setdefault("prepend_bos", True)
+    arguments = new.get("activation_fn_kwargs") or {}
+    # OpenAI's files say "standard" and mean top-k: the activation function decides.
+    if new.get("activation_fn") == "topk":
+        new["architecture"] = "topk"
+        new["k"] = arguments.get("k")
+    elif new.get("activation_fn") not in (None, "relu"):
+        new["architecture"] = f"standard with activation {new['activation_fn']}"
+    if isinstance(new.get("normalize_activations"), bool):
+        scaled = new["normalize_activations"]
+        new["normalize_activations"] = "expected_average_only_in" if scaled else "none"
+    if "hook_z" in (new.get("hook_name") or ""):
+        new.setdefault("reshape_activations", "hook_z")
+    return new
+
+
+def _architecture(settings: dict[str, Any], path: Path) -> ArchitectureName:
+    name = settings.get("architecture", "standard")
+    for known in get_args(ArchitectureName):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    reason = _REFUSED.get(name, "steppe does not know it")
+    raise _refusal(
+        path, f"architecture {name!r}: {reason}", " or ".join(get_args(ArchitectureName))
+    )
+
+
+def _refuse_reshaping(settings: dict[str, Any], path: Path) -> None:
+    reshaping = settings.get("reshape_activations", "none")
+    if reshaping not in (None, "none"):
+        raise _refusal(
+            path,
+            f"reshape_activations {reshaping!r}: the SAE reads attention heads",
+            "an SAE on one vector of the residual stream",
+        )
+    if settings.get("hook_head_index") is not None:
+        raise _refusal(
+            path,
+            f"hook_head_index {settings['hook_head_index']}: the SAE reads one attention head",
+            "an SAE on one vector of the residual stream",
+        )
+
+
+def _normalization(settings: dict[str, Any], path: Path) -> Normalization:
+    name = settings.get("normalize_activations") or "none"
+    for known in get_args(Normalization):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    raise _refusal(path, f"normalize_activations {name!r}", " or ".join(get_args(Normalization)))
+
+
+def _count(settings: dict[str, Any], key: str, path: Path) -> int:
+    value = settings.get(key)
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise _refusal(path, f"{key} = {value!r}", f"{key} a positive whole number")
+
+
+def _top_k(settings: dict[str, Any], path: Path) -> int:
+    k, d_sae = _count(settings, "k", path), _count(settings, "d_sae", path)
+    if k > d_sae:
+        raise _refusal(path, f"k = {k}", f"k at most d_sae = {d_sae}")
+    return k
+
+
+def _refusal(path: Path, got: str, expected: str) -> InputError:
+    return InputError(str(path), got=got, expected=expected, fix="choose another SAE")
