@@ -1,0 +1,129 @@
+"""How is a run opened for reading? Only what is finished is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from steppe.core.axes import SAMPLE
+from steppe.core.errors import InputError
+from steppe.curves import check_curves
+from steppe.store import layout, shards
+from steppe.store.config import read_config
+from steppe.store.template import SHARD_SIZE
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, open for reading.
+
+    Attributes:
+        path: Its folder.
+        config: Its configuration, with the sections ``asked`` and ``resolved``.
+    """
+
+    path: Path
+    config: Mapping[str, Any] = field(hash=False)
+
+    @cached_property
+    def curves(self) -> xr.Dataset:
+        """The curves of the sensitivity experiment: kind, mode, sample, step."""
+        return check_curves(self.dataset(layout.CURVES), f"curves of {self.path}")
+
+    @cached_property
+    def plateaus(self) -> xr.Dataset:
+        """The curves of the plateau experiment: context, kind, sample, step."""
+        return check_curves(self.dataset(layout.PLATEAUS), f"plateaus of {self.path}")
+
+    @cached_property
+    def latents(self) -> xr.Dataset:
+        """Properties of the SAE latents of real activations."""
+        return self.dataset(layout.LATENTS)
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table of the run, by name."""
+        return {p.stem: pd.read_csv(p) for p in sorted((self.path / layout.TABLES).glob("*.csv"))}
+
+    @property
+    def figures(self) -> list[Path]:
+        """The files of the run's figures."""
+        files = (self.path / layout.FIGURES).glob("*")
+        return sorted(path for path in files if path.suffix in {".pdf", ".png"})
+
+    @property
+    def provenance(self) -> list[dict[str, Any]]:
+        """Versions, machine and command of each time the run was started."""
+        path = self.path / layout.PROVENANCE
+        if not path.exists():
+            return []
+        records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        return records
+
+    def datasets(self) -> list[str]:
+        """Names of the datasets of the run."""
+        return sorted(path.stem for path in self.path.glob("*.zarr"))
+
+    def finished_samples(self, name: str) -> NDArray[np.int64]:
+        """Indices of the samples of a dataset whose shard is finished."""
+        ranges = [np.arange(m.start, m.stop) for m in shards.finished(self.path, name)]
+        return np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
+
+    def dataset(self, name: str) -> xr.Dataset:
+        """Open a dataset; values are read when they are used.
+
+        A dataset that is filled by shards has its finished samples only, with their numbers as the
+        coordinate ``sample``.
+
+        Raises:
+            InputError: The run has no such dataset.
+        """
+        path = layout.dataset_path(self.path, name)
+        if not path.exists():
+            raise InputError(
+                f"run {self.path}",
+                got=f"no dataset {name!r}",
+                expected=f"one of {', '.join(self.datasets()) or 'none: nothing is finished yet'}",
+                fix="run the experiment it belongs to (give the run's command again)",
+            )
+        dataset: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False)
+        labels = {
+            str(label): dataset[label].astype(object)
+            for label in dataset.coords
+            if dataset[label].dtype.kind in "TU"
+        }
+        dataset = dataset.assign_coords(labels)
+        if SHARD_SIZE not in dataset.attrs:
+            return dataset
+        done = self.finished_samples(name)
+        if len(done) < dataset.sizes[SAMPLE]:
+            dataset = dataset.isel({SAMPLE: done})
+        return dataset.assign_coords({SAMPLE: done})
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder for reading.
+
+    Raises:
+        InputError: There is no run at ``path``, or its configuration is damaged.
+    """
+    root = Path(path)
+    if not (root / layout.CONFIG).is_file():
+        missing = f"a folder without {layout.CONFIG}" if root.is_dir() else "nothing there"
+        found = "a file" if root.is_file() else missing
+        raise InputError(
+            f"run {root}",
+            got=found,
+            expected="the folder of a run",
+            fix="give the folder that was named with --out (default: runs/<recipe>-<subject>)",
+        )
+    return Run(root, read_config(root))

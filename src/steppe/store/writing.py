@@ -1,0 +1,58 @@
+"""How does a file reach the disk whole or not at all, and what is said when it cannot?"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from steppe.core.errors import RunFailedError
+from steppe.store.layout import UNFINISHED
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write ``path`` into an error that says what to do.
+
+    Raises:
+        RunFailedError: The disk is full, or cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in _FULL
+        raise RunFailedError(
+            f"writing {path}",
+            got="the disk is full" if full else error.strerror or str(error),
+            expected="room for the run's data" if full else "a folder that can be written",
+            fix=f"{'free some space' if full else 'mend that'}, then give the same command again: "
+            "finished shards are kept",
+        ) from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, sees all of it or none.
+
+    Raises:
+        RunFailedError: It could not be written.
+    """
+    unfinished = unfinished_path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def unfinished_path(path: Path) -> Path:
+    """Where ``path`` is prepared; each process has its own place."""
+    return path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
