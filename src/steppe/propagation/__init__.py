@@ -1,0 +1,13 @@
+"""From points at a site to what comes out: only the model after the site is computed."""
+
+from __future__ import annotations
+
+from steppe.propagation.forward import read_residuals as read_residuals
+from steppe.propagation.prefix import Prefix as Prefix
+from steppe.propagation.prefix import build_prefix as build_prefix
+from steppe.propagation.propagate import propagate as propagate
+from steppe.propagation.self_check import SelfCheck as SelfCheck
+from steppe.propagation.self_check import require_self_check as require_self_check
+from steppe.propagation.self_check import self_check as self_check
+from steppe.propagation.suffix import Outputs as Outputs
+from steppe.propagation.suffix import Suffix as Suffix

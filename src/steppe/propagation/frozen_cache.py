@@ -1,0 +1,76 @@
+"""How do many points share one prompt's keys and values without changing them?
+
+transformers' own cache grows at every forward pass and holds one row per batch row. A frozen cache
+holds one row, joins it to what comes in, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import CacheLayerMixin
+
+
+class FrozenLayer(CacheLayerMixin):  # type: ignore[misc]
+    """One layer's keys and values, read by any number of forward passes and changed by none.
+
+    Args:
+        layer: The filled layer of transformers' cache, batch 1.
+        lengths_only: Keep no keys and values: for a layer that is passed through, whose lengths the
+            model still reads to make masks and positions.
+    """
+
+    def __init__(self, layer: Any, *, lengths_only: bool) -> None:
+        super().__init__()
+        self.is_sliding = bool(layer.is_sliding)
+        self._length = int(layer.get_seq_length())
+        # Both kinds of layer answer "a constant plus the query's length" here.
+        self._mask_length, self._mask_offset = (int(n) for n in layer.get_mask_sizes(0))
+        self._max_length = int(layer.get_max_length())
+        if not lengths_only:
+            self.keys, self.values = layer.keys, layer.values
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Join the shared prefix to new keys and values; nothing is stored."""
+        batch = key_states.shape[0]
+        return (
+            torch.cat([self.keys.expand(batch, -1, -1, -1), key_states], dim=-2),
+            torch.cat([self.values.expand(batch, -1, -1, -1), value_states], dim=-2),
+        )
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Length and offset that the mask of ``query_length`` new tokens needs."""
+        return self._mask_length + query_length, self._mask_offset
+
+    def get_seq_length(self) -> int:
+        """Number of tokens in the prefix."""
+        return self._length
+
+    def get_max_length(self) -> int:
+        """What the original layer answered: its window, or -1."""
+        return self._max_length
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Nothing to prepare: the layer is full from the start."""
+
+
+def freeze(cache: DynamicCache, first_layer: int) -> DynamicCache:
+    """Return a frozen copy of a filled cache.
+
+    Args:
+        cache: Filled with one prompt's prefix, batch 1.
+        first_layer: The first layer that will run; of the layers before it only lengths are kept.
+    """
+    frozen = DynamicCache()
+    frozen.layer_class_to_replicate = None
+    frozen.layers = [
+        FrozenLayer(layer, lengths_only=index < first_layer)
+        for index, layer in enumerate(cache.layers)
+    ]
+    return frozen

@@ -1,0 +1,114 @@
+"""What of a prompt is the same for every point at a site: computed once, then shared.
+
+With causal attention, moving the activation at one position changes nothing at earlier positions or
+layers. So their keys and values, and the clean residual stream of the later positions at the site,
+are computed once per prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from steppe.core.errors import InputError
+from steppe.core.sites import Site
+from steppe.propagation.forward import as_tokens, start_of, stream_at, to_site
+from steppe.propagation.frozen_cache import freeze
+from steppe.subject.model import Subject
+
+# Layer types, in the words of transformers' configurations, that carry a running state.
+_RECURRENT = ("linear_attention", "conv", "hybrid", "hybrid_sliding", "mamba", "recurrent")
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """One prompt, prepared for points at one site.
+
+    Attributes:
+        site: The site, its layer counted from 0.
+        tokens: int64 ``(position,)``, the whole prompt.
+        start: The first position that every point runs again; 0 for a site at all positions.
+        base: The clean activation at the site, float32, in the subject's coordinates:
+            ``(d_model,)``, or ``(position, d_model)`` when the site's position is ``"all"``.
+        rows: The clean residual stream at the site from ``start`` on, raw: ``(position, d_model)``.
+        cache: Keys and values of the tokens before ``start``; None when there are none.
+    """
+
+    site: Site
+    tokens: Tensor
+    start: int
+    base: Tensor
+    rows: Tensor
+    cache: DynamicCache | None
+
+    @property
+    def length(self) -> int:
+        """Number of tokens in the prompt."""
+        return int(self.tokens.shape[0])
+
+
+def build_prefix(subject: Subject, tokens: Any, site: Site) -> Prefix:
+    """Compute what all points at a site share.
+
+    Args:
+        subject: The model.
+        tokens: One prompt's token ids, ``(position,)``.
+        site: Where points will be placed.
+
+    Raises:
+        InputError: The site or the tokens do not fit the subject, or the subject is recurrent.
+    """
+    check_supported(subject)
+    site = check_entry(subject, site)
+    ids = as_tokens(subject, tokens, axes=1)
+    start = start_of(site.position, len(ids), f"site {site.name}")
+    depth = site.blocks_before(subject.n_layers)
+    with torch.inference_mode():
+        cache = None
+        if start > 0:
+            filled = DynamicCache(config=subject.model.config)
+            stream_at(subject, ids[None, :start], subject.n_layers, filled)
+            cache = freeze(filled, first_layer=depth)
+            rows = stream_at(subject, ids[None, start:], depth, freeze(filled, first_layer=0))[0]
+        else:
+            rows = stream_at(subject, ids[None], depth)[0]
+        base = to_site(subject, rows if site.position == "all" else rows[0], site)
+    return Prefix(site=site, tokens=ids, start=start, base=base, rows=rows, cache=cache)
+
+
+def check_entry(subject: Subject, site: Site) -> Site:
+    """Return the site with its layer counted from 0, when points can be placed there.
+
+    Raises:
+        InputError: The layer does not exist, or the site can only be read.
+    """
+    if site.point == "ln_final":
+        raise InputError(
+            f"site {site.name}",
+            got="a site at which points shall be placed",
+            expected="blocks.<layer>.hook_resid_pre or blocks.<layer>.hook_resid_post",
+            fix="place points at blocks.last.hook_resid_post; this site can only be read",
+        )
+    return site.resolve(subject.n_layers)
+
+
+def check_supported(subject: Subject) -> None:
+    """Refuse models whose layers carry a running state instead of keys and values.
+
+    Raises:
+        InputError: The model is recurrent or has linear-attention layers.
+    """
+    model = subject.model
+    types = getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ()
+    recurrent = sorted({kind for kind in types if kind in _RECURRENT})
+    if recurrent or getattr(model, "_is_stateful", False):
+        raise InputError(
+            f"model family {subject.anatomy.family!r}",
+            got=f"layers with a running state {recurrent or ''}".rstrip(),
+            expected="attention layers that keep keys and values",
+            fix="choose a model without linear-attention or recurrent layers",
+        )

@@ -1,0 +1,84 @@
+"""One call from prompts and points to outputs, for notebooks and small studies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steppe.core.errors import InputError
+from steppe.core.progress import progress
+from steppe.core.sites import Site
+from steppe.propagation.forward import as_tokens
+from steppe.propagation.prefix import build_prefix
+from steppe.propagation.self_check import require_self_check
+from steppe.propagation.suffix import Outputs, Suffix
+from steppe.subject.model import Subject
+
+LAST = "blocks.last.hook_resid_post"
+
+
+def propagate(
+    subject: Subject,
+    tokens: Any,
+    site: Site | str,
+    points: Tensor,
+    read: str | Site | list[str | Site] = LAST,
+    logits: bool = False,
+) -> Outputs:
+    """Place points at a site, one set per prompt, and return what comes out.
+
+    All outputs are held in memory at once; use `Suffix` to reduce them prompt by prompt.
+
+    Args:
+        subject: The model; on first use at a depth the suffix is checked against a full forward.
+        tokens: Token ids ``(prompt, position)``.
+        site: Where points are placed.
+        points: ``(prompt, step, d_model)`` in the subject's coordinates;
+            ``(prompt, step, position, d_model)`` when the site's position is ``"all"``.
+        read: The site, or sites, to read.
+        logits: Whether to return logits.
+
+    Returns:
+        Residuals ``(prompt, step, d_model)`` by the name of each read site, and logits
+        ``(prompt, step, vocab)``; with a position axis after ``step`` when the site is ``"all"``.
+
+    Raises:
+        InputError: Sites, tokens or points do not fit the subject, or the self-check failed.
+    """
+    site = parse_site(site)
+    reads = [parse_site(one) for one in (read if isinstance(read, list) else [read])]
+    ids = as_tokens(subject, tokens, axes=2)
+    check_prompts(ids, points)
+    require_self_check(subject, site)
+    collected = []
+    with Suffix(subject, site, read=reads, logits=logits) as suffix:
+        for row, path in progress(zip(ids, points, strict=True), "prompts", total=len(ids)):
+            collected.append(suffix(build_prefix(subject, row, site), path))
+    residuals = {
+        one.name: torch.stack([outputs.residuals[one.name] for outputs in collected])
+        for one in reads
+    }
+    found = [outputs.logits for outputs in collected if outputs.logits is not None]
+    return Outputs(residuals, torch.stack(found) if logits else None)
+
+
+def parse_site(site: Site | str) -> Site:
+    """Return a site given as such or as text."""
+    return Site.parse(site) if isinstance(site, str) else site
+
+
+def check_prompts(tokens: Tensor, points: Tensor) -> None:
+    """Refuse points that are not one set per prompt.
+
+    Raises:
+        InputError: The first axes differ.
+    """
+    if points.ndim < 3 or len(points) != len(tokens):
+        raise InputError(
+            "points",
+            got=f"shape {tuple(points.shape)} for {len(tokens)} prompts",
+            expected=f"({len(tokens)}, step, d_model)",
+            fix="pass one set of points per prompt",
+        )

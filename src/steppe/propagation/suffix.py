@@ -1,0 +1,282 @@
+"""What comes out when points are placed at a site? Only the blocks after the site are computed.
+
+Blocks before the site are passed through (they stay in place, so layer indices, masks and positions
+keep their meaning), the points replace the residual stream, and the forward pass stops after the
+last site that is read when no logits are asked. Not safe for use from several threads at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from steppe.core.errors import InputError
+from steppe.core.sites import Site
+from steppe.propagation.forward import (
+    StopForward,
+    start_of,
+    stream_of,
+    to_site,
+)
+from steppe.propagation.prefix import Prefix, check_entry, check_supported
+from steppe.subject.model import Subject
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What came out, for every point.
+
+    Attributes:
+        residuals: By the name of each site asked for: float32 ``(..., step, d_model)`` in the
+            subject's coordinates; ``(..., step, position, d_model)`` when points were placed at all
+            positions.
+        logits: float32 ``(..., step, vocab)`` at the last position, with a position axis before
+            ``vocab`` when points were placed at all positions; None when not asked for.
+    """
+
+    residuals: dict[str, Tensor]
+    logits: Tensor | None
+
+
+class Suffix:
+    """The part of a subject after a site, as a function of the points placed there.
+
+    A context manager: entering it prepares the model, leaving it restores the model, also after an
+    error. While it is open the model works as usual: only calls of the suffix use what it
+    installed. Several may be open at once if they are closed in the reverse order.
+
+    Args:
+        subject: The model.
+        site: Where points are placed; its position is one position or ``"all"``.
+        read: Sites to read. Each is read at its own position (by default the last), or at all
+            positions when points are placed at all positions.
+        logits: Whether to return logits.
+
+    Raises:
+        InputError: A site does not fit the subject, a site lies before the points, nothing is asked
+            for, or the subject is recurrent.
+
+    Example:
+        ```python
+        with Suffix(subject, site, read=[last], logits=True) as suffix:
+            for tokens in prompts.tokens:
+                outputs = suffix(build_prefix(subject, tokens, site), points)
+        ```
+    """
+
+    def __init__(
+        self, subject: Subject, site: Site, *, read: Sequence[Site], logits: bool = False
+    ) -> None:
+        check_supported(subject)
+        self.subject = subject
+        self.site = check_entry(subject, site)
+        self.reads = tuple(read)
+        self.logits = logits
+        self._entry = self.site.blocks_before(subject.n_layers)
+        self._depths = tuple(site.blocks_before(subject.n_layers) for site in self.reads)
+        self._check_reads()
+        self._stop = None if logits else max(self._depths)
+        self._keep_last = "logits_to_keep" in inspect.signature(subject.model.forward).parameters
+        self._rows: Tensor | None = None
+        self._seen: dict[int, Tensor] = {}
+        self._installed: ExitStack | None = None
+
+    def __enter__(self) -> Self:
+        blocks = self.subject.anatomy.blocks
+        with ExitStack() as stack:
+            for block in blocks[: self._entry]:
+                stack.callback(_replace_forward(block, self._pass_through))
+            if self._entry == 0:
+                hook = blocks[0].register_forward_pre_hook(self._enter_points, with_kwargs=True)
+                stack.callback(hook.remove)
+            for depth in {depth for depth in self._depths if depth > self._entry}:
+                stack.callback(blocks[depth - 1].register_forward_hook(self._reader(depth)).remove)
+            self._installed = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._installed is not None:
+            self._installed.close()
+            self._installed = None
+
+    def __call__(self, prefix: Prefix, points: Tensor) -> Outputs:
+        """Run one prompt's points as one batch.
+
+        Args:
+            prefix: The prompt, from `build_prefix` with this suffix' site.
+            points: ``(step, d_model)`` in the subject's coordinates; ``(step, position, d_model)``
+                when the site's position is ``"all"``.
+
+        Returns:
+            What came out, without a leading prompt axis. The tensors are inference tensors: clone
+            them before changing them in place.
+
+        Raises:
+            InputError: The suffix is not open, or the prefix or the points do not fit it.
+        """
+        self._check_call(prefix, points)
+        positions = [self._read_position(site, prefix) for site in self.reads]
+        with torch.inference_mode():
+            self._rows = self._rows_of(prefix, points)
+            self._seen[self._entry] = self._rows
+            try:
+                logits = self._run(prefix, len(points))
+                streams = dict(self._seen)
+            finally:
+                self._rows = None
+                self._seen.clear()
+            return Outputs(self._residuals(streams, positions), logits)
+
+    def _run(self, prefix: Prefix, n_points: int) -> Tensor | None:
+        if self._stop == self._entry:
+            return None
+        options: dict[str, Any] = {"use_cache": prefix.cache is not None}
+        if self._keep_last and self.site.position != "all":
+            options["logits_to_keep"] = 1
+        tokens = prefix.tokens[prefix.start :].expand(n_points, -1)
+        try:
+            outputs = self.subject.model(input_ids=tokens, past_key_values=prefix.cache, **options)
+        except StopForward:
+            return None
+        logits: Tensor = outputs.logits if self.site.position == "all" else outputs.logits[:, -1]
+        return logits if logits.dtype == torch.float64 else logits.float()
+
+    def _rows_of(self, prefix: Prefix, points: Tensor) -> Tensor:
+        """The residual stream at the site, raw: the points, then the clean later positions."""
+        points = points.to(prefix.rows)
+        if self.site.position == "all":
+            return points
+        if len(prefix.rows) == 1:
+            return points[:, None]
+        rows = prefix.rows.expand(len(points), -1, -1).clone()
+        rows[:, 0] = points
+        return rows
+
+    def _residuals(
+        self, streams: dict[int, Tensor], positions: list[int | slice]
+    ) -> dict[str, Tensor]:
+        return {
+            site.name: to_site(self.subject, streams[depth][:, position], site)
+            for site, depth, position in zip(self.reads, self._depths, positions, strict=True)
+        }
+
+    def _read_position(self, site: Site, prefix: Prefix) -> int | slice:
+        """Where a site is read among the positions that are run."""
+        if self.site.position == "all":
+            return slice(None)
+        place = f"read site {site.name}"
+        position = start_of(site.position, prefix.length, place) - prefix.start
+        if position < 0:
+            raise InputError(
+                place,
+                got=f"position {position + prefix.start}, before the points",
+                expected=f"{prefix.start} or later: earlier positions cannot change",
+                fix="read at the position of the points or after it",
+            )
+        return position
+
+    def _pass_through(self) -> Any:
+        """What a block before the site returns during a call: the points; None outside of one."""
+        if self._rows is None:
+            return None
+        return (self._rows,) if self.subject.anatomy.block_returns_tuple else self._rows
+
+    def _enter_points(
+        self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if self._rows is None:
+            return None
+        if args:
+            return (self._rows, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": self._rows}
+
+    def _reader(self, depth: int) -> Callable[[nn.Module, Any, Any], None]:
+        def read(_module: nn.Module, _args: Any, output: Any) -> None:
+            if self._rows is not None:
+                self._seen[depth] = stream_of(output)
+                if depth == self._stop:
+                    raise StopForward
+
+        return read
+
+    def _check_reads(self) -> None:
+        if not self.reads and not self.logits:
+            raise InputError(
+                f"suffix after {self.site.name}",
+                got="nothing to read",
+                expected="at least one read site, or logits=True",
+                fix="read blocks.last.hook_resid_post",
+            )
+        for site, depth in zip(self.reads, self._depths, strict=True):
+            if depth < self._entry:
+                raise InputError(
+                    f"read site {site.name}",
+                    got=f"a site before {self.site.name}, where the points are placed",
+                    expected="the same site or a later one: earlier ones cannot change",
+                    fix="read blocks.last.hook_resid_post",
+                )
+            if site.position == "all" and self.site.position != "all":
+                raise InputError(
+                    f"read site {site.name}",
+                    got="position 'all' while points are placed at one position",
+                    expected="one position, or points at all positions",
+                    fix="read one position, or give the points' site position='all'",
+                )
+
+    def _check_call(self, prefix: Prefix, points: Tensor) -> None:
+        if self._installed is None:
+            raise InputError(
+                f"suffix after {self.site.name}",
+                got="a call while the suffix is not open",
+                expected="a call inside its with block",
+                fix="write: with Suffix(...) as suffix: suffix(prefix, points)",
+            )
+        if prefix.site != self.site:
+            raise InputError(
+                f"suffix after {self.site.name} at position {self.site.position}",
+                got=f"a prefix for {prefix.site.name} at position {prefix.site.position}",
+                expected="a prefix built for the suffix' own site",
+                fix="call build_prefix with the same site",
+            )
+        inner = (prefix.length,) if self.site.position == "all" else ()
+        if points.ndim != len(inner) + 2 or points.shape[1:] != (*inner, self.subject.d_model):
+            raise InputError(
+                "points",
+                got=f"shape {tuple(points.shape)}",
+                expected=f"(step, {', '.join(map(str, (*inner, self.subject.d_model)))})",
+                fix="pass one row per step, in the residual stream's width",
+            )
+
+
+def _replace_forward(block: nn.Module, replacement: Callable[[], Any]) -> Callable[[], None]:
+    """Let ``block`` return what ``replacement`` gives, unless that is None; return how to undo it.
+
+    The block itself stays where it is, with its attributes and hooks.
+    """
+    original = block.forward
+    had_own = "forward" in block.__dict__
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        replaced = replacement()
+        return original(*args, **kwargs) if replaced is None else replaced
+
+    def restore() -> None:
+        if had_own:
+            block.forward = original
+        else:
+            del block.forward
+
+    block.forward = forward
+    return restore

@@ -1,0 +1,9 @@
+"""How far an output moved from the path's first point, as one number per point with a unit."""
+
+from __future__ import annotations
+
+from steppe.readouts.catalogue import CATALOGUE as CATALOGUE
+from steppe.readouts.catalogue import Readout as Readout
+from steppe.readouts.catalogue import find_readouts as find_readouts
+from steppe.readouts.measure import measure as measure
+from steppe.readouts.measure import measure_path as measure_path

@@ -1,0 +1,128 @@
+"""From points at a site to labelled curves: propagate each path and reduce it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steppe.core import axes
+from steppe.core.errors import InputError
+from steppe.core.progress import progress
+from steppe.core.sites import Site
+from steppe.propagation.forward import as_tokens
+from steppe.propagation.prefix import Prefix, build_prefix
+from steppe.propagation.propagate import LAST, check_prompts, parse_site
+from steppe.propagation.self_check import require_self_check
+from steppe.propagation.suffix import Suffix
+from steppe.readouts.catalogue import Readout, find_readouts
+from steppe.subject.model import Subject
+
+
+def measure_path(
+    suffix: Suffix, prefix: Prefix, points: Tensor, readouts: Sequence[str], read: Site
+) -> dict[str, NDArray[np.float32]]:
+    """Propagate one path of one prompt and reduce it to one number per point.
+
+    The path is one batch, and the reference is its own row 0, so the numbers depend on nothing else
+    that runs.
+
+    Args:
+        suffix: Open, reading ``read``, with logits if a readout needs them (see `needs_logits`).
+        prefix: The prompt.
+        points: ``(step, d_model)``, or ``(step, position, d_model)`` at all positions.
+        readouts: Names out of the catalogue.
+        read: The site that residual readouts look at, as given to the suffix.
+
+    Returns:
+        By readout: float32 ``(step,)``, or ``(step, position)`` at all positions.
+
+    Raises:
+        InputError: An unknown readout, or inputs that do not fit the suffix.
+    """
+    chosen = find_readouts(readouts)
+    outputs = suffix(prefix, points)
+    found = {}
+    for readout in chosen:
+        source = outputs.logits if readout.reads == "logits" else outputs.residuals.get(read.name)
+        if source is None:
+            raise _not_read(readout, read)
+        found[readout.name] = readout.measure(source).float().cpu().numpy()
+    return found
+
+
+def needs_logits(readouts: Sequence[str]) -> bool:
+    """Whether one of the readouts looks at logits.
+
+    Raises:
+        InputError: An unknown readout.
+    """
+    return any(readout.reads == "logits" for readout in find_readouts(readouts))
+
+
+def measure(
+    subject: Subject,
+    tokens: Any,
+    site: Site | str,
+    points: Tensor,
+    readouts: Sequence[str],
+    read: Site | str = LAST,
+) -> xr.Dataset:
+    """Propagate one path per prompt and return labelled curves.
+
+    Args:
+        subject: The model; checked on its first use.
+        tokens: Token ids ``(prompt, position)``.
+        site: Where points are placed.
+        points: ``(prompt, step, d_model)`` in the subject's coordinates.
+        readouts: Names out of the catalogue.
+        read: The site that residual readouts look at.
+
+    Returns:
+        One float32 variable per readout with dims ``(sample, step)`` (and ``position`` when the
+        site's position is ``"all"``), its unit in ``attrs``.
+
+    Raises:
+        InputError: Anything that does not fit the subject, or the self-check failed.
+    """
+    site, read = parse_site(site), parse_site(read)
+    chosen = find_readouts(readouts)
+    ids = as_tokens(subject, tokens, axes=2)
+    check_prompts(ids, points)
+    require_self_check(subject, site)
+    curves = []
+    with Suffix(subject, site, read=[read], logits=needs_logits(readouts)) as suffix:
+        for row, path in progress(zip(ids, points, strict=True), "paths", total=len(ids)):
+            prefix = build_prefix(subject, row, site)
+            curves.append(measure_path(suffix, prefix, path, readouts, read))
+    dims = (axes.SAMPLE, axes.STEP, axes.POSITION)[: points.ndim - 1]
+    return xr.Dataset(
+        {
+            readout.name: (
+                dims,
+                np.stack([curve[readout.name] for curve in curves]),
+                {"unit": readout.unit, "long_name": readout.long_name},
+            )
+            for readout in chosen
+        },
+        attrs={
+            "subject": subject.name,
+            "coordinates": subject.coordinates,
+            "site": site.name,
+            "position": str(site.position),
+            "read": read.name,
+        },
+    )
+
+
+def _not_read(readout: Readout, read: Site) -> InputError:
+    return InputError(
+        f"readout {readout.name!r}",
+        got="a suffix that returns no logits" if readout.reads == "logits" else f"no {read.name}",
+        expected=f"a suffix that returns what the readout looks at ({readout.reads})",
+        fix="open the suffix with read=[site], logits=True",
+    )

@@ -1,0 +1,12 @@
+"""The model under study, its coordinates, and the prompts it reads."""
+
+from __future__ import annotations
+
+from steppe.subject.anatomy import Anatomy as Anatomy
+from steppe.subject.anatomy import find_anatomy as find_anatomy
+from steppe.subject.coordinates import Coordinates as Coordinates
+from steppe.subject.model import Identity as Identity
+from steppe.subject.model import Subject as Subject
+from steppe.subject.model import load_subject as load_subject
+from steppe.subject.prompts import Prompts as Prompts
+from steppe.subject.prompts import load_prompts as load_prompts

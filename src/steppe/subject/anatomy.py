@@ -1,0 +1,179 @@
+"""Where a transformers model keeps its blocks, its final normalisation and its unembedding.
+
+Found by looking and by one forward pass over one token, so that no family needs code of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from steppe.core.errors import InputError
+
+Norm = Literal["layer_norm", "rms_norm", "other"]
+
+# Invariance of a normalisation is exact up to its epsilon and the rounding of half precision.
+_INVARIANCE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """The parts of a model that steppe reads and replaces.
+
+    Attributes:
+        family: The configuration's model type, for instance ``gpt2``.
+        blocks: The transformer blocks, in order.
+        blocks_path: Name of the block list inside the model.
+        block_returns_tuple: Whether a block returns a tuple that starts with the residual stream.
+        d_model: Width of the residual stream.
+        final_norm: The normalisation after the last block; None when there is none.
+        norm: What the final normalisation does.
+        norm_epsilon: The final normalisation's epsilon, in squared activation units.
+        unembedding: The module that makes logits.
+    """
+
+    family: str
+    blocks: nn.ModuleList
+    blocks_path: str
+    block_returns_tuple: bool
+    d_model: int
+    final_norm: nn.Module | None
+    norm: Norm
+    norm_epsilon: float | None
+    unembedding: nn.Module | None
+
+    @property
+    def n_layers(self) -> int:
+        """Number of transformer blocks."""
+        return len(self.blocks)
+
+
+def find_anatomy(model: PreTrainedModel, *, blocks_path: str | None = None) -> Anatomy:
+    """Find the parts of ``model``.
+
+    Args:
+        model: A causal language model of transformers.
+        blocks_path: Name of the block list, for a model in which it cannot be told by itself.
+
+    Raises:
+        InputError: The model is no decoder, or its block list cannot be told.
+    """
+    family = str(model.config.model_type)
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise InputError(
+            f"model family {family!r}",
+            got="an encoder-decoder model",
+            expected="a causal language model (decoder only)",
+            fix="choose a model that AutoModelForCausalLM loads",
+        )
+    path = _find_blocks_path(model, family) if blocks_path is None else blocks_path
+    blocks = model.get_submodule(path)
+    if not isinstance(blocks, nn.ModuleList):
+        raise InputError(
+            "blocks_path",
+            got=f"{path!r}, a {type(blocks).__name__}",
+            expected="the name of the list of transformer blocks",
+            fix="look for it in print(model)",
+        )
+    seen = _probe(model, blocks, model.get_submodule(path.rpartition(".")[0]))
+    norm = "other" if seen.norm is None else _kind_of_norm(seen.norm, seen.d_model)
+    final_norm = seen.norm if norm != "other" else None
+    return Anatomy(
+        family=family,
+        blocks=blocks,
+        blocks_path=path,
+        block_returns_tuple=seen.returns_tuple,
+        d_model=seen.d_model,
+        final_norm=final_norm,
+        norm=norm,
+        norm_epsilon=_epsilon(final_norm),
+        unembedding=model.get_output_embeddings(),
+    )
+
+
+def _find_blocks_path(model: PreTrainedModel, family: str) -> str:
+    """Name of the only outermost ModuleList under the text decoder with one entry per layer."""
+    count = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    inside = set(model.get_decoder().modules())
+    found = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList) and module in inside and len(module) == count
+    ]
+    outermost = [name for name in found if not any(name.startswith(f"{other}.") for other in found)]
+    if len(outermost) != 1:
+        raise InputError(
+            f"model family {family!r}",
+            got=f"{len(outermost)} lists of {count} modules {outermost}",
+            expected="exactly one list of transformer blocks",
+            fix="this architecture is not supported; choose another model",
+        )
+    return str(outermost[0])
+
+
+@dataclass
+class _Seen:
+    """What one forward pass over one token showed."""
+
+    d_model: int = 0
+    returns_tuple: bool = False
+    blocks_done: bool = False
+    norm: nn.Module | None = None
+
+
+def _probe(model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> _Seen:
+    seen = _Seen()
+
+    def first_block(_module: nn.Module, _args: Any, output: Any) -> None:
+        seen.returns_tuple = isinstance(output, tuple)
+        seen.d_model = int((output[0] if isinstance(output, tuple) else output).shape[-1])
+
+    def last_block(_module: nn.Module, _args: Any, _output: Any) -> None:
+        seen.blocks_done = True
+
+    def child(module: nn.Module, _args: Any, _output: Any) -> None:
+        if seen.blocks_done and seen.norm is None:
+            seen.norm = module
+
+    hooks: list[tuple[nn.Module, Callable[..., None]]] = [
+        (blocks[0], first_block),
+        (blocks[-1], last_block),
+        *((module, child) for module in parent.children() if module is not blocks),
+    ]
+    handles = [module.register_forward_hook(hook) for module, hook in hooks]
+    try:
+        token = torch.zeros((1, 1), dtype=torch.int64, device=model.device)
+        with torch.inference_mode():
+            model(input_ids=token, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def _kind_of_norm(module: nn.Module, d_model: int) -> Norm:
+    """Tell a LayerNorm from an RMSNorm by what it does, whatever its class is called."""
+    vector = 3.0 * torch.arange(d_model).cos().reshape(1, 1, -1)
+    vector = vector.to(next(module.parameters(), vector))
+    with torch.inference_mode():
+        plain, scaled, shifted = (module(v) for v in (vector, 4.0 * vector, vector + 2.0))
+    if not isinstance(plain, Tensor) or not _close(plain, scaled):
+        return "other"
+    return "layer_norm" if _close(plain, shifted) else "rms_norm"
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    return bool((one - other).abs().max() <= _INVARIANCE * one.abs().max())
+
+
+def _epsilon(norm: nn.Module | None) -> float | None:
+    for name in ("eps", "variance_epsilon"):
+        value = getattr(norm, name, None)
+        if value is not None:
+            return float(value)
+    return None

@@ -1,0 +1,141 @@
+"""Reading a model and its tokenizer from a folder or the hub, with errors that say what to do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from steppe.core.errors import InputError
+
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
+
+
+def parse_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    """Return the number format called ``dtype``.
+
+    Raises:
+        InputError: No such number format.
+    """
+    if isinstance(dtype, torch.dtype):
+        dtype = str(dtype).removeprefix("torch.")
+    if dtype not in DTYPES:
+        raise InputError(
+            "dtype",
+            got=repr(dtype),
+            expected=", ".join(DTYPES),
+            fix="use 'float32' unless memory or speed forbids it",
+        )
+    return DTYPES[dtype]
+
+
+def parse_device(device: str | torch.device) -> torch.device:
+    """Return the device called ``device``; ``auto`` is CUDA when there is one, else the CPU.
+
+    Raises:
+        InputError: No such device, or not on this machine.
+    """
+    has_cuda = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda" if has_cuda else "cpu")
+    try:
+        parsed = torch.device(device)
+        torch.empty(0, device=parsed)
+    except (RuntimeError, AssertionError, NotImplementedError) as fault:
+        raise InputError(
+            "device",
+            got=repr(str(device)),
+            expected="a device of this machine: cpu" + (", cuda" if has_cuda else ""),
+            fix="use device='auto' to take the best device there is",
+        ) from fault
+    return parsed
+
+
+def is_local(source: str | Path) -> bool:
+    """Whether ``source`` is a folder on this machine rather than a name on the hub.
+
+    Raises:
+        InputError: It can only be meant as a path, and nothing is there.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return True
+    text = str(source)
+    means_path = (
+        isinstance(source, Path)
+        or path.exists()
+        or text.startswith((".", "~", os.sep))
+        or text.count("/") > 1
+    )
+    if means_path:
+        raise InputError(
+            f"model {text}",
+            got="a file" if path.exists() else "no such folder",
+            expected="a folder with config.json and model.safetensors, or a hub id",
+            fix="check the path (relative paths start at the current folder)",
+        )
+    return False
+
+
+def load_model(source: str, dtype: torch.dtype, revision: str | None) -> PreTrainedModel:
+    """Load a causal language model from a folder or the hub: safetensors only, no remote code.
+
+    Raises:
+        InputError: The folder is incomplete, or the hub cannot be reached or has no such model.
+    """
+    try:
+        # The number format is always stated: transformers would take the checkpoint's otherwise.
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, revision=revision, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError) as fault:
+        raise _loading_error("model", source, fault) from fault
+    return model.eval()
+
+
+def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase | None:
+    """Load the tokenizer beside a model; None when a folder holds none.
+
+    Raises:
+        InputError: There is one, and it cannot be read.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not any((folder / name).exists() for name in _TOKENIZER_FILES):
+        return None
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError) as fault:
+        raise _loading_error("tokenizer", source, fault) from fault
+    return tokenizer
+
+
+def _loading_error(what: str, source: str, fault: Exception) -> InputError:
+    reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
+    if Path(source).expanduser().is_dir():
+        return InputError(
+            f"{what} in folder {source}",
+            got=reason,
+            expected="config.json and weights in safetensors (a transformers folder)",
+            fix="save it with model.save_pretrained(folder); pickled weights are never read",
+        )
+    return InputError(
+        f"{what} {source!r} on the hub",
+        got=reason,
+        expected="a hub id that can be reached, or a local folder",
+        fix="check the spelling and the network; or download it and give the folder's path",
+    )

@@ -1,0 +1,181 @@
+"""The model under study: how it is loaded, in which coordinates it is read, and which one it is."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from steppe.subject.anatomy import Anatomy, find_anatomy
+from steppe.subject.bundled import DEMO, demo_model
+from steppe.subject.coordinates import Coordinates, center, choose_coordinates
+from steppe.subject.loading import is_local, load_model, load_tokenizer, parse_device, parse_dtype
+from steppe.subject.weights import check_finite, weights_sha256
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model this is, as plain data for a run's provenance.
+
+    Attributes:
+        name: What the user called it: ``demo``, a hub id, a folder's name, or a class name.
+        source: Where it came from: ``bundled``, ``hub``, a folder, or ``object``.
+        revision: Commit on the hub, when known.
+        sha256: Hash of the loaded weights.
+        dtype: Number format of the weights.
+        attention: Attention implementation of transformers, for instance ``sdpa``.
+    """
+
+    name: str
+    source: str
+    revision: str | None
+    sha256: str
+    dtype: str
+    attention: str
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A causal language model with its tokenizer and its coordinates.
+
+    Attributes:
+        model: The transformers model, in evaluation mode.
+        tokenizer: Its tokenizer; None when it came without one.
+        coordinates: ``centered`` (mean over d_model removed from what is read) or ``raw``.
+        anatomy: Where its parts are.
+        identity: Which model it is.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
+    coordinates: Coordinates
+    anatomy: Anatomy
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self.identity.name
+
+    @property
+    def n_layers(self) -> int:
+        """Number of transformer blocks."""
+        return self.anatomy.n_layers
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return self.anatomy.d_model
+
+    @property
+    def d_vocab(self) -> int:
+        """Number of token ids that the model can read."""
+        return int(self.model.get_input_embeddings().weight.shape[0])
+
+    @property
+    def context_length(self) -> int | None:
+        """Longest prompt in tokens; None when the configuration states none."""
+        config = self.model.config.get_text_config(decoder=True)
+        length = getattr(config, "max_position_embeddings", None)
+        return None if length is None else int(length)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's input goes."""
+        return torch.device(self.model.device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights."""
+        dtype: torch.dtype = self.model.dtype
+        return dtype
+
+    @property
+    def bos_token_id(self) -> int | None:
+        """The token that starts a text, when the model has one; steppe never adds it by itself."""
+        own = None if self.tokenizer is None else self.tokenizer.bos_token_id
+        found = self.model.config.get_text_config(decoder=True).bos_token_id if own is None else own
+        return None if found is None else int(found)
+
+    def to_coordinates(self, residual: Tensor) -> Tensor:
+        """Bring residual vectors into this subject's coordinates.
+
+        Args:
+            residual: Shape ``(..., d_model)``, in activation units.
+
+        Returns:
+            The same shape; the mean over d_model removed when the coordinates are ``centered``.
+        """
+        return center(residual) if self.coordinates == "centered" else residual
+
+
+def load_subject(
+    model_or_path: str | Path | PreTrainedModel,
+    *,
+    coordinates: str | None = None,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "float32",
+    revision: str | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> Subject:
+    """Load the model under study.
+
+    Args:
+        model_or_path: ``"demo"`` (the bundled subject), a hub id, a folder, or a model object.
+            An object is put into evaluation mode; where its number format or device is not the
+            one asked for, a copy is used.
+        coordinates: ``"centered"`` or ``"raw"``; None: centered for LayerNorm models, else raw.
+        device: ``"auto"`` takes a CUDA device when there is one (and a model object's own device).
+        dtype: ``"float32"`` unless memory or speed forbids it.
+        revision: Branch, tag or commit on the hub.
+        tokenizer: Used instead of the one found beside the model.
+
+    Returns:
+        The subject, its weights checked to be finite.
+
+    Raises:
+        InputError: No such model, device, number format or coordinates; weights with NaN; a model
+            whose blocks cannot be found.
+    """
+    number_format = parse_dtype(dtype)
+    if isinstance(model_or_path, PreTrainedModel):
+        own_device = model_or_path.device if device == "auto" else parse_device(device)
+        model = _as_asked(model_or_path, own_device, number_format)
+        name, source = type(model).__name__, "object"
+    else:
+        place, name, source = _locate(model_or_path)
+        on_device = parse_device(device)
+        model = load_model(place, number_format, revision).to(on_device)
+        tokenizer = load_tokenizer(place, revision) if tokenizer is None else tokenizer
+    check_finite(model, name)
+    anatomy = find_anatomy(model)
+    identity = Identity(
+        name=name,
+        source=source,
+        revision=getattr(model.config, "_commit_hash", None) or revision,
+        sha256=weights_sha256(model),
+        dtype=str(number_format).removeprefix("torch."),
+        attention=str(model.config._attn_implementation),
+    )
+    return Subject(model, tokenizer, choose_coordinates(coordinates, anatomy), anatomy, identity)
+
+
+def _locate(source: str | Path) -> tuple[str, str, str]:
+    """Where transformers shall look, what the model is called, and where it comes from."""
+    if source == DEMO:
+        return str(demo_model()), DEMO, "bundled"
+    if is_local(source):
+        folder = Path(source).expanduser()
+        return str(folder), folder.resolve().name, str(folder)
+    return str(source), str(source), "hub"
+
+
+def _as_asked(model: PreTrainedModel, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
+    """The model itself where it fits, otherwise a copy, so that the user's own stays as it is."""
+    if model.dtype != dtype or model.device != device:
+        model = copy.deepcopy(model).to(device=device, dtype=dtype)
+    return model.eval()
