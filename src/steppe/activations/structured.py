@@ -24,8 +24,7 @@ POOL = 100
 """Number of latents of similar firing rate among which the top latent is chosen (section 4.3)."""
 
 TOP_COSINE = 0.42
-"""Cosine sought between the two top latents: the mean cosine between two real activations, taken
-from the decoder's bias (section 4.3)."""
+"""Cosine sought between the two top latents in GPT-2 (section 4.3)."""
 
 _ROWS = 64
 
@@ -36,11 +35,13 @@ def synthetic_structured(
     rates: FiringRates | ArrayLike,
     reading: Reading = "code",
     cosine: bool = True,
+    *,
+    top_cosine: float = TOP_COSINE,
 ) -> Tensor:
     """Rebuild a base's latents around another top latent, keeping their cosines to the top one.
 
     The top latent is replaced by the one of the 100 nearest in firing rate whose cosine to it is
-    nearest to 0.42 (without ``cosine``: by the single nearest in rate). Each active latent is
+    nearest to ``top_cosine`` (without ``cosine``: by the single nearest in rate). Each active latent is
     replaced by the unused latent whose cosine to the new top latent is nearest to the cosine
     between the old ones. Nothing is drawn. Ties go to the lower latent id.
 
@@ -54,6 +55,8 @@ def synthetic_structured(
         reading: ``code`` or ``text``.
         cosine: Whether the cosine to the top latent decides in the choice of the new top latent;
             False is Table A.1's "w/o cos sim".
+        top_cosine: The cosine sought between the two top latents; the default is the mean cosine
+            between two real activations of GPT-2 about the SAE's decoder bias (section 4.3).
 
     Returns:
         Synthetic activations, float32 on the CPU, ``(sample, d_model)``.
@@ -65,6 +68,7 @@ def synthetic_structured(
         RateRanking(known, alive_only=not is_code),
         np.zeros_like(known.alive) if is_code else ~known.alive,
         pool=POOL if cosine else 1,
+        top_cosine=top_cosine,
         top_first=not is_code,
     )
     return compose(base, sae, matching.rule)
@@ -90,6 +94,7 @@ class _Matching:
         ranking: Latents by firing rate.
         left_out: Latents that may not be chosen, ``(latent,)``.
         pool: How many latents the new top latent is chosen from.
+        top_cosine: The cosine it should have with the old one.
         top_first: Whether the top latent is replaced before the others.
     """
 
@@ -97,6 +102,7 @@ class _Matching:
     ranking: RateRanking
     left_out: NDArray[np.bool_]
     pool: int
+    top_cosine: float
     top_first: bool
 
     def rule(self, found: Sequence[ActiveLatents], _: range) -> list[ActiveLatents]:
@@ -118,7 +124,7 @@ class _Matching:
     def _new_top(self, top: int) -> int:
         pool = self.ranking.nearest(top, self.pool)
         cosines = (self.units[pool] @ self.units[top]).numpy()
-        return int(pool[np.argmin(np.abs(cosines - TOP_COSINE))])
+        return int(pool[np.argmin(np.abs(cosines - self.top_cosine))])
 
     def _match(
         self, active: ActiveLatents, top: int, new_top: int, cosines: NDArray[np.float64]

@@ -15,7 +15,7 @@ from steppe.activations.composition import Autoencoder
 from steppe.activations.gaussian import Gaussian
 from steppe.activations.isotropic import isotropic
 from steppe.activations.reconstruction import sae_reconstruction
-from steppe.activations.structured import synthetic_structured
+from steppe.activations.structured import TOP_COSINE, synthetic_structured
 from steppe.activations.synthetic import synthetic_baseline, synthetic_random
 from steppe.core.errors import InputError
 from steppe.core.readings import Reading
@@ -35,6 +35,7 @@ class TargetRequest:
         rates: The SAE's firing rates.
         reading: ``code`` or ``text``.
         centered: Whether activations are in centred coordinates.
+        top_cosine: Cosine sought by ``synthetic_structured``; the default is GPT-2's.
     """
 
     base: Tensor
@@ -45,6 +46,7 @@ class TargetRequest:
     rates: FiringRates | None = None
     reading: Reading = "code"
     centered: bool = True
+    top_cosine: float = TOP_COSINE
 
 
 def real_targets(request: TargetRequest) -> Tensor:
@@ -87,7 +89,9 @@ def synthetic_baseline_targets(request: TargetRequest) -> Tensor:
 def synthetic_structured_targets(request: TargetRequest) -> Tensor:
     """The base's latents rebuilt around another top latent; see `synthetic_structured`."""
     sae, rates = _sae_and_rates(request, "synthetic_structured")
-    return synthetic_structured(request.base, sae, rates, request.reading)
+    return synthetic_structured(
+        request.base, sae, rates, request.reading, top_cosine=request.top_cosine
+    )
 
 
 def synthetic_structured_without_cosine_targets(request: TargetRequest) -> Tensor:

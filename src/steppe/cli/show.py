@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from steppe.cli import options
+from steppe.core.errors import InputError
 from steppe.core.lazy import load
 
 
@@ -21,7 +22,7 @@ def show(
 ) -> None:
     """Print a run's tables: our numbers, their intervals, and the published ones beside them."""
     opened = load("steppe.store:open_run")(run)
-    tables = {name: opened.table(name) for name in (table or opened.table_names())}
+    tables = _chosen(opened, table or [])
     if as_json:
         content = {name: _rows(frame) for name, frame in tables.items()}
         print(json.dumps({"config": opened.config, "tables": content}, indent=2, allow_nan=False))
@@ -29,6 +30,19 @@ def show(
     render = load("steppe.report:terminal_table")
     for name, frame in tables.items():
         print(render(frame, title=name))
+
+
+def _chosen(run: Any, names: list[str]) -> dict[str, Any]:
+    tables: dict[str, Any] = run.tables
+    for name in names:
+        if name not in tables:
+            raise InputError(
+                f"run {run.path}",
+                got=f"no table {name!r}",
+                expected=", ".join(tables) or "none yet: the run is not finished",
+                fix="`steppe show RUN` prints all of them",
+            )
+    return {name: tables[name] for name in names} if names else tables
 
 
 def _rows(frame: Any) -> list[dict[str, Any]]:

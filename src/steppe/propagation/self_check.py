@@ -72,19 +72,22 @@ def self_check(subject: Subject, site: Site) -> SelfCheck:
     return SelfCheck(worst, tolerance, bool(worst <= tolerance), details)
 
 
-_passed: WeakKeyDictionary[nn.Module, set[tuple[str, int]]] = WeakKeyDictionary()
+_passed: WeakKeyDictionary[nn.Module, dict[tuple[str, int], SelfCheck]] = WeakKeyDictionary()
 
 
-def require_self_check(subject: Subject, site: Site) -> None:
+def require_self_check(subject: Subject, site: Site) -> SelfCheck:
     """Run `self_check` on the first use of a model at a depth, and refuse the model if it fails.
+
+    Returns:
+        What the check found, when it was run.
 
     Raises:
         InputError: The suffix and the full forward pass disagree; names the model's family.
     """
     key = (subject.coordinates, site.blocks_before(subject.n_layers))
-    done = _passed.setdefault(subject.model, set())
+    done = _passed.setdefault(subject.model, {})
     if key in done:
-        return
+        return done[key]
     check = self_check(subject, site)
     if not check.passed:
         worst = max(check.details, key=lambda name: check.details[name])
@@ -94,7 +97,8 @@ def require_self_check(subject: Subject, site: Site) -> None:
             expected=f"at most {check.tolerance:.0e} between the suffix and the full forward pass",
             fix="choose a model of another family, coordinates='raw', or dtype='float32'",
         )
-    done.add(key)
+    done[key] = check
+    return check
 
 
 def _errors(subject: Subject, site: Site, length: int) -> dict[str, float]:

@@ -59,6 +59,23 @@ class RunFolder:
         write_atomically(root / layout.CONFIG, configuration.to_yaml(written))
         return cls(root, written)
 
+    @classmethod
+    def check_available(cls, path: str | Path, settings: Mapping[str, Any]) -> None:
+        """Refuse a folder early, before anything that takes long is done for it.
+
+        Args:
+            path: The run folder; it may be missing.
+            settings: Some of the ``resolved`` settings; those that are None were left open.
+
+        Raises:
+            InputError: ``path`` is a file, holds something else, or a run of other settings.
+        """
+        root = Path(path)
+        if _occupied(root):
+            known = configuration.read_config(root)["resolved"]
+            stated = {key: value for key, value in settings.items() if value is not None}
+            _check_same_config(root, {key: known.get(key) for key in stated}, stated)
+
     @property
     def tables(self) -> Path:
         """Where the tables are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,6 +34,11 @@ class Typical:
     target_distance: float
     output_distance: float
     cosine: float
+
+    @classmethod
+    def unknown(cls) -> Typical:
+        """Before anything was measured."""
+        return cls(0, math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)

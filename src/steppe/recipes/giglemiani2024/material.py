@@ -1,0 +1,197 @@
+"""What every shard of this study draws on: subject, SAE, prompts, moments, rates and scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steppe.activations import Gaussian, Moments, draw_real_targets, estimate_moments
+from steppe.core.errors import InputError
+from steppe.core.seeds import stream
+from steppe.core.sites import Site
+from steppe.propagation import (
+    Prefix,
+    SelfCheck,
+    Suffix,
+    build_prefix,
+    read_residuals,
+    require_self_check,
+)
+from steppe.readouts import measure_path
+from steppe.recipes.giglemiani2024.scales import Scales, Typical, choose_scales
+from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.sae import FiringRates, Sae, firing_rates, load_sae
+from steppe.subject import Prompts, Subject, load_prompts, load_subject
+
+CALIBRATION_PAIRS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What every shard draws on; the same in every process that runs the same settings.
+
+    Attributes:
+        settings: What was asked.
+        subject: The model under study.
+        site: Where activations are moved.
+        read: Where L2 and cosine are read.
+        sae: The SAE.
+        rates: The SAE's firing rates.
+        prompts: The pool of prompts.
+        pool: Activations at the site, one per prompt of a random part of the pool,
+            ``(candidate, d_model)``.
+        pool_rows: Which prompts these are, ``(candidate,)``.
+        base_rows: Which prompts the bases are, ``(sample,)``.
+        moments: Mean and covariance of ``pool``.
+        gaussian: The Gaussian with these moments.
+        scales: The run's constants in the subject's own units.
+        check: The comparison of suffix and full forward pass.
+    """
+
+    settings: Settings
+    subject: Subject
+    site: Site
+    read: Site
+    sae: Sae
+    rates: FiringRates
+    prompts: Prompts
+    pool: Tensor
+    pool_rows: NDArray[np.int64]
+    base_rows: NDArray[np.int64]
+    moments: Moments
+    gaussian: Gaussian
+    scales: Scales
+    check: SelfCheck
+
+    def prefix(self, row: int) -> Prefix:
+        """The prefix of one prompt of the pool."""
+        return build_prefix(self.subject, torch.from_numpy(self.prompts.tokens[row]), self.site)
+
+    def generators(self, name: str, samples: range) -> Sequence[np.random.Generator]:
+        """One generator per sample of the stream called ``name``."""
+        return [stream(self.settings.seed, name, sample) for sample in samples]
+
+    def suffix(self) -> Suffix:
+        """The part of the subject after the site; a context manager."""
+        return Suffix(self.subject, self.site, read=[self.read], logits=True)
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that decides the run's numbers, as plain data."""
+        asked = self.settings.model_dump(mode="json")
+        return {
+            **asked,
+            "coordinates": self.subject.coordinates,
+            "read": self.read.name,
+            "step_size": self.scales.step_size,
+            "threshold": self.scales.threshold,
+            "scales": self.scales.as_dict(),
+            "subject_identity": asdict(self.subject.identity),
+            "sae_identity": asdict(self.sae.identity),
+            "firing_rates": self.rates.source,
+            "prompts_identity": {"source": self.prompts.source, "sha256": self.prompts.sha256},
+            "moments_from": len(self.pool),
+        }
+
+
+def prepare(settings: Settings) -> Material:
+    """Load everything and measure what all samples share.
+
+    Raises:
+        InputError: Subject, SAE, prompts or sites do not exist or do not fit each other.
+    """
+    torch.set_float32_matmul_precision("highest")
+    subject = load_subject(
+        settings.subject,
+        coordinates=settings.coordinates,
+        device=settings.device,
+        dtype=settings.dtype,
+    )
+    site = Site.parse(settings.site).resolve(subject.n_layers)
+    read = Site.parse(settings.read).resolve(subject.n_layers)
+    sae = load_sae(settings.sae_source, subject=subject, device=subject.device)
+    _check_site(sae, site)
+    check = require_self_check(subject, site)
+    prompts = load_prompts(settings.prompts_source, subject, length=settings.prompt_length)
+    base_rows, pool_rows = _choose_rows(settings, len(prompts.tokens), subject.d_model)
+    pool = read_residuals(subject, prompts.tokens[pool_rows], site)
+    moments = estimate_moments(pool)
+    material = Material(
+        settings=settings,
+        subject=subject,
+        site=site,
+        read=read,
+        sae=sae,
+        rates=firing_rates(sae, pool),
+        prompts=prompts,
+        pool=pool,
+        pool_rows=pool_rows,
+        base_rows=base_rows,
+        moments=moments,
+        gaussian=Gaussian.from_moments(moments),
+        scales=choose_scales(settings, Typical.unknown()),
+        check=check,
+    )
+    return replace(material, scales=choose_scales(settings, _typical(material)))
+
+
+def _choose_rows(
+    settings: Settings, rows: int, d_model: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Prompts of the bases (without replacement) and of the pool behind the moments."""
+    needed = max(settings.samples, d_model + 1)
+    if rows < needed:
+        raise InputError(
+            f"prompts {settings.prompts_source}",
+            got=f"{rows} prompts of {settings.prompt_length} tokens",
+            expected=f"at least {needed}: {settings.samples} samples, and more than d_model = "
+            f"{d_model} for a covariance",
+            fix="give more text, or ask for fewer --samples",
+        )
+    bases = stream(settings.seed, "base_prompts").permutation(rows)[: settings.samples]
+    pool = stream(settings.seed, "moment_prompts").permutation(rows)[: settings.moments_samples]
+    return bases, pool
+
+
+def _check_site(sae: Sae, site: Site) -> None:
+    if sae.hook_name is not None and sae.site.name != site.name:
+        raise InputError(
+            f"SAE {sae.identity.source}",
+            got=f"an SAE of {sae.hook_name}",
+            expected=f"an SAE of {site.name}, where activations are moved",
+            fix="choose another --sae, or set `site:` in a YAML file for `steppe run`",
+        )
+
+
+def _typical(material: Material) -> Typical:
+    """Measure typical distances on pairs that are drawn apart from the samples."""
+    pairs = range(CALIBRATION_PAIRS)
+    rows = stream(material.settings.seed, "calibration_prompts").permutation(
+        len(material.prompts.tokens)
+    )[:CALIBRATION_PAIRS]
+    prefixes = [material.prefix(row) for row in rows]
+    base = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
+    generators = material.generators("calibration_target", pairs[: len(rows)])
+    target = draw_real_targets(base, material.pool, generators).targets
+    center = material.sae.b_dec.float().cpu()
+    cosine = torch.cosine_similarity(base - center, target - center, dim=1)
+    moved = []
+    with material.suffix() as suffix:
+        for prefix, ends in zip(prefixes, torch.stack([base, target], dim=1), strict=True):
+            moved.append(measure_path(suffix, prefix, ends, ["l2"], material.read)["l2"][1])
+    return Typical(
+        pairs=len(rows),
+        target_distance=_rounded(float((target - base).norm(dim=1).mean())),
+        output_distance=_rounded(float(np.mean(moved))),
+        cosine=_rounded(float(cosine.mean())),
+    )
+
+
+def _rounded(value: float) -> float:
+    """Four digits: what depends on it shall not hang on a machine's last bit."""
+    return float(f"{value:.4g}")

@@ -1,0 +1,89 @@
+"""The study as shards: what is measured where, and the folder it goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from steppe.core.provenance import provenance
+from steppe.recipes.giglemiani2024 import latents, plateaus, sensitivity
+from steppe.recipes.giglemiani2024.material import Material, prepare
+from steppe.recipes.giglemiani2024.outcome import report_outcome
+from steppe.recipes.giglemiani2024.outputs import Selection, select
+from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.recipes.study import Shard, Study, split
+from steppe.store import CURVES, LATENTS, PLATEAUS, RunFolder
+
+SHARD_SIZE = 20
+
+
+class Giglemiani2024(Study):
+    """The study of Giglemiani et al. 2024 in one run folder."""
+
+    def __init__(self, material: Material, folder: RunFolder) -> None:
+        self.material = material
+        self.folder = folder
+        self.selection: Selection = select(material.settings.only, material.settings.kinds)
+
+    def shards(self) -> Sequence[Shard]:
+        """Every shard of the curves and of the plateaus."""
+        samples = self.material.settings.samples
+        found: list[Shard] = []
+        if self.selection.modes:
+            found += split(CURVES, samples, SHARD_SIZE)
+        if self.selection.plateaus:
+            found += split(PLATEAUS, samples, SHARD_SIZE)
+        return found
+
+    def compute(self, shard: Shard) -> Mapping[str, NDArray[np.generic]]:
+        """Measure one shard."""
+        if shard.dataset == CURVES:
+            return sensitivity.measure(self.material, self.selection, shard.samples)
+        return plateaus.measure(self.material, shard.samples)
+
+    def report(self) -> None:
+        """Write tables, figures and the summary."""
+        report_outcome(self.folder.path, self.selection)
+
+    def create_datasets(self) -> None:
+        """Lay out the datasets, and measure the small one that has no shards."""
+        if self.selection.modes:
+            template = sensitivity.template(self.material, self.selection, SHARD_SIZE)
+            self.folder.create_dataset(CURVES, template)
+        if self.selection.plateaus:
+            self.folder.create_dataset(PLATEAUS, plateaus.template(self.material, SHARD_SIZE))
+        if self.selection.latents and not self.folder.has_dataset(LATENTS):
+            self.folder.write_dataset(LATENTS, latents.measure(self.material))
+        moments = self.material.moments
+        self.folder.write_moments({"mean": moments.mean, "covariance": moments.covariance})
+
+
+def open_study(settings: Settings, path: Path) -> Giglemiani2024:
+    """Prepare the study and start, or continue, its run folder.
+
+    Raises:
+        InputError: Settings that do not fit, or a folder of another configuration.
+    """
+    asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
+    # `read` may be written as the last layer, whose number is not known yet.
+    RunFolder.check_available(path, settings.model_dump(mode="json", exclude={"read"}))
+    material = prepare(settings)
+    folder = RunFolder.create_or_resume(path, {"asked": asked, "resolved": material.resolved()})
+    folder.add_provenance(
+        {
+            **provenance(),
+            "device": str(material.subject.device),
+            "threads": torch.get_num_threads(),
+            "self_check": {
+                "max_relative_error": material.check.max_relative_error,
+                "tolerance": material.check.tolerance,
+            },
+        }
+    )
+    study = Giglemiani2024(material, folder)
+    study.create_datasets()
+    return study
