@@ -14,8 +14,23 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "steppe"
 RANKS = {
     name: rank
     for rank, name in enumerate(
-        "core subject sae activations paths propagation readouts curves statistics "
-        "comparisons store report recipes execution cli".split()
+        [
+            "core",
+            "subject",
+            "sae",
+            "activations",
+            "paths",
+            "propagation",
+            "readouts",
+            "curves",
+            "statistics",
+            "comparisons",
+            "store",
+            "report",
+            "recipes",
+            "execution",
+            "cli",
+        ]
     )
 }
 TORCH_FREE = {"core", "curves", "statistics", "comparisons", "store", "report", "cli"}
@@ -78,7 +93,9 @@ def test_imports_point_to_lower_ranks(path: Path) -> None:
 def test_no_package_import_inside_a_function(path: Path) -> None:
     for function in functions(ast.parse(path.read_text())):
         for module, node in imported(function):
-            assert not module.startswith("steppe"), f"{relative(path)}:{node.lineno} imports {module}"
+            assert not module.startswith("steppe"), (
+                f"{relative(path)}:{node.lineno} imports {module}"
+            )
 
 
 def test_packages_have_no_import_cycle() -> None:
@@ -119,7 +136,9 @@ def test_the_analysis_wing_names_no_torch(path: Path) -> None:
 
 def loaded_after(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint('\\n'.join(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     return set(result.stdout.split())
 
 
@@ -144,7 +163,9 @@ def test_sizes(path: Path) -> None:
     assert len(text.splitlines()) <= MAX_FILE, f"{relative(path)} is too long"
     for function in functions(ast.parse(text)):
         where = f"{relative(path)}:{function.name}"
-        assert body_lines(function) <= MAX_BODY, f"{where} has a body of {body_lines(function)} lines"
+        assert body_lines(function) <= MAX_BODY, (
+            f"{where} has a body of {body_lines(function)} lines"
+        )
         if where not in MANY_PARAMETERS:
             assert parameters(function) <= MAX_PARAMETERS, f"{where} takes {parameters(function)}"
 
@@ -181,4 +202,6 @@ def test_every_exception_to_the_rules_is_in_use() -> None:
     for where in MANY_PARAMETERS:
         path, name = where.split(":")
         tree = ast.parse((SOURCE / path).read_text())
-        assert any(f.name == name and parameters(f) > MAX_PARAMETERS for f in functions(tree)), where
+        assert any(f.name == name and parameters(f) > MAX_PARAMETERS for f in functions(tree)), (
+            where
+        )

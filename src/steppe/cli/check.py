@@ -29,6 +29,9 @@ def check(
     prompts: options.Prompts = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
+    length: Annotated[
+        int | None, typer.Option(min=1, help="Tokens per sequence.", show_default="128")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Check a subject and its SAEs on real tokens.
@@ -38,7 +41,12 @@ def check(
     here as a low explained variance.
     """
     request = load("steppe.recipes.checking:CheckRequest")(
-        subject=subject, saes=tuple(sae or ()), prompts=prompts, device=device, dtype=dtype
+        subject=subject,
+        saes=tuple(sae or ()),
+        prompts=prompts,
+        device=device,
+        dtype=dtype,
+        length=length,
     )
     report = load("steppe.recipes.checking:check_subject")(request)
     if as_json:

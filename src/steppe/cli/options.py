@@ -23,7 +23,9 @@ Prompts = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 Dtype = Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-RunPath = Annotated[Path, typer.Argument(help="A run folder, for instance runs/giglemiani2024-demo.")]
+RunPath = Annotated[
+    Path, typer.Argument(help="A run folder, for instance runs/giglemiani2024-demo.")
+]
 Out = Annotated[
     Path | None,
     typer.Option(help="The run folder.", show_default="runs/<recipe>-<subject>"),

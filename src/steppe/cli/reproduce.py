@@ -17,7 +17,9 @@ def reproduce(
     ] = "demo",
     sae: options.Sae = None,
     prompts: options.Prompts = None,
-    samples: Annotated[int, typer.Option(help="Base prompts, each with one target per kind.")] = 1000,
+    samples: Annotated[
+        int, typer.Option(help="Base prompts, each with one target per kind.")
+    ] = 1000,
     reading: Annotated[
         str, typer.Option(help="'code': what the authors ran; 'text': what the paper says.")
     ] = "code",

@@ -12,7 +12,9 @@ from steppe.core.lazy import load
 
 
 def run(
-    config: Annotated[Path, typer.Argument(help="A YAML file with `recipe:` and any of its settings.")],
+    config: Annotated[
+        Path, typer.Argument(help="A YAML file with `recipe:` and any of its settings.")
+    ],
     out: options.Out = None,
 ) -> None:
     """Run a study described by a YAML file.

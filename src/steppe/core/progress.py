@@ -10,7 +10,9 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def progress(work: Iterable[T], label: str, *, total: int | None = None, unit: str = "it") -> Iterator[T]:
+def progress(
+    work: Iterable[T], label: str, *, total: int | None = None, unit: str = "it"
+) -> Iterator[T]:
     """Iterate over ``work`` with a bar and the remaining time, when standard error is a terminal.
 
     Args:

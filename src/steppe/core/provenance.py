@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("torch", "transformers", "safetensors", "numpy", "scipy", "xarray", "zarr", "matplotlib")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "xarray",
+    "zarr",
+    "matplotlib",
+)
 
 
 def provenance() -> dict[str, object]:

@@ -130,6 +130,8 @@ def _probe(model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> 
     seen = _Seen()
 
     def first_block(_module: nn.Module, _args: Any, output: Any) -> None:
+        if not isinstance(output, Tensor | tuple):
+            raise TypeError(f"a block returns a {type(output).__name__}")
         seen.returns_tuple = isinstance(output, tuple)
         seen.d_model = int((output[0] if isinstance(output, tuple) else output).shape[-1])
 
@@ -150,6 +152,13 @@ def _probe(model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> 
         token = torch.zeros((1, 1), dtype=torch.int64, device=model.device)
         with torch.inference_mode():
             model(input_ids=token, use_cache=False)
+    except Exception as fault:
+        raise InputError(
+            f"model family {model.config.model_type!r}",
+            got=f"a forward pass over one token fails: {fault}",
+            expected="a causal language model that runs on token ids alone",
+            fix="this architecture is not supported; choose another model",
+        ) from fault
     finally:
         for handle in handles:
             handle.remove()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -98,12 +101,30 @@ def load_model(source: str, dtype: torch.dtype, revision: str | None) -> PreTrai
     """
     try:
         # The number format is always stated: transformers would take the checkpoint's otherwise.
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, revision=revision, use_safetensors=True, trust_remote_code=False
-        )
+        with _bars_on_terminals_only():
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                source,
+                dtype=dtype,
+                revision=revision,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
     except (OSError, ValueError, KeyError) as fault:
         raise _loading_error("model", source, fault) from fault
     return model.eval()
+
+
+@contextmanager
+def _bars_on_terminals_only() -> Iterator[None]:
+    """Keep transformers' progress bars out of logs and pipes; its own setting comes back."""
+    was_enabled = logging.is_progress_bar_enabled()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            logging.enable_progress_bar()
 
 
 def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase | None:

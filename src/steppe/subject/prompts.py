@@ -43,7 +43,12 @@ class Prompts:
 
 
 def load_prompts(
-    source: str | Path | None, subject: Subject, *, length: int = 10, count: int | None = None
+    source: str | Path | None,
+    subject: Subject,
+    *,
+    length: int = 10,
+    count: int | None = None,
+    limit: int | None = None,
 ) -> Prompts:
     """Load prompts for a subject.
 
@@ -55,6 +60,7 @@ def load_prompts(
         subject: Gives the tokenizer and the vocabulary.
         length: Tokens per prompt.
         count: How many prompts, from the first on; None takes all there are.
+        limit: Take at most this many, and what there is when there are fewer.
 
     Returns:
         The prompts, in the order of the source.
@@ -76,8 +82,8 @@ def load_prompts(
     if name == DEMO:
         windows: Iterator[NDArray[np.int64]] = iter(_bundled(length))
     else:
-        windows = _windows(name, subject, length, count)
-    rows = list(windows if count is None else islice(windows, count))
+        windows = _windows(name, subject, length, is_bounded=bool(count or limit))
+    rows = list(islice(windows, count or limit))
     _check_rows(rows, name, length, count)
     tokens = np.stack(rows)
     _check_vocabulary(tokens, name, subject)
@@ -100,10 +106,10 @@ def _bundled(length: int) -> NDArray[np.int64]:
 
 
 def _windows(
-    source: str, subject: Subject, length: int, count: int | None
+    source: str, subject: Subject, length: int, *, is_bounded: bool
 ) -> Iterator[NDArray[np.int64]]:
     """Cut the documents of a source into prompts, reading no more of it than is asked for."""
-    for document in read_documents(source, endless_allowed=count is not None):
+    for document in read_documents(source, endless_allowed=is_bounded):
         if isinstance(document.content, str):
             ids = _tokenise(document.content, subject, document.place)
             for start in range(0, len(ids) - length + 1, length):

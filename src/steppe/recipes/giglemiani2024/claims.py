@@ -34,16 +34,14 @@ def spread_gap(wider: str, tighter: str) -> Number:
 
 def ks_gap(farther: str, nearer: str) -> Number:
     """By how much ``farther`` is less like `real` than ``nearer``, in KS."""
-    return lambda kinds: ks_statistic(kinds[farther], kinds["real"]) - ks_statistic(
-        kinds[nearer], kinds["real"]
+    return lambda kinds: (
+        ks_statistic(kinds[farther], kinds["real"]) - ks_statistic(kinds[nearer], kinds["real"])
     )
 
 
 def share_gap(kind: str, low: float, high: float) -> Number:
     """By how much more than half of the steps lie between two values."""
-    return lambda kinds: float(
-        np.mean((kinds[kind] >= low) & (kinds[kind] <= high)) - 0.5
-    )
+    return lambda kinds: float(np.mean((kinds[kind] >= low) & (kinds[kind] <= high)) - 0.5)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,9 @@ class Material:
         asked = self.settings.model_dump(mode="json")
         return {
             **asked,
+            "sae": self.settings.sae_source,
+            "prompts": self.settings.prompts_source,
+            "device": str(self.subject.device),
             "coordinates": self.subject.coordinates,
             "read": self.read.name,
             "step_size": self.scales.step_size,
@@ -117,7 +120,9 @@ def prepare(settings: Settings) -> Material:
     sae = load_sae(settings.sae_source, subject=subject, device=subject.device)
     _check_site(sae, site)
     check = require_self_check(subject, site)
-    prompts = load_prompts(settings.prompts_source, subject, length=settings.prompt_length)
+    prompts = load_prompts(
+        settings.prompts_source, subject, length=settings.prompt_length, limit=settings.pool
+    )
     base_rows, pool_rows = _choose_rows(settings, len(prompts.tokens), subject.d_model)
     pool = read_residuals(subject, prompts.tokens[pool_rows], site)
     moments = estimate_moments(pool)

@@ -80,9 +80,7 @@ def measure(material: Material, samples: range) -> dict[str, NDArray[np.generic]
     return {**found, **draws.variables()}
 
 
-def _bases(
-    own: Tensor, targets: dict[str, Tensor]
-) -> list[tuple[tuple[int | slice, int], Tensor]]:
+def _bases(own: Tensor, targets: dict[str, Tensor]) -> list[tuple[tuple[int | slice, int], Tensor]]:
     """Where in (context, kind) each different set of bases goes, and the bases."""
     real, native, foreign = BASE_KINDS.index("real"), *map(CONTEXTS.index, ("native", "foreign"))
     made: list[tuple[tuple[int | slice, int], Tensor]] = [

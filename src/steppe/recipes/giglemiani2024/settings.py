@@ -41,6 +41,7 @@ class Settings(BaseModel):
     site: str = Field("blocks.1.hook_resid_pre", description="where activations are moved")
     read: str = Field("blocks.last.hook_resid_post", description="where L2 and cosine are read")
     prompt_length: int = Field(10, ge=1, description="tokens per prompt")
+    pool: int = Field(40_000, ge=2, description="prompts taken from the source, at most")
     moments_samples: int = Field(
         32_000, ge=100, description="activations behind the mean, the covariance and own rates"
     )

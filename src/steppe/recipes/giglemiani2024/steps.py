@@ -147,9 +147,7 @@ def _quantity(
     analysis: Analysis, name: str, values: np.ndarray[Any, Any], pooled: float | None
 ) -> dict[str, Any]:
     defined = values[~np.isnan(values.astype(float))].astype(float)
-    drawn = Resamples.draw(
-        len(defined), analysis.settings.bootstrap, analysis.generator("latents")
-    )
+    drawn = Resamples.draw(len(defined), analysis.settings.bootstrap, analysis.generator("latents"))
     low, high = mean_interval(defined, drawn)
     return {
         "quantity": name,

@@ -69,8 +69,9 @@ def open_study(settings: Settings, path: Path) -> Giglemiani2024:
         InputError: Settings that do not fit, or a folder of another configuration.
     """
     asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
-    # `read` may be written as the last layer, whose number is not known yet.
-    RunFolder.check_available(path, settings.model_dump(mode="json", exclude={"read"}))
+    # What these two resolve to is not known yet: the last layer's number, the best device.
+    stated = settings.model_dump(mode="json", exclude={"read", "device"})
+    RunFolder.check_available(path, stated)
     material = prepare(settings)
     folder = RunFolder.create_or_resume(path, {"asked": asked, "resolved": material.resolved()})
     folder.add_provenance(

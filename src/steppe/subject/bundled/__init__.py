@@ -33,6 +33,11 @@ def demo_sae(hook_name: str) -> Path:
     return _existing(f"saes/{hook_name}")
 
 
+def demo_saes() -> tuple[str, ...]:
+    """Folders of all bundled SAEs."""
+    return tuple(str(path.parent) for path in sorted(_existing("saes").glob("*/cfg.json")))
+
+
 def demo_prompts() -> Path:
     """File of the bundled prompts: int32 tensors ``windows_10`` and ``sequences_128``.
 

@@ -1,0 +1,192 @@
+"""Is this model, and each SAE on it, measured right? Loss, self-check, explained variance, L0."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steppe.core.errors import InputError
+from steppe.core.progress import progress
+from steppe.core.sites import Site
+from steppe.propagation import SelfCheck, Suffix, build_prefix, read_residuals, self_check
+from steppe.sae import Sae, SaeQuality, firing_rates, load_sae, quality
+from steppe.subject import Subject, load_prompts, load_subject
+from steppe.subject.bundled import DEMO, demo_saes
+
+LENGTH = 128
+SEQUENCES = 200
+# Below this an SAE most likely meets activations in other coordinates, or of another model.
+LOW_VARIANCE = 0.5
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """What is to be checked.
+
+    Attributes:
+        subject: ``demo``, a hub id or a folder.
+        saes: SAEs as `load_sae` takes them; empty: those bundled with the subject.
+        prompts: Where tokens come from; None: those bundled with the subject.
+        device: The subject's device.
+        dtype: The subject's number format.
+        length: Tokens per sequence; None: 128, or the subject's context if that is shorter.
+    """
+
+    subject: str
+    saes: tuple[str, ...] = ()
+    prompts: str | None = None
+    device: str = "auto"
+    dtype: str = "float32"
+    length: int | None = None
+
+
+@dataclass(frozen=True)
+class SaeReport:
+    """How one SAE does on the subject's own activations.
+
+    Attributes:
+        source: Where it was read from.
+        site: Its site.
+        quality: Explained variance, mean L0 and dead share, on positions after the first.
+        dead_in_rates: Share of latents that are dead by its firing rates.
+        rates: Where those rates are from.
+        loss_increase: Nats per token when its reconstruction replaces the activations at every
+            position after the first.
+    """
+
+    source: str
+    site: str
+    quality: SaeQuality
+    dead_in_rates: float
+    rates: str
+    loss_increase: float
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was found.
+
+    Attributes:
+        subject: Its identity, sizes and coordinates.
+        tokens: Which tokens it was checked on.
+        loss: Mean loss in nats per token; NaN for sequences of one token.
+        self_check: The suffix run against the full forward pass.
+        saes: One entry per SAE.
+    """
+
+    subject: dict[str, Any]
+    tokens: str
+    loss: float
+    self_check: SelfCheck
+    saes: tuple[SaeReport, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the suffix agrees and no SAE explains less than half of the variance."""
+        fits = all(sae.quality.explained_variance >= LOW_VARIANCE for sae in self.saes)
+        return self.self_check.passed and fits
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "passed": self.passed}
+
+    def __str__(self) -> str:
+        verdict = "agrees" if self.self_check.passed else "DISAGREES"
+        error, tolerance = self.self_check.max_relative_error, self.self_check.tolerance
+        lines = [
+            *(f"{key:<14}{value}" for key, value in self.subject.items()),
+            f"{'tokens':<14}{self.tokens}",
+            f"{'loss':<14}{self.loss:.4f} nats per token",
+            f"{'suffix run':<14}{verdict} with the full forward pass: relative error {error:.1e}, "
+            f"at most {tolerance:.0e} accepted",
+        ]
+        return "\n".join([*lines, *map(_sae_lines, self.saes)])
+
+
+def _sae_lines(report: SaeReport) -> str:
+    found = report.quality
+    low = found.explained_variance < LOW_VARIANCE
+    warning = "   LOW: other coordinates, hook or model than it was trained on?" if low else ""
+    return "\n".join(
+        [
+            f"SAE {report.source} at {report.site}",
+            f"  explained variance  {found.explained_variance:.4f}{warning}",
+            f"  mean L0             {found.mean_l0:.2f}",
+            f"  dead on the tokens  {found.dead_share:.2%}",
+            f"  dead by its rates   {report.dead_in_rates:.2%} ({report.rates})",
+            f"  loss increase       {report.loss_increase:+.4f} nats per token when substituted",
+        ]
+    )
+
+
+def check_subject(request: CheckRequest) -> CheckReport:
+    """Check a subject, and SAEs on it, on real tokens.
+
+    Raises:
+        InputError: Subject, SAE or prompts do not exist or do not fit each other.
+    """
+    subject = load_subject(request.subject, device=request.device, dtype=request.dtype)
+    length = request.length or min(LENGTH, subject.context_length or LENGTH)
+    prompts = load_prompts(request.prompts, subject, length=length, limit=SEQUENCES)
+    tokens = torch.from_numpy(prompts.tokens)
+    sources = request.saes or (demo_saes() if request.subject == DEMO else ())
+    saes = [load_sae(source, subject=subject, device=subject.device) for source in sources]
+    loss = _mean_loss(subject, tokens, None)
+    check = self_check(subject, Site(min(1, subject.n_layers - 1), "resid_pre"))
+    identity = asdict(subject.identity)
+    sizes = {"layers": subject.n_layers, "d_model": subject.d_model, "vocabulary": subject.d_vocab}
+    return CheckReport(
+        subject={**identity, **sizes, "coordinates": subject.coordinates},
+        tokens=f"{len(tokens)} sequences of {length} tokens ({prompts.source})",
+        loss=loss,
+        self_check=check,
+        saes=tuple(_check_sae(subject, sae, tokens, loss) for sae in saes),
+    )
+
+
+def _check_sae(subject: Subject, sae: Sae, tokens: Tensor, loss: float) -> SaeReport:
+    if tokens.shape[1] < 2:
+        raise InputError(
+            "--length",
+            got=str(tokens.shape[1]),
+            expected="at least 2: an SAE is checked on the positions after the first",
+            fix="ask for longer sequences",
+        )
+    site = Site(sae.site.layer, sae.site.point, "all")
+    activations = read_residuals(subject, tokens, site)[:, 1:].flatten(0, 1)
+    rates = firing_rates(sae, activations)
+    return SaeReport(
+        source=sae.identity.source,
+        site=site.name,
+        quality=quality(sae, activations),
+        dead_in_rates=float((~rates.alive).mean()),
+        rates=rates.source,
+        loss_increase=_mean_loss(subject, tokens, sae) - loss,
+    )
+
+
+def _mean_loss(subject: Subject, tokens: Tensor, sae: Sae | None) -> float:
+    """Mean next-token loss; with an SAE, its reconstruction in place after the first position."""
+    point = Site(0, "resid_pre", "all") if sae is None else sae.site
+    site = Site(point.layer, point.point, "all")
+    label = "loss" if sae is None else f"loss with the SAE at {site.name}"
+    losses = []
+    with Suffix(subject, site, read=[], logits=True) as suffix:
+        for row in progress(tokens, label, total=len(tokens), unit="sequence"):
+            prefix = build_prefix(subject, row, site)
+            stream = prefix.base.clone()
+            if sae is not None:
+                clean = prefix.base[1:]
+                stream[1:] = sae.decode(sae.encode(clean), like=clean).to(stream)
+            logits = suffix(prefix, stream[None]).logits
+            assert logits is not None
+            losses.append(_cross_entropy(logits[0, :-1], row[1:]))
+    return float(torch.tensor(losses).mean())
+
+
+def _cross_entropy(logits: Tensor, following: Tensor) -> float:
+    loss = torch.nn.functional.cross_entropy(logits.float(), following.to(logits.device))
+    return float(loss)

@@ -1,0 +1,74 @@
+"""A tiny subject, SAE and prompts in the formats users have them in, built in code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import GPT2Config, GPT2LMHeadModel
+
+D_MODEL, D_SAE, VOCABULARY, LAYERS = 16, 128, 64, 3
+
+
+@dataclass(frozen=True)
+class TinyFiles:
+    """Paths of a tiny model, its SAE, and 400 pre-tokenised prompts."""
+
+    model: Path
+    sae: Path
+    prompts: Path
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
+    folder = tmp_path_factory.mktemp("tiny")
+    model = folder / "model"
+    tiny_model().save_pretrained(model)
+    sae = folder / "sae"
+    write_sae(sae)
+    prompts = folder / "prompts.jsonl"
+    rows = np.random.default_rng(0).integers(0, VOCABULARY, size=(400, 12)).tolist()
+    prompts.write_text("\n".join(json.dumps({"input_ids": row}) for row in rows) + "\n")
+    return TinyFiles(model, sae, prompts)
+
+
+def tiny_model() -> GPT2LMHeadModel:
+    """A GPT-2 of random weights, large enough that its curves are no straight lines."""
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=VOCABULARY, n_positions=32, n_embd=D_MODEL, n_layer=LAYERS, n_head=2,
+        initializer_range=0.4, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    return GPT2LMHeadModel(config).eval()
+
+
+def write_sae(folder: Path) -> None:
+    """A random SAE at blocks.1.hook_resid_pre in SAELens' v6 format, with firing rates."""
+    generator = torch.Generator().manual_seed(1)
+    decoder = torch.randn(D_SAE, D_MODEL, generator=generator)
+    decoder -= decoder.mean(dim=1, keepdim=True)
+    decoder /= decoder.norm(dim=1, keepdim=True)
+    rates = torch.rand(D_SAE, generator=generator) * 0.2 + 1e-3
+    folder.mkdir()
+    save_file(
+        {
+            "W_enc": decoder.T.contiguous(),
+            "b_enc": torch.full((D_SAE,), -0.8),
+            "W_dec": decoder,
+            "b_dec": torch.zeros(D_MODEL),
+        },
+        folder / "sae_weights.safetensors",
+    )
+    save_file({"sparsity": torch.log10(rates)}, folder / "sparsity.safetensors")
+    settings = {
+        "architecture": "standard", "d_in": D_MODEL, "d_sae": D_SAE, "dtype": "float32",
+        "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {"sae_lens_version": "6.54.12", "hook_name": "blocks.1.hook_resid_pre"},
+    }  # fmt: skip
+    (folder / "cfg.json").write_text(json.dumps(settings))
