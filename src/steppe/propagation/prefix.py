@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
@@ -20,8 +21,8 @@ from steppe.propagation.forward import as_tokens, start_of, stream_at, to_site
 from steppe.propagation.frozen_cache import freeze
 from steppe.subject.model import Subject
 
-# Layer types, in the words of transformers' configurations, that carry a running state.
-_RECURRENT = ("linear_attention", "conv", "hybrid", "hybrid_sliding", "mamba", "recurrent")
+# What FrozenLayer stands in for; other kinds of layer carry a running state or share a cache.
+_PLAIN_LAYERS = (DynamicLayer, DynamicSlidingWindowLayer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,18 +98,23 @@ def check_entry(subject: Subject, site: Site) -> Site:
 
 
 def check_supported(subject: Subject) -> None:
-    """Refuse models whose layers carry a running state instead of keys and values.
+    """Refuse models whose layers do not each keep keys and values of their own.
 
     Raises:
-        InputError: The model is recurrent or has linear-attention layers.
+        InputError: The model is recurrent, has linear-attention layers, or shares keys and values
+            between layers.
     """
     model = subject.model
-    types = getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ()
-    recurrent = sorted({kind for kind in types if kind in _RECURRENT})
-    if recurrent or getattr(model, "_is_stateful", False):
+    try:
+        layers = DynamicCache(config=model.config).layers
+    except KeyError as unknown:
+        kinds = {str(unknown)}
+    else:
+        kinds = {type(layer).__name__ for layer in layers if type(layer) not in _PLAIN_LAYERS}
+    if kinds or getattr(model, "_is_stateful", False):
         raise InputError(
             f"model family {subject.anatomy.family!r}",
-            got=f"layers with a running state {recurrent or ''}".rstrip(),
-            expected="attention layers that keep keys and values",
-            fix="choose a model without linear-attention or recurrent layers",
+            got=f"layers that keep something else: {', '.join(sorted(kinds)) or 'a running state'}",
+            expected="attention layers that each keep their own keys and values",
+            fix="choose a model without linear-attention, recurrent or cache-sharing layers",
         )

@@ -99,12 +99,14 @@ def find_anatomy(model: PreTrainedModel, *, blocks_path: str | None = None) -> A
 def _find_blocks_path(model: PreTrainedModel, family: str) -> str:
     """Name of the only outermost ModuleList under the text decoder with one entry per layer."""
     count = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
-    inside = set(model.get_decoder().modules())
-    found = [
-        name
+    lists: dict[str, nn.Module] = {
+        name: module
         for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList) and module in inside and len(module) == count
-    ]
+        if isinstance(module, nn.ModuleList) and len(module) == count
+    }
+    # A vision tower beside the decoder may be as deep; some families name no decoder rightly.
+    inside = set(model.get_decoder().modules())
+    found = [name for name, module in lists.items() if module in inside] or list(lists)
     outermost = [name for name in found if not any(name.startswith(f"{other}.") for other in found)]
     if len(outermost) != 1:
         raise InputError(
@@ -113,7 +115,7 @@ def _find_blocks_path(model: PreTrainedModel, family: str) -> str:
             expected="exactly one list of transformer blocks",
             fix="this architecture is not supported; choose another model",
         )
-    return str(outermost[0])
+    return outermost[0]
 
 
 @dataclass
