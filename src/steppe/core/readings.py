@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from steppe.core.errors import InputError
 
@@ -15,8 +15,8 @@ def check_reading(reading: str) -> Reading:
     Raises:
         InputError: It is neither ``code`` nor ``text``.
     """
-    if reading == "code" or reading == "text":
-        return reading
+    if reading in get_args(Reading):
+        return cast(Reading, reading)
     raise InputError(
         "reading",
         got=repr(reading),

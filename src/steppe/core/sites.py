@@ -54,7 +54,8 @@ class Site:
             raise InputError(
                 "site",
                 got=repr(text),
-                expected=f"blocks.<layer>.hook_resid_pre, blocks.<layer>.hook_resid_post, {LN_FINAL}",
+                expected="blocks.<layer>.hook_resid_pre, blocks.<layer>.hook_resid_post, "
+                f"{LN_FINAL}",
                 fix="name a layer and one of these points, for instance blocks.1.hook_resid_pre",
             )
         number = _LAST if layer == "last" else int(layer)

@@ -110,7 +110,7 @@ CLAIMS = (
         "table_a1", "absolute", (WITHOUT, STRUCTURED)),
     _ks("G11", "The area step ranks synthetic-structured above synthetic-baseline, too.",
         "table_b1", "absolute", (BASELINE, STRUCTURED)),
-    _mean("G12", "Curves towards real activations bend earliest, towards synthetic-baseline latest.",
+    _mean("G12", "Curves bend earlier towards real activations than towards synthetic-baseline.",
           "table_b2", "absolute", (BASELINE, "real")),
     _ks("G13", "KL ranks synthetic-structured above synthetic-baseline, too.",
         "table_c1", "absolute", (BASELINE, STRUCTURED)),

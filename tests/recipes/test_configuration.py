@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steppe.core.errors import InputError
+from steppe.recipes.catalogue import RECIPES, find_recipe
+from steppe.recipes.configuration import read_config, settings_of
+
+
+def test_a_yaml_file_names_a_recipe_and_its_settings(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("recipe: giglemiani2024\nsamples: 20\nkinds: [random, real]\n")
+    settings = settings_of(read_config(path), str(path))
+    assert settings.samples == 20  # type: ignore[attr-defined]
+    assert settings.kinds == ("real", "random")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        ("samples: 3", "no key 'recipe'"),
+        ("- recipe", "list"),
+        ("recipe: [", "while parsing"),
+        ("", "NoneType"),
+    ],
+)
+def test_a_file_that_is_no_study_is_refused(tmp_path: Path, content: str, got: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError) as fault:
+        read_config(path)
+    assert got in fault.value.got
+    assert str(path) in fault.value.place
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing there"):
+        read_config(tmp_path / "missing.yaml")
+    with pytest.raises(InputError, match="a folder"):
+        read_config(tmp_path)
+
+
+def test_yaml_that_would_build_objects_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("recipe: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(InputError, match="could not determine a constructor"):
+        read_config(path)
+
+
+def test_every_fault_is_named_at_once_with_the_nearest_key() -> None:
+    request = {"recipe": "giglemiani2024", "sample": 3, "seed": -1, "dtype": "float8"}
+    with pytest.raises(InputError) as fault:
+        settings_of(request, "config study.yaml")
+    text = str(fault.value)
+    assert "unknown key 'sample'" in text
+    assert "perhaps 'samples'" in text
+    assert "seed: -1" in text
+    assert "dtype: 'float8'" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("samples", 1, "greater than or equal to 2"),
+        ("kinds", ["real", "rondom"], "did you mean 'random'?"),
+        ("kinds", ["random"], "every comparison is made against it"),
+        ("only", ["table_2"], "did you mean 'table_"),
+        ("site", "blocks.1.hook_mlp", "blocks.<layer>.hook_resid_pre"),
+        ("reading", "paper", "'code' or 'text'"),
+    ],
+)
+def test_wrong_values_are_refused(key: str, value: object, text: str) -> None:
+    with pytest.raises(InputError) as fault:
+        settings_of({"recipe": "giglemiani2024", key: value}, "options")
+    assert text in str(fault.value)
+
+
+def test_an_unknown_recipe_suggests_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean 'giglemiani2024'"):
+        find_recipe("giglemiani")
+    assert set(RECIPES) >= {"giglemiani2024"}
+
+
+def test_a_foreign_subject_must_bring_its_sae_and_prompts() -> None:
+    settings = settings_of({"recipe": "giglemiani2024", "subject": "mine"}, "options")
+    with pytest.raises(InputError, match="the sae to use with the subject 'mine'"):
+        _ = settings.sae_source  # type: ignore[attr-defined]
+
+
+def test_the_paper_setting_is_recognised_only_whole() -> None:
+    def paper(**changes: object) -> bool:
+        request = {"recipe": "giglemiani2024", "subject": "gpt2", **changes}
+        found: bool = settings_of(request, "options").is_paper_setting  # type: ignore[attr-defined]
+        return found
+
+    assert paper()
+    assert paper(read="blocks.11.hook_resid_post")
+    assert not paper(sae="folder")
+    assert not paper(site="blocks.2.hook_resid_pre")
+    assert not paper(coordinates="raw")
+    assert not paper(subject="demo")
