@@ -1,5 +1,250 @@
-"""stub"""
+"""From a measured run to its tables, figures, claims and summary. Needs no model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from steppe.comparisons import ks_null_band
+from steppe.core.axes import CONTEXT, KIND, MODE
+from steppe.recipes.giglemiani2024.claims import claims_table
+from steppe.recipes.giglemiani2024.outputs import (
+    EXAMPLE_FIGURE,
+    LATENT_FIGURES,
+    LATENT_OUTPUT,
+    PLATEAU_OUTPUT,
+    STEP_TABLES,
+    Selection,
+    StepTable,
+)
+from steppe.recipes.giglemiani2024.steps import (
+    Analysis,
+    latent_table,
+    plateau_steps,
+    plateau_table,
+    step_table,
+    table_steps,
+)
+from steppe.report import (
+    Drawing,
+    FigureEntry,
+    Setting,
+    Summary,
+    TableEntry,
+    example_curves,
+    latent_cosines,
+    latent_counts,
+    save_drawing,
+    step_distribution,
+    write_summary,
+    write_table,
+)
+from steppe.store import FIGURES, SUMMARY, TABLES, open_run
+
+TITLE = "Evaluating Synthetic Activations composed of SAE Latents (Giglemiani et al. 2024)"
+# The paper's Figure 3 leaves out steps above 40.
+FIGURE_3_UP_TO = 40.0
+SHORT_NAMES = {"max_slope": "MS", "area": "AUC", "nonlinearity": "NL", "plateau": "AP"}
 
 
-def report_outcome(path, selection):
-    pass
+@dataclass
+class Report:
+    """What has been written so far, in the order it is to be read.
+
+    Attributes:
+        analysis: The run.
+        selection: What was asked for.
+        tables: Tables written.
+        figures: Figures written.
+        steps: The steps behind each table, for the claims.
+    """
+
+    analysis: Analysis
+    selection: Selection
+    tables: list[TableEntry] = field(default_factory=list)
+    figures: list[FigureEntry] = field(default_factory=list)
+    steps: dict[str, xr.DataArray] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The run folder."""
+        return self.analysis.run.path
+
+    def add_table(self, name: str, table: pd.DataFrame, caption: str) -> None:
+        """Write a table and remember it for the summary."""
+        write_table(self.root / TABLES, name, table, caption)
+        self.tables.append(TableEntry(name, table, caption))
+
+    def add_figure(self, name: str, drawing: Drawing) -> None:
+        """Write a figure and remember it for the summary."""
+        save_drawing(self.root / FIGURES, name, drawing)
+        self.figures.append(FigureEntry(name, drawing.caption))
+
+
+def report_outcome(path: Path, selection: Selection) -> None:
+    """Write every table and figure that was asked for, the claims, and the summary."""
+    report = Report(Analysis.of(open_run(path)), selection)
+    if selection.wants(EXAMPLE_FIGURE):
+        _example_figure(report)
+    for table in STEP_TABLES:
+        if selection.wants(table.name) or selection.wants(table.figure):
+            _step_outputs(report, table)
+    if selection.plateaus:
+        _plateau_outputs(report)
+    if selection.latents:
+        _latent_outputs(report)
+    claims = claims_table(report.analysis, report.steps)
+    if len(claims):
+        write_table(report.root / TABLES, "claims", claims, _claims_caption(report))
+    write_summary(report.root / SUMMARY, _summary(report, claims))
+
+
+def _example_figure(report: Report) -> None:
+    chosen = report.analysis.run.curves.sel({KIND: ["real", "random"], MODE: "absolute"})
+    dots = {
+        readout: table_steps(
+            report.analysis,
+            StepTable("", "", readout, "max_slope", ("real", "random"), ("absolute",)),
+        ).sel({MODE: "absolute"})
+        for readout in ("l2", "kl")
+    }
+    drawing = example_curves(chosen.load(), xr.Dataset(dots), _setting(report))
+    report.add_figure(EXAMPLE_FIGURE, drawing)
+
+
+def _step_outputs(report: Report, table: StepTable) -> None:
+    steps = table_steps(report.analysis, table)
+    steps.attrs["short_name"] = SHORT_NAMES[table.statistic]
+    report.steps[table.name] = steps
+    if report.selection.wants(table.name):
+        caption = f"{table.title}. {_table_caption(report, steps)}"
+        report.add_table(table.name, step_table(report.analysis, table, steps), caption)
+    if table.figure and report.selection.wants(table.figure):
+        modes = [mode for mode in table.figure_modes if mode in steps[MODE].values]
+        # The other kinds of Table A.1 would bury the four that the paper draws.
+        kinds = [kind for kind in table.kinds[:4] if kind in steps[KIND].values]
+        shown = steps.sel({MODE: modes, KIND: kinds})
+        report.add_figure(table.figure, step_distribution(shown, _setting(report)))
+
+
+def _plateau_outputs(report: Report) -> None:
+    analysis = report.analysis
+    steps = plateau_steps(analysis, analysis.scales["threshold"])
+    steps.attrs["short_name"] = SHORT_NAMES["plateau"]
+    report.steps[PLATEAU_OUTPUT] = steps
+    caption = (
+        "Activation plateau step of L2 around four kinds of base, on absolute paths towards random "
+        "targets, by threshold (paper_threshold: in GPT-2's units) and context (foreign, the "
+        "paper's: a real base in another prompt; native: in its own). Published values are read "
+        f"off the paper's figure. {_table_caption(report, steps)}"
+    )
+    report.add_table(PLATEAU_OUTPUT, plateau_table(analysis), caption)
+    setting = _setting(report, f"Threshold on L2: {analysis.scales['threshold']:.3g}.")
+    foreign = steps.sel({CONTEXT: ["foreign"]})
+    foreign.attrs.update(steps.attrs)
+    drawing = step_distribution(foreign, setting, up_to=FIGURE_3_UP_TO)
+    report.add_figure(PLATEAU_OUTPUT, drawing)
+
+
+def _latent_outputs(report: Report) -> None:
+    analysis = report.analysis
+    latents = analysis.run.latents.load()
+    if report.selection.wants(LATENT_OUTPUT):
+        caption = (
+            f"SAE latents of model-generated activations of {analysis.subject} at "
+            f"{analysis.settings.site}. Cosines: per activation, and pooled over all pairs as in "
+            "the paper. Brackets: 95% bootstrap intervals of the mean over activations."
+        )
+        report.add_table(LATENT_OUTPUT, latent_table(analysis), caption)
+    counts, cosines = LATENT_FIGURES
+    setting = Setting(subject=_subject_text(report))
+    if report.selection.wants(counts):
+        report.add_figure(counts, latent_counts(latents["l0"], latents["share"], setting))
+    if report.selection.wants(cosines):
+        report.add_figure(cosines, latent_cosines(latents, setting))
+
+
+def _setting(report: Report, note: str = "") -> Setting:
+    size = report.analysis.scales["step_size"]
+    n_steps = 99 if report.analysis.settings.reading == "code" else 100
+    return Setting(
+        subject=_subject_text(report),
+        step_labels={
+            mode: f"step ({size * 100 / n_steps:.3g} units each)"
+            for mode in ("absolute", "foreign", "native")
+        }
+        | {"relative": f"step (1/{n_steps} of the way each)", "": "step"},
+        notes=note,
+    )
+
+
+def _subject_text(report: Report) -> str:
+    return f"{report.analysis.subject}, moved at {report.analysis.settings.site}"
+
+
+def _table_caption(report: Report, steps: xr.DataArray) -> str:
+    n = steps.sizes["sample"]
+    settings = report.analysis.settings
+    sentinel = (
+        "Curves without a step count as the authors' code counts them."
+        if settings.reading == "code"
+        else "Curves without a step are left out and counted as undefined."
+    )
+    return (
+        f"Unit: steps. n = {n} samples per kind; std is that of the population; KS is against real "
+        f"(two samples of one distribution differ by less than {ks_null_band(n, n):.3f} in 95% of "
+        "cases). Brackets: 95% bootstrap intervals over samples. Published: GPT-2 small. "
+        f"{sentinel} Subject: {_subject_text(report)}; reading: {settings.reading}. "
+        f"Absolute steps are {report.analysis.scales['step_size']:.4g} long: "
+        f"{report.analysis.scales['origin']}."
+    )
+
+
+def _claims_caption(report: Report) -> str:
+    return (
+        "The paper's claims on this subject. Each number is positive where the claim holds; it "
+        "holds where its whole 95% bootstrap interval is positive. Published: the same number from "
+        f"the paper's tables (GPT-2 small). Subject: {_subject_text(report)}."
+    )
+
+
+def _summary(report: Report, claims: pd.DataFrame) -> Summary:
+    resolved = report.analysis.run.config["resolved"]
+    settings = report.analysis.settings
+    sentences = [
+        f"**{row.id} {row.verdict}**: {row.statement} ({row.quantity}: {row.number:.2f}, "
+        f"95% interval {row.low:.2f} to {row.high:.2f}"
+        + ("" if pd.isna(row.published) else f"; GPT-2 as published: {row.published:.2f}")
+        + ")"
+        for row in claims.itertuples()
+    ]
+    facts = {
+        "subject": f"{report.analysis.subject} (weights {_short(resolved['subject_identity'])})",
+        "coordinates": resolved["coordinates"],
+        "SAE": f"{resolved['sae_identity']['source']} ({_short(resolved['sae_identity'])})",
+        "firing rates": resolved["firing_rates"],
+        "prompts": f"{settings.prompts_source}, {settings.prompt_length} tokens "
+        f"({_short(resolved['prompts_identity'])})",
+        "samples": settings.samples,
+        "moments from": f"{resolved['moments_from']} activations",
+        "reading": settings.reading,
+        "seed": settings.seed,
+        "moved at": resolved["site"],
+        "L2 and cosine read at": resolved["read"],
+        "step and threshold": f"{report.analysis.scales['step_size']:.4g} and "
+        f"{report.analysis.scales['threshold']:.4g}: {report.analysis.scales['origin']}",
+    }
+    return Summary(
+        title=f"{TITLE}, on {report.analysis.subject}",
+        facts=facts,
+        claims=sentences,
+        tables=report.tables,
+        figures=report.figures,
+    )
+
+
+def _short(identity: dict[str, str]) -> str:
+    return f"sha256 {identity['sha256'][:12]}"
