@@ -22,9 +22,11 @@ class RateRanking:
     """
 
     def __init__(self, rates: FiringRates, *, alive_only: bool) -> None:
-        self._values = rates.values
-        self._left_out = ~rates.alive if alive_only else np.zeros(len(rates.values), dtype=bool)
-        # Strong latents are active on many bases, and ranking all latents is the slow part.
+        ids = np.flatnonzero(rates.alive) if alive_only else np.arange(len(rates.values))
+        self._rates = rates.values
+        self._order = ids[np.argsort(rates.values[ids], kind="stable")]
+        self._sorted = rates.values[self._order]
+        # Strong latents are active on many bases.
         self._known: dict[int, Ids] = {}
 
     def nearest(self, latent: int, count: int) -> Ids:
@@ -46,19 +48,30 @@ class RateRanking:
         return known[:count]
 
     def _rank(self, latent: int, count: int) -> Ids:
-        distance = np.abs(self._values - self._values[latent])
-        distance[self._left_out] = np.inf
-        distance[latent] = np.inf
-        count = min(count, int(np.isfinite(distance).sum()))
-        if count == 0:
+        candidates = self._within_reach(latent, count)
+        if len(candidates) == 0:
             raise InputError(
                 "firing rates",
                 got="no latent that fires, besides the one to be replaced",
                 expected="latents to choose from",
                 fix="measure firing rates on more activations, or choose another SAE",
             )
-        # All latents up to the count-th distance, so that ties can be settled by id.
-        furthest = np.partition(distance, count - 1)[count - 1]
-        candidates = np.flatnonzero(distance <= furthest)
-        order = np.argsort(distance[candidates], kind="stable")
-        return candidates[order[:count]]
+        distance = np.abs(self._rates[candidates] - self._rates[latent])
+        return candidates[np.lexsort((candidates, distance))][:count]
+
+    def _within_reach(self, latent: int, count: int) -> Ids:
+        """The other latents that are no further in rate than the ``count``-th nearest."""
+        rate = self._rates[latent]
+        place = int(np.searchsorted(self._sorted, rate))
+        # As many on either side, and the latent itself, hold the count-th distance.
+        window = self._sorted[max(0, place - count - 1) : place + count + 1]
+        distances = np.sort(np.abs(window - rate))
+        if len(distances) == 0:
+            return self._order
+        reach = distances[min(count, len(distances) - 1)]
+        # Rounding may put a tie just outside; a little too much does no harm.
+        reach += 4 * np.finfo(np.float64).eps * (rate + reach)
+        first = np.searchsorted(self._sorted, rate - reach, side="left")
+        last = np.searchsorted(self._sorted, rate + reach, side="right")
+        within = self._order[first:last]
+        return within[within != latent]

@@ -41,9 +41,9 @@ def synthetic_structured(
     """Rebuild a base's latents around another top latent, keeping their cosines to the top one.
 
     The top latent is replaced by the one of the 100 nearest in firing rate whose cosine to it is
-    nearest to ``top_cosine`` (without ``cosine``: by the single nearest in rate). Each active latent is
-    replaced by the unused latent whose cosine to the new top latent is nearest to the cosine
-    between the old ones. Nothing is drawn. Ties go to the lower latent id.
+    nearest to ``top_cosine`` (without ``cosine``: by the single nearest in rate). Each active
+    latent is replaced by the unused latent whose cosine to the new top latent is nearest to the
+    cosine between the old ones. Nothing is drawn. Ties go to the lower latent id.
 
     The ``code`` reading lets latents that never fire take part and replaces latents in the order
     of their ids; the ``text`` reading takes latents that fire only, and the top latent first.
