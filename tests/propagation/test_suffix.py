@@ -45,7 +45,9 @@ def full_forward(
         if depth == 0:
             stream = place(stream)
         streams[0] = stream
-        return ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
+        return (
+            ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
+        )
 
     def after(number: int) -> Any:
         def hook(_module: Any, _args: Any, output: Any) -> Any:
@@ -184,7 +186,12 @@ def test_a_path_does_not_depend_on_what_else_runs(gpt2: Subject) -> None:
 
 def state_of(subject: Subject) -> list[Any]:
     return [
-        (name, len(module._forward_hooks), len(module._forward_pre_hooks), "forward" in vars(module))
+        (
+            name,
+            len(module._forward_hooks),
+            len(module._forward_pre_hooks),
+            "forward" in vars(module),
+        )
         for name, module in subject.model.named_modules()
     ]
 

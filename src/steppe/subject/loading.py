@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -103,16 +104,26 @@ def load_model(source: str, dtype: torch.dtype, revision: str | None) -> PreTrai
     try:
         # The number format is always stated: transformers would take the checkpoint's otherwise.
         with _bars_on_terminals_only():
-            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            model, report = AutoModelForCausalLM.from_pretrained(
                 source,
                 dtype=dtype,
                 revision=revision,
                 use_safetensors=True,
                 trust_remote_code=False,
+                output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError) as fault:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as fault:
         raise _loading_error("model", source, fault) from fault
-    return model.eval()
+    if report["missing_keys"]:
+        # transformers only warns, and fills them with random numbers.
+        raise InputError(
+            f"model {source}",
+            got=f"no weights for {', '.join(sorted(report['missing_keys'])[:3])}",
+            expected="weights for every parameter of the model",
+            fix="save the whole model again, or choose the repository that holds it",
+        )
+    loaded: PreTrainedModel = model.eval()
+    return loaded
 
 
 @contextmanager

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from steppe.core.errors import InputError
+from steppe.core.sites import Site
+from steppe.propagation import Suffix, build_prefix, propagate, read_residuals
+from steppe.readouts import CATALOGUE, find_readouts, measure, measure_path, needs_logits
+from steppe.subject import Subject
+
+TOKENS = torch.arange(3 * 10).reshape(3, 10)
+SITE = Site.parse("blocks.1.hook_resid_pre")
+LAST = Site.parse("blocks.last.hook_resid_post")
+ALL = ["l2", "cosine", "kl", "js"]
+
+
+def straight(subject: Subject, site: Site = SITE, n_steps: int = 9) -> torch.Tensor:
+    base = read_residuals(subject, TOKENS, site)
+    target = base.roll(1, dims=0)
+    fractions = torch.linspace(0, 1, n_steps).reshape(1, -1, *[1] * (base.ndim - 1))
+    return base.unsqueeze(1) + fractions * (target - base).unsqueeze(1)
+
+
+def test_curves_are_labelled(subject: Subject) -> None:
+    curves = measure(subject, TOKENS, SITE.name, straight(subject), ALL)
+    assert dict(curves.sizes) == {"sample": 3, "step": 9}
+    assert list(curves.data_vars) == ALL
+    assert all(curve.dtype == np.float32 for curve in curves.values())
+    assert {name: curves[name].attrs["unit"] for name in ALL} == {
+        "l2": "activation units",
+        "cosine": "1",
+        "kl": "nats",
+        "js": "bits",
+    }
+    assert curves.attrs["coordinates"] == "centered"
+    assert curves.attrs["site"] == SITE.name
+
+
+def test_step_0_is_exact(subject: Subject) -> None:
+    curves = measure(subject, TOKENS, SITE, straight(subject), ALL)
+    for name, value in {"l2": 0.0, "cosine": 1.0, "kl": 0.0, "js": 0.0}.items():
+        assert (curves[name].values[:, 0] == value).all()
+        assert (curves[name].values[:, 1:] != value).all()
+
+
+def test_curves_equal_the_formulas_on_full_outputs(subject: Subject) -> None:
+    points = straight(subject)
+    curves = measure(subject, TOKENS, SITE, points, ALL)
+    outputs = propagate(subject, TOKENS, SITE, points, logits=True)
+    assert outputs.logits is not None
+    residual = outputs.residuals[LAST.name].double().numpy()
+    logits = outputs.logits.double()
+    l2 = np.linalg.norm(residual - residual[:, :1], axis=-1)
+    np.testing.assert_allclose(curves["l2"], l2, rtol=1e-5)
+    log_p = logits.log_softmax(-1).numpy()
+    kl = (np.exp(log_p[:, :1]) * (log_p[:, :1] - log_p)).sum(-1)
+    np.testing.assert_allclose(curves["kl"], kl, rtol=1e-4, atol=1e-9)
+
+
+def test_other_readouts_and_prompts_change_no_number(subject: Subject) -> None:
+    points = straight(subject)
+    together = measure(subject, TOKENS, SITE, points, ALL)
+    alone = measure(subject, TOKENS[2:], SITE, points[2:], ["l2"])
+    assert (alone["l2"].values[0] == together["l2"].values[2]).all()
+
+
+def test_all_positions_have_their_own_axis(subject: Subject) -> None:
+    site = Site.parse(SITE.name, "all")
+    curves = measure(subject, TOKENS, site, straight(subject, site, 4), ["l2", "kl"])
+    assert curves["kl"].dims == ("sample", "step", "position")
+    assert dict(curves.sizes) == {"sample": 3, "step": 4, "position": 10}
+
+
+def test_a_path_is_reduced_to_numpy(subject: Subject) -> None:
+    prefix = build_prefix(subject, TOKENS[0], SITE)
+    with Suffix(subject, SITE, read=[LAST], logits=True) as suffix:
+        found = measure_path(suffix, prefix, straight(subject)[0], ["l2", "kl"], LAST)
+    assert {name: curve.dtype for name, curve in found.items()} == {"l2": "f4", "kl": "f4"}
+    assert found["l2"].shape == (9,)
+
+
+def test_a_suffix_that_lacks_what_a_readout_needs_is_refused(subject: Subject) -> None:
+    prefix = build_prefix(subject, TOKENS[0], SITE)
+    points = straight(subject)[0]
+    with Suffix(subject, SITE, read=[LAST]) as suffix:
+        with pytest.raises(InputError) as caught:
+            measure_path(suffix, prefix, points, ["kl"], LAST)
+        with pytest.raises(InputError, match=r"no blocks\.1\.hook_resid_post"):
+            measure_path(suffix, prefix, points, ["l2"], Site.parse("resid_post:1"))
+    assert str(caught.value) == (
+        "readout 'kl'\n"
+        "  got:      a suffix that returns no logits\n"
+        "  expected: a suffix that returns what the readout looks at (logits)\n"
+        "  to mend:  open the suffix with read=[site], logits=True"
+    )
+
+
+def test_the_catalogue_answers_by_name() -> None:
+    assert [readout.name for readout in find_readouts(["kl", "l2"])] == ["kl", "l2"]
+    assert all(name == readout.name for name, readout in CATALOGUE.items())
+    assert needs_logits(["l2", "js"])
+    assert not needs_logits(["l2", "cosine"])
+
+
+@pytest.mark.parametrize(("names", "got"), [(["l2", "hellinger"], "'hellinger'"), ([], "none")])
+def test_unknown_readouts_are_refused(names: list[str], got: str) -> None:
+    with pytest.raises(InputError) as caught:
+        find_readouts(names)
+    assert str(caught.value) == (
+        "readouts\n"
+        f"  got:      {got}\n"
+        "  expected: one or more of l2, cosine, kl, js\n"
+        "  to mend:  name at least one readout, for instance 'l2'"
+    )
