@@ -32,6 +32,7 @@ def test_labels_and_attributes(curves: xr.DataArray) -> None:
     assert steps.attrs == {
         "unit": "step",
         "long_name": "activation plateau (AP) step",
+        "short_name": "AP",
         "statistic": "plateau",
         "reading": "text",
         "readout": "l2",

@@ -24,7 +24,8 @@ class Statistic:
     Attributes:
         name: Its name in configurations and tables.
         function: (..., step) values and ``reading=`` to (...) steps.
-        label: What an axis or a caption calls it.
+        label: What a caption calls it.
+        short: The paper's abbreviation, for axes.
         takes_end: Whether the function can cut each curve (``end=``). The authors cut absolute
             curves at the target for these statistics, and for no others.
     """
@@ -32,6 +33,7 @@ class Statistic:
     name: str
     function: Callable[..., NDArray[np.float64]]
     label: str
+    short: str
     takes_end: bool
 
     def __call__(self, *values: Any, **settings: Any) -> NDArray[np.float64]:
@@ -42,10 +44,10 @@ class Statistic:
 CATALOGUE: dict[str, Statistic] = {
     statistic.name: statistic
     for statistic in (
-        Statistic("max_slope", max_slope_step, "max slope (MS) step", takes_end=True),
-        Statistic("area", area_step, "area under curve (AUC) step", takes_end=False),
-        Statistic("nonlinearity", nonlinearity_step, "non-linear (NL) step", takes_end=False),
-        Statistic("plateau", plateau_step, "activation plateau (AP) step", takes_end=True),
+        Statistic("max_slope", max_slope_step, "max slope (MS) step", "MS", takes_end=True),
+        Statistic("area", area_step, "area under curve (AUC) step", "AUC", takes_end=False),
+        Statistic("nonlinearity", nonlinearity_step, "non-linear (NL) step", "NL", takes_end=False),
+        Statistic("plateau", plateau_step, "activation plateau (AP) step", "AP", takes_end=True),
     )
 }
 

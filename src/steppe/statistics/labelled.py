@@ -34,7 +34,7 @@ def steps_of(
 
     Returns:
         float64, the curves' dimensions but ``step``, with their labels; attributes ``unit``,
-        ``long_name``, ``statistic``, ``reading``, ``readout`` and the settings.
+        ``long_name``, ``short_name``, ``statistic``, ``reading``, ``readout`` and the settings.
 
     Raises:
         InputError: Unknown statistic or reading, no step dimension, or an ``end`` for a statistic
@@ -65,6 +65,7 @@ def steps_of(
     attributes = {
         "unit": "step",
         "long_name": found.label,
+        "short_name": found.short,
         "statistic": statistic,
         "reading": reading,
         "readout": "" if curves.name is None else str(curves.name),

@@ -1,0 +1,91 @@
+"""How does a figure become files: a PDF, a PNG and its caption?"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from steppe.report.style import DPI, ROW_HEIGHT, WIDTH, house_style, style_of
+from steppe.store.writing import write_atomically
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and what is written under it.
+
+    Attributes:
+        figure: The figure.
+        caption: One paragraph: what is shown, n, units, subject.
+    """
+
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a figure's axes and caption say of the run.
+
+    Attributes:
+        subject: Name of the model.
+        step_labels: For each mode (or the only entry, for any): what a step is, for instance
+            ``step (0.5 units each)``.
+        notes: Sentences that end the caption, for instance on scaled constants.
+    """
+
+    subject: str
+    step_labels: Mapping[str, str] = field(default_factory=dict)
+    notes: str = ""
+
+    def step_label(self, mode: str = "") -> str:
+        """The x axis label of a mode."""
+        if mode in self.step_labels or len(self.step_labels) != 1:
+            return self.step_labels.get(mode, "step")
+        return next(iter(self.step_labels.values()))
+
+    def caption(self, *sentences: str) -> str:
+        """Sentences, then the subject and the notes, as one paragraph."""
+        return " ".join(s for s in (*sentences, f"Subject: {self.subject}.", self.notes) if s)
+
+
+def save_drawing(folder: Path, name: str, drawing: Drawing) -> list[Path]:
+    """Write ``name.pdf``, ``name.png`` (300 dpi) and the caption as ``name.txt``.
+
+    The same numbers give the same bytes: no date is written into the files.
+
+    Raises:
+        RunFailedError: The disk is full, or cannot be written.
+    """
+    paths = []
+    for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        with house_style():
+            drawing.figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        paths.append(folder / f"{name}.{kind}")
+        write_atomically(paths[-1], buffer.getvalue())
+    write_atomically(folder / f"{name}.txt", f"{drawing.caption}\n".encode())
+    return [*paths, folder / f"{name}.txt"]
+
+
+def panels(rows: int, columns: int = 2) -> tuple[Figure, list[list[Axes]]]:
+    """An empty figure of the page's width, with a grid of axes."""
+    figure = Figure(figsize=(WIDTH, ROW_HEIGHT * rows + 0.35), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    return figure, [list(row) for row in grid]
+
+
+def add_legend(figure: Figure, kinds: list[str], *, dots: bool = False) -> None:
+    """One legend above all axes: a line per kind, in its colour and dash, or solid with its dot."""
+    handles = [
+        Line2D([], [], color=s.color, label=s.label, marker=s.marker, markersize=4.5)
+        if dots
+        else Line2D([], [], color=s.color, label=s.label, linestyle=s.dash)
+        for s in map(style_of, kinds)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(kinds), 4))

@@ -1,0 +1,102 @@
+"""How are a statistic's steps distributed? Figures 2, 3, A.1, B.1, B.2, C.1 and D.1."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from steppe.core.axes import CONTEXT, KIND, MODE, SAMPLE
+from steppe.report.drawing import Drawing, Setting, add_legend, panels
+from steppe.report.style import house_style, label_of, style_of
+
+# The authors' figures have 29 equal bins from the least to the largest step of all kinds.
+BINS = 29
+
+_ROW_TITLES = {
+    "absolute": "absolute paths",
+    "relative": "relative paths",
+    "native": "bases in their own prompt",
+    "foreign": "bases in another prompt",
+}
+
+
+def step_distribution(
+    steps: xr.DataArray, setting: Setting, *, up_to: float | None = None
+) -> Drawing:
+    """Draw a histogram (left) and the cumulative share (right), one row per mode or context.
+
+    Args:
+        steps: Dimensions kind, sample, and mode or context if there are several; NaN are left
+            out. The attribute ``long_name`` names the statistic.
+        setting: The subject and what a step is.
+        up_to: Leave out steps above this, and take shares of the rest (the paper's Figure 3
+            does so above 40).
+    """
+    group = next((dim for dim in (MODE, CONTEXT) if dim in steps.dims), None)
+    labels = [""] if group is None else [str(label) for label in steps[group].values]
+    kinds = [str(kind) for kind in steps[KIND].values]
+    left_out = []
+    with house_style():
+        figure, grid = panels(len(labels))
+        for label, (counts, shares) in zip(labels, grid, strict=True):
+            part = steps if group is None else steps.sel({group: label})
+            values = {kind: _kept(part.sel({KIND: kind}).values, up_to) for kind in kinds}
+            left_out += _left_out(part.sizes[SAMPLE], values, _ROW_TITLES.get(label, label))
+            _draw_row(counts, shares, values)
+            name = steps.attrs.get("short_name", "")
+            for ax in (counts, shares):
+                ax.set_xlabel(f"{name} {setting.step_label(label)}".strip())
+            if label:
+                counts.set_title(_ROW_TITLES.get(label, label))
+        add_legend(figure, kinds)
+    return Drawing(figure, _caption(steps, setting, up_to, left_out))
+
+
+def _kept(values: NDArray[np.float64], up_to: float | None) -> NDArray[np.float64]:
+    kept = values[~np.isnan(values)]
+    return kept if up_to is None else kept[kept <= up_to]
+
+
+def _draw_row(counts: Axes, shares: Axes, values: dict[str, NDArray[np.float64]]) -> None:
+    pooled = np.concatenate(list(values.values()))
+    low, high = (pooled.min(), pooled.max()) if len(pooled) else (0.0, 1.0)
+    edges = np.linspace(low, high if high > low else low + 1, BINS + 1).tolist()
+    for kind, steps in values.items():
+        style = style_of(kind)
+        if not len(steps):
+            continue
+        counts.hist(steps, edges, histtype="stepfilled", color=style.color, alpha=0.18)
+        counts.hist(
+            steps, edges, histtype="step", color=style.color, linestyle=style.dash, linewidth=1.3
+        )
+        reached, times = np.unique(steps, return_counts=True)
+        # Drawn from the first edge to the last, so that the curves of all kinds meet.
+        x = np.concatenate([[edges[0]], reached, [edges[-1]]])
+        y = np.concatenate([[0], np.cumsum(times) / len(steps), [1]])
+        shares.plot(x, y, color=style.color, linestyle=style.dash)
+    counts.set_ylabel("count")
+    shares.set_ylabel("cumulative share")
+    shares.set_ylim(0, 1.02)
+
+
+def _left_out(samples: int, values: dict[str, NDArray[np.float64]], row: str) -> list[str]:
+    return [
+        f"{samples - len(steps)} of {label_of(kind).lower()}{f' ({row})' if row else ''}"
+        for kind, steps in values.items()
+        if len(steps) < samples
+    ]
+
+
+def _caption(
+    steps: xr.DataArray, setting: Setting, up_to: float | None, left_out: list[str]
+) -> str:
+    readout = str(steps.attrs.get("readout", "")).upper()
+    why = "undefined" if up_to is None else f"undefined or above {up_to:g}"
+    return setting.caption(
+        f"Distribution of the {steps.attrs.get('long_name', 'step')}"
+        f"{f' of {readout}' if readout else ''}: histogram in {BINS} equal bins (left) and "
+        f"cumulative share (right), n = {steps.sizes[SAMPLE]} per kind.",
+        f"Left out, as {why}: {', '.join(left_out)}." if left_out else "",
+    )

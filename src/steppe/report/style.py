@@ -1,0 +1,86 @@
+"""What does each kind look like, and what is it called, in every figure and table?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib
+
+Dash = Literal["solid", "dashed", "dotted", "dashdot"] | tuple[float, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class KindStyle:
+    """How a kind is drawn.
+
+    Attributes:
+        label: Its name for readers, the paper's where it has one.
+        color: The paper's colour where it has one.
+        dash: Line style, so that kinds are told apart without colour.
+        marker: Shape of its dots, for the same reason.
+    """
+
+    label: str
+    color: str
+    dash: Dash = "solid"
+    marker: str = "o"
+
+
+KINDS: dict[str, KindStyle] = {
+    "real": KindStyle("Model-generated", "tab:orange"),
+    "random": KindStyle("Random", "tab:blue", "dashed", "s"),
+    "synthetic_baseline": KindStyle("Synthetic-baseline", "tab:purple", "dotted", "^"),
+    "synthetic_structured": KindStyle("Synthetic-structured", "tab:green", "dashdot", "D"),
+    "sae_reconstruction": KindStyle("SAE reconstruction", "tab:brown", (0, (7, 2, 2, 2))),
+    "isotropic": KindStyle("Isotropic", "tab:gray", (0, (8, 2))),
+    "synthetic_random": KindStyle("Synthetic-random", "tab:pink", (0, (5, 1, 1, 1, 1, 1))),
+    "synthetic_structured_without_cosine": KindStyle(
+        "Synthetic-structured (w/o cos sim)", "tab:olive", (0, (3, 1, 1, 1))
+    ),
+}
+
+_UNKNOWN = ("black", "tab:red", "tab:cyan")
+
+# Widths in inches; 7 is the text width of a single-column page.
+WIDTH = 7.0
+ROW_HEIGHT = 2.3
+DPI = 300
+
+_SETTINGS: Any = {
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "figure.facecolor": "white",
+    # Text stays text in a PDF.
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw with the project's settings, and leave the user's own as they were."""
+    with matplotlib.rc_context(_SETTINGS):
+        yield
+
+
+def style_of(kind: str) -> KindStyle:
+    """How a kind is drawn; a kind that is not in the table gets its name and a spare colour."""
+    if kind in KINDS:
+        return KINDS[kind]
+    return KindStyle(label_of(kind), _UNKNOWN[sum(kind.encode()) % len(_UNKNOWN)])
+
+
+def label_of(kind: str) -> str:
+    """A kind's name for readers."""
+    return KINDS[kind].label if kind in KINDS else kind.replace("_", " ").capitalize()

@@ -1,0 +1,119 @@
+"""What does a reader of a run folder see first? What ran, what came out, and where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from steppe.report.tables import to_markdown
+from steppe.store.writing import write_atomically
+
+
+@dataclass(frozen=True, eq=False)
+class TableEntry:
+    """A table in the summary.
+
+    Attributes:
+        name: Its file name, without ending.
+        table: Its content.
+        caption: What it shows.
+    """
+
+    name: str
+    table: pd.DataFrame
+    caption: str
+
+
+@dataclass(frozen=True)
+class FigureEntry:
+    """A figure in the summary.
+
+    Attributes:
+        name: Its file name, without ending.
+        caption: What it shows.
+    """
+
+    name: str
+    caption: str
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What is said of a run.
+
+    Attributes:
+        title: The heading.
+        facts: What was run, in the order it is to be read: subject, SAE, samples, reading, ...
+        claims: One sentence each: what the run says on a claim of the paper.
+        tables: The tables.
+        figures: The figures.
+    """
+
+    title: str
+    facts: Mapping[str, object]
+    claims: Sequence[str] = ()
+    tables: Sequence[TableEntry] = field(default_factory=tuple)
+    figures: Sequence[FigureEntry] = field(default_factory=tuple)
+
+
+def write_summary(path: Path, summary: Summary) -> None:
+    """Write the summary of a run.
+
+    Args:
+        path: The file, in the run folder; links are relative to it.
+        summary: What it says.
+
+    Raises:
+        RunFailedError: The disk is full, or cannot be written.
+    """
+    write_atomically(path, render_summary(summary).encode())
+
+
+def render_summary(summary: Summary) -> str:
+    """The summary as Markdown."""
+    facts = "".join(f"- {name}: {value}\n" for name, value in summary.facts.items())
+    parts = [f"# {summary.title}\n", f"## What was run\n\n{facts}"]
+    if summary.claims:
+        claims = "".join(f"- {claim}\n" for claim in summary.claims)
+        parts.append(f"## What the paper claims, and what this run says\n\n{claims}")
+    if summary.tables:
+        parts.append("## Tables\n")
+        parts += [_table(entry) for entry in summary.tables]
+    if summary.figures:
+        parts.append("## Figures\n")
+        parts += [_figure(entry) for entry in summary.figures]
+    parts.append(f"## Where the files are\n\n{_FILES}")
+    return "\n".join(parts)
+
+
+_FILES = """- `config.yaml`: the settings as asked and as resolved
+- `provenance.json`: versions, machine and command of each start
+- `curves.zarr`, `plateaus.zarr`, `latents.zarr`: what was measured (`steppe.open_run`, or xarray)
+- `tables/`: every table as CSV (all digits), Markdown and LaTeX
+- `figures/`: every figure as PDF and PNG, its caption as text
+"""
+
+
+def _table(entry: TableEntry) -> str:
+    return (
+        f"### {_title(entry.name)}\n\n{to_markdown(entry.table)}\n"
+        f"{entry.caption} (`tables/{entry.name}.csv`)\n"
+    )
+
+
+def _figure(entry: FigureEntry) -> str:
+    title = _title(entry.name)
+    return f"### {title}\n\n![{title}](figures/{entry.name}.png)\n\n{entry.caption}\n"
+
+
+def _title(name: str) -> str:
+    """``table_a1`` as ``Table A.1``."""
+    kind, _, number = name.partition("_")
+    if number[:1].isalpha() and number[1:].isdigit():
+        number = f"{number[0].upper()}.{number[1:]}"
+    elif len(number) == 1:
+        number = number.upper()
+    return f"{kind.capitalize()} {number}".replace("_", " ").strip()

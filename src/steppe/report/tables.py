@@ -1,0 +1,165 @@
+"""How is a table written: as CSV with every digit, and as Markdown, LaTeX and text for reading?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from steppe.core.axes import KIND
+from steppe.report.style import label_of
+from steppe.store.writing import write_atomically
+
+UNDEFINED = "–"
+
+_HEADINGS = {"n": "n", "mode": "Path", "std": "Std dev", "ks": "KS"}
+# A column that names what each row measures: its numbers have no common unit.
+_MIXED = "quantity"
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        UNDEFINED: "--",
+    }
+)
+
+
+def write_table(folder: Path, name: str, table: pd.DataFrame, caption: str) -> list[Path]:
+    """Write ``name.csv``, ``name.md`` and ``name.tex``.
+
+    Args:
+        folder: Where the files go.
+        name: File name, and the LaTeX label ``tab:name``.
+        table: Any table; ``x``, ``x_low`` and ``x_high`` are read as a number and its interval.
+        caption: What the table shows: n, units, subject.
+
+    Raises:
+        RunFailedError: The disk is full, or cannot be written.
+    """
+    texts = {
+        "csv": table.to_csv(index=False),
+        "md": f"{to_markdown(table)}\n{caption}\n",
+        "tex": to_latex(table, caption, f"tab:{name}"),
+    }
+    for ending, text in texts.items():
+        write_atomically(folder / f"{name}.{ending}", text.encode())
+    return [folder / f"{name}.{ending}" for ending in texts]
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """The table as Markdown, numbers rounded, intervals in brackets."""
+    cells = for_reading(table)
+    rows = [[text.replace("|", r"\|") for text in row] for row in cells.to_numpy().tolist()]
+    rule = ["---:" if right else "---" for right in _right_aligned(table, cells)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [list(cells.columns), rule, *rows])
+
+
+def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
+    """The table as a LaTeX table (package booktabs), with its caption."""
+    cells = for_reading(table)
+    columns = "".join("r" if right else "l" for right in _right_aligned(table, cells))
+    rows = [_latex_row(row) for row in cells.to_numpy().tolist()]
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \begin{{tabular}}{{{columns}}}",
+        r"    \toprule",
+        f"    {_latex_row(cells.columns)}",
+        r"    \midrule",
+        *(f"    {row}" for row in rows),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        rf"  \caption{{{escape_latex(caption)}}}",
+        rf"  \label{{{label}}}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def terminal_table(table: pd.DataFrame, title: str = "") -> str:
+    """The table as aligned text, kinds under the names that options take."""
+    cells = for_reading(table, kind_labels=False)
+    right = _right_aligned(table, cells)
+    rows = [list(cells.columns), *cells.to_numpy().tolist()]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(right))]
+    lines = [
+        "  ".join(
+            text.rjust(width) if is_right else text.ljust(width)
+            for text, width, is_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([*([title] if title else []), lines[0], rule, *lines[1:], ""])
+
+
+def for_reading(table: pd.DataFrame, *, kind_labels: bool = True) -> pd.DataFrame:
+    """The table as text: rounded, ``x`` with ``x_low`` and ``x_high`` as ``x [low, high]``.
+
+    Numbers have two decimals, or three in a column that stays within -1 to 1; published numbers
+    have two, as printed. A column that holds no interval, or nothing but NaN, keeps its place.
+    """
+    texts = {str(name): _texts(table, str(name)) for name in table.columns}
+    if KIND in texts and kind_labels:
+        texts[KIND] = [label_of(str(kind)) for kind in table[KIND]]
+    made: dict[str, list[str]] = {}
+    for name, column in texts.items():
+        stem, _, end = name.rpartition("_")
+        if end in {"low", "high"} and {stem, f"{stem}_low", f"{stem}_high"} <= set(texts):
+            continue
+        if {f"{name}_low", f"{name}_high"} <= set(texts):
+            ends = zip(column, texts[f"{name}_low"], texts[f"{name}_high"], strict=True)
+            column = [f"{x} [{low}, {high}]" if low != UNDEFINED else x for x, low, high in ends]
+        made[_heading(name)] = column
+    return pd.DataFrame(made, columns=list(made), dtype=object)
+
+
+def escape_latex(text: str) -> str:
+    """Text with LaTeX's special characters written out."""
+    return text.translate(_LATEX)
+
+
+def _texts(table: pd.DataFrame, name: str) -> list[str]:
+    column = table[name]
+    if not pd.api.types.is_float_dtype(column):
+        return [UNDEFINED if pd.isna(value) else str(value) for value in column]
+    numbers = column.to_numpy(dtype=float)
+    if _MIXED in table.columns:
+        return [_number(x, 3 if abs(x) < 10 else 2) for x in numbers]
+    stem = name.removesuffix("_low").removesuffix("_high")
+    family = [c for c in (stem, f"{stem}_low", f"{stem}_high") if c in table.columns]
+    largest = np.nanmax(np.abs(table[family].to_numpy(dtype=float)), initial=0)
+    small = largest <= 1 and not name.startswith("published_")
+    return [_number(x, 3 if small else 2) for x in numbers]
+
+
+def _number(value: float, decimals: int) -> str:
+    return UNDEFINED if np.isnan(value) else f"{value:.{decimals}f}"
+
+
+def _heading(name: str) -> str:
+    if name in _HEADINGS:
+        return _HEADINGS[name]
+    prefix, _, rest = name.partition("_")
+    if prefix == "published" and rest in _HEADINGS:
+        return f"Published {_HEADINGS[rest]}".replace(" Std", " std")
+    return name.replace("_", " ").capitalize()
+
+
+def _right_aligned(table: pd.DataFrame, cells: pd.DataFrame) -> list[bool]:
+    numeric = {_heading(str(c)) for c in table.columns if pd.api.types.is_numeric_dtype(table[c])}
+    return [heading in numeric for heading in cells.columns]
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(escape_latex(str(text)) for text in cells) + r" \\"
