@@ -54,6 +54,17 @@ def test_another_configuration_is_refused_key_by_key(tmp_path: Path) -> None:
     assert "--out" in caught.value.fix
 
 
+def test_a_folder_can_be_refused_before_the_work_begins(tmp_path: Path) -> None:
+    RunFolder.check_available(tmp_path / "new", {"seed": 1})
+    assert not (tmp_path / "new").exists()
+    RunFolder.create_or_resume(tmp_path, CONFIG)
+    RunFolder.check_available(tmp_path, {"seed": 0, "kinds": None})
+    with pytest.raises(InputError, match=r"seed: 0 -> 1"):
+        RunFolder.check_available(tmp_path, {"seed": 1, "kinds": None})
+    with pytest.raises(InputError, match=r"a file"):
+        RunFolder.check_available(tmp_path / "config.yaml", {})
+
+
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(InputError, match=r"a folder with other files \(thesis.tex\)"):

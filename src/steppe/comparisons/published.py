@@ -11,7 +11,7 @@ from steppe.core.axes import KIND
 from steppe.core.errors import InputError
 
 COLUMNS = ["table", "mode", "kind", "mean", "std", "ks"]
-# How far the authors' own runs of 1000 samples lie apart, rounded up (docs/architecture.md).
+# Above the scatter between the authors' own runs of 1000 samples (up to 0.7 steps in the mean).
 TOLERANCES = {"mean": 1.0, "std": 1.0, "ks": 0.05}
 
 REPRODUCED, DIFFERS, NOT_COMPARABLE = "reproduced", "differs", "not comparable"

@@ -43,7 +43,7 @@ def check_curves(dataset: xr.Dataset, place: str = "curves") -> xr.Dataset:
             place,
             got="; ".join(faults),
             expected="readouts over kind, mode (or context), sample and step, with units",
-            fix="write curves with steppe, or label and name these as docs/architecture.md says",
+            fix="name, label and give units as the datasets that steppe writes do",
         )
     return dataset
 
