@@ -130,6 +130,16 @@ def test_by_hand_without_cosine() -> None:
     assert chosen(spy) == {4: 3.0, 5: 2.0}
 
 
+def test_another_cosine_may_be_sought() -> None:
+    sae, rates = by_hand()
+    spy = Spy(sae)
+    synthetic_structured(BASE, spy, rates, cosine=0.0)
+    # Latent 5, at 93 degrees, is nearest to a right angle; latent 2 is 28 degrees from it.
+    assert chosen(spy) == {5: 3.0, 2: 2.0}
+    default = synthetic_structured(BASE, sae, rates)
+    assert torch.equal(synthetic_structured(BASE, sae, rates, cosine=0.42), default)
+
+
 def test_latents_that_never_fire_are_for_the_code_reading_only() -> None:
     sae, _ = by_hand()
     spy = Spy(sae)

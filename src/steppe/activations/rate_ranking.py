@@ -73,5 +73,6 @@ class RateRanking:
         reach += 4 * np.finfo(np.float64).eps * (rate + reach)
         first = np.searchsorted(self._sorted, rate - reach, side="left")
         last = np.searchsorted(self._sorted, rate + reach, side="right")
-        within = self._order[first:last]
-        return within[within != latent]
+        within: Ids = self._order[first:last]
+        others: Ids = within[within != latent]
+        return others

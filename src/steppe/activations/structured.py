@@ -34,16 +34,14 @@ def synthetic_structured(
     sae: Autoencoder,
     rates: FiringRates | ArrayLike,
     reading: Reading = "code",
-    cosine: bool = True,
-    *,
-    top_cosine: float = TOP_COSINE,
+    cosine: bool | float = True,
 ) -> Tensor:
     """Rebuild a base's latents around another top latent, keeping their cosines to the top one.
 
     The top latent is replaced by the one of the 100 nearest in firing rate whose cosine to it is
-    nearest to ``top_cosine`` (without ``cosine``: by the single nearest in rate). Each active
-    latent is replaced by the unused latent whose cosine to the new top latent is nearest to the
-    cosine between the old ones. Nothing is drawn. Ties go to the lower latent id.
+    nearest to 0.42 (without ``cosine``: by the single nearest in rate). Each active latent is
+    replaced by the unused latent whose cosine to the new top latent is nearest to the cosine
+    between the old ones. Nothing is drawn. Ties go to the lower latent id.
 
     The ``code`` reading lets latents that never fire take part and replaces latents in the order
     of their ids; the ``text`` reading takes latents that fire only, and the top latent first.
@@ -54,9 +52,9 @@ def synthetic_structured(
         rates: Firing rates, linear, ``(latent,)``.
         reading: ``code`` or ``text``.
         cosine: Whether the cosine to the top latent decides in the choice of the new top latent;
-            False is Table A.1's "w/o cos sim".
-        top_cosine: The cosine sought between the two top latents; the default is the mean cosine
-            between two real activations of GPT-2 about the SAE's decoder bias (section 4.3).
+            False is Table A.1's "w/o cos sim". A number is the cosine sought instead of 0.42,
+            which is the mean cosine between two real activations of GPT-2, taken from the SAE's
+            decoder bias (section 4.3).
 
     Returns:
         Synthetic activations, float32 on the CPU, ``(sample, d_model)``.
@@ -67,8 +65,8 @@ def synthetic_structured(
         unit_rows(sae.W_dec),
         RateRanking(known, alive_only=not is_code),
         np.zeros_like(known.alive) if is_code else ~known.alive,
-        pool=POOL if cosine else 1,
-        top_cosine=top_cosine,
+        pool=1 if cosine is False else POOL,
+        top_cosine=TOP_COSINE if isinstance(cosine, bool) else cosine,
         top_first=not is_code,
     )
     return compose(base, sae, matching.rule)

@@ -90,7 +90,7 @@ def synthetic_structured_targets(request: TargetRequest) -> Tensor:
     """The base's latents rebuilt around another top latent; see `synthetic_structured`."""
     sae, rates = _sae_and_rates(request, "synthetic_structured")
     return synthetic_structured(
-        request.base, sae, rates, request.reading, top_cosine=request.top_cosine
+        request.base, sae, rates, request.reading, cosine=float(request.top_cosine)
     )
 
 
