@@ -1,0 +1,124 @@
+"""A run that is killed and started again ends with the weights of an undisturbed one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from subject_training.corpus import load_or_train_tokenizer, read_books, token_stream
+from subject_training.hub_folder import write_model_folder
+from subject_training.language_model import Shape, initial_weights
+from subject_training.model_run import ModelRun, RunSettings
+from subject_training.optimiser import OptimiserSettings
+from subject_training.sae_run import SaeRun, SaeSettings, SaeSpec
+from subject_training.sae_source import FrozenModel, WindowMix
+
+SHAPE = Shape(layers=2, width=16, heads=2, vocabulary=280, positions=8)
+STEP = 2 * 4 * 8
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory, text_files):
+    folder = tmp_path_factory.mktemp("material")
+    books = read_books(text_files["train"])
+    tokenizer = load_or_train_tokenizer(folder / "tokenizer.json", books, SHAPE.vocabulary)
+    stream = token_stream(folder / "tokens.npy", books, tokenizer)
+    return tokenizer, {"train": stream, "held_out": stream}
+
+
+def model_run(folder: Path, material, steps: int = 12, **changes) -> ModelRun:
+    tokenizer, streams = material
+    settings = {"microbatch": 4, "window": 8, "warm_up_tokens": 100, "evaluate_every": 5}
+    settings |= {"held_out_windows": 8, "checkpoint_seconds": 0.0, "compiled": False} | changes
+    return ModelRun(
+        folder,
+        RunSettings(steps * STEP, SHAPE, OptimiserSettings(), **settings),
+        streams,
+        tokenizer,
+    )
+
+
+def kill_after(monkeypatch, owner: type, steps: int) -> None:
+    real = owner._one_step
+    left = iter(range(steps))
+
+    def step(self, *arguments):
+        if next(left, None) is None:
+            raise KilledError
+        return real(self, *arguments)
+
+    monkeypatch.setattr(owner, "_one_step", step)
+
+
+@pytest.mark.parametrize("killed_after", [3, 9, 10, 11])
+def test_model_run(tmp_path, material, monkeypatch, killed_after) -> None:
+    whole = model_run(tmp_path / "whole", material)
+    whole.train()
+    with monkeypatch.context() as patched:
+        kill_after(patched, ModelRun, killed_after)
+        with pytest.raises(KilledError):
+            model_run(tmp_path / "killed", material).train()
+    resumed = model_run(tmp_path / "killed", material)
+    assert resumed.step == killed_after
+    resumed.train()
+    for name, weight in whole.weights.items():
+        torch.testing.assert_close(resumed.weights[name], weight, rtol=0, atol=0)
+    assert (tmp_path / "killed" / "model" / "model.safetensors").exists()
+
+
+def test_longer_run_goes_on_from_before_the_decay(tmp_path, material) -> None:
+    model_run(tmp_path / "branched", material, steps=8).train()
+    longer = model_run(tmp_path / "branched", material, steps=12, decay_share=0.5)
+    assert longer.step == 6
+    longer.train()
+    straight = model_run(tmp_path / "straight", material, steps=12, decay_share=0.5)
+    straight.train()
+    for name, weight in straight.weights.items():
+        torch.testing.assert_close(longer.weights[name], weight, rtol=0, atol=0)
+
+
+def test_finished_run_is_left_alone(tmp_path, material) -> None:
+    model_run(tmp_path, material).train()
+    again = model_run(tmp_path, material)
+    assert again.tokens == again.plan.end
+
+
+def test_decay_can_be_asked_for_at_any_moment(tmp_path, material) -> None:
+    (tmp_path / "DECAY_NOW").write_text(str(3 * STEP))
+    run = model_run(tmp_path, material, steps=1000)
+    run.train()
+    assert run.step == 4
+    assert not (tmp_path / "DECAY_NOW").exists()
+
+
+@pytest.mark.parametrize("objective", ["local", "e2e_ds"])
+def test_sae_run(tmp_path, material, monkeypatch, objective) -> None:
+    tokenizer, streams = material
+    write_model_folder(tmp_path / "model", initial_weights(SHAPE, 0), SHAPE, tokenizer)
+    model = FrozenModel.load(tmp_path / "model", "cpu", torch.float32)
+    settings = SaeSettings(320, (8,), batch_tokens=32, checkpoint_seconds=0.0)
+
+    def run(folder: str) -> SaeRun:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        mix = WindowMix.of(streams["train"], (8,), 32, 0)
+        specs = [SaeSpec("some-sae", 1, 24, 3.0, objective)]
+        return SaeRun(tmp_path / folder, model, mix, specs, settings)
+
+    whole = run("whole")
+    whole.train()
+    with monkeypatch.context() as patched:
+        kill_after(patched, SaeRun, 4)
+        with pytest.raises(KilledError):
+            run("killed").train()
+    resumed = run("killed")
+    assert resumed.step == 4
+    resumed.train()
+    for name, tensor in whole.trainers[0].state().items():
+        np.testing.assert_array_equal(resumed.trainers[0].state()[name], tensor)

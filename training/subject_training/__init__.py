@@ -1,0 +1,1 @@
+"""The parts behind the three training commands: text, model, optimiser, SAEs, prompts."""
