@@ -12,13 +12,13 @@ SOURCES = {
     "kinds": "steppe.activations:KINDS",
     "readouts": "steppe.readouts:CATALOGUE",
     "statistics": "steppe.statistics:CATALOGUE",
-    "sae releases": "steppe.sae:RELEASES",
+    "sae releases": "steppe.sae:releases",
 }
 
 
 def listing(as_json: options.Json = False) -> None:
     """List the recipes, and the kinds, readouts, statistics and SAE releases they can use."""
-    content = {name: _lines(load(address)) for name, address in SOURCES.items()}
+    content = {name: _lines(_loaded(address)) for name, address in SOURCES.items()}
     if as_json:
         print(json.dumps(content, indent=2))
         return
@@ -29,12 +29,18 @@ def listing(as_json: options.Json = False) -> None:
             print(f"  {entry:<{width}}  {meaning}")
 
 
+def _loaded(address: str) -> dict[str, object]:
+    found = load(address)
+    catalogue: dict[str, object] = found() if callable(found) else found
+    return catalogue
+
+
 def _lines(catalogue: dict[str, object]) -> dict[str, str]:
     return {name: _meaning(entry) for name, entry in catalogue.items()}
 
 
 def _meaning(entry: object) -> str:
-    for attribute in ("question", "description", "label"):
+    for attribute in ("question", "description", "long_name", "label", "repo_id"):
         if text := getattr(entry, attribute, None):
             return str(text)
     return ""

@@ -75,7 +75,7 @@ def _draw_row(counts: Axes, shares: Axes, values: dict[str, NDArray[np.float64]]
         # Drawn from the first edge to the last, so that the curves of all kinds meet.
         x = np.concatenate([[edges[0]], reached, [edges[-1]]])
         y = np.concatenate([[0], np.cumsum(times) / len(steps), [1]])
-        shares.plot(x, y, color=style.color, linestyle=style.dash)
+        shares.step(x, y, where="post", color=style.color, linestyle=style.dash)
     counts.set_ylabel("count")
     shares.set_ylabel("cumulative share")
     shares.set_ylim(0, 1.02)

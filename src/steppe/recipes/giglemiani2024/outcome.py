@@ -47,7 +47,6 @@ from steppe.store import FIGURES, SUMMARY, TABLES, open_run
 TITLE = "Evaluating Synthetic Activations composed of SAE Latents (Giglemiani et al. 2024)"
 # The paper's Figure 3 leaves out steps above 40.
 FIGURE_3_UP_TO = 40.0
-SHORT_NAMES = {"max_slope": "MS", "area": "AUC", "nonlinearity": "NL", "plateau": "AP"}
 
 
 @dataclass
@@ -117,7 +116,6 @@ def _example_figure(report: Report) -> None:
 
 def _step_outputs(report: Report, table: StepTable) -> None:
     steps = table_steps(report.analysis, table)
-    steps.attrs["short_name"] = SHORT_NAMES[table.statistic]
     report.steps[table.name] = steps
     if report.selection.wants(table.name):
         caption = f"{table.title}. {_table_caption(report, steps)}"
@@ -133,7 +131,6 @@ def _step_outputs(report: Report, table: StepTable) -> None:
 def _plateau_outputs(report: Report) -> None:
     analysis = report.analysis
     steps = plateau_steps(analysis, analysis.scales["threshold"])
-    steps.attrs["short_name"] = SHORT_NAMES["plateau"]
     report.steps[PLATEAU_OUTPUT] = steps
     caption = (
         "Activation plateau step of L2 around four kinds of base, on absolute paths towards random "
@@ -174,9 +171,9 @@ def _setting(report: Report, note: str = "") -> Setting:
         subject=_subject_text(report),
         step_labels={
             mode: f"step ({size * 100 / n_steps:.3g} units each)"
-            for mode in ("absolute", "foreign", "native")
+            for mode in ("", "absolute", "foreign", "native")
         }
-        | {"relative": f"step (1/{n_steps} of the way each)", "": "step"},
+        | {"relative": f"step (1/{n_steps} of the way each)"},
         notes=note,
     )
 

@@ -1,0 +1,169 @@
+"""The commands end to end on the tiny subject: what they print, and what they leave behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import steppe as library
+from steppe.cli.main import main
+from steppe.recipes.giglemiani2024.outputs import KINDS, MODES
+
+Steppe = Callable[..., Any]
+SAMPLES = 30
+COLUMNS = [
+    "kind", "mode", "n", "mean", "std", "ks", "mean_low", "mean_high", "ks_low", "ks_high",
+    "published_mean", "published_std", "published_ks",
+]  # fmt: skip
+STEP_TABLES = ["table_1", "table_a1", "table_b1", "table_b2", "table_c1", "table_d1"]
+FIGURES = ["1", "2", "3", "a1", "b1", "b2", "c1", "d1", "e1", "e2"]
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a whole study."""
+    folder = tmp_path_factory.mktemp("study")
+    study = folder / "study.yaml"
+    settings = {
+        "recipe": "giglemiani2024",
+        "subject": str(tiny_files.model),
+        "sae": str(tiny_files.sae),
+        "prompts": str(tiny_files.prompts),
+        "samples": SAMPLES,
+        "bootstrap": 100,
+    }
+    study.write_text(yaml.safe_dump(settings))
+    with pytest.raises(SystemExit) as end:
+        main(["run", str(study), "--out", str(folder / "run")])
+    assert not end.value.code
+    return folder / "run"
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Hash of every stored array chunk."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob("*.zarr/**/*"))
+        if path.is_file()
+    }
+
+
+def test_a_run_folder_holds_everything(finished: Path) -> None:
+    for name in [*STEP_TABLES, "table_e", "figure_3", "claims"]:
+        for ending in ("csv", "md", "tex"):
+            assert (finished / "tables" / f"{name}.{ending}").stat().st_size, name
+    for name in FIGURES:
+        for ending in ("pdf", "png"):
+            assert (finished / "figures" / f"figure_{name}.{ending}").stat().st_size, name
+    for name in ("config.yaml", "provenance.json", "summary.md"):
+        assert (finished / name).stat().st_size
+
+
+def test_the_tables_have_the_promised_columns(finished: Path) -> None:
+    for name in STEP_TABLES:
+        table = pd.read_csv(finished / "tables" / f"{name}.csv")
+        assert list(table.columns)[: len(COLUMNS)] == COLUMNS
+        assert (table["n"] == SAMPLES).all()
+        assert "verdict" not in table.columns
+        assert (table.loc[table["kind"] == "real", "ks"] == 0).all()
+    main_table = pd.read_csv(finished / "tables" / "table_1.csv").set_index("kind")
+    assert main_table.loc["random", "published_mean"] == 52.49
+
+
+def test_the_curves_are_labelled(finished: Path) -> None:
+    curves = library.open_run(finished).curves
+    assert dict(curves["l2"].sizes) == {
+        "kind": len(KINDS), "mode": len(MODES), "sample": SAMPLES, "step": 100,
+    }  # fmt: skip
+    assert not curves["l2"].isel(step=0).values.any()
+    assert curves["kl"].attrs["unit"] == "nats"
+    assert np.isfinite(curves["target_distance"]).all()
+    assert curves["tokens"].shape == (SAMPLES, 10)
+
+
+def test_the_config_is_as_asked_and_as_resolved(finished: Path) -> None:
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    assert config["asked"]["samples"] == SAMPLES
+    assert "step_size" not in config["asked"]
+    assert config["resolved"]["step_size"] > 0
+    assert "scaled to this subject" in config["resolved"]["scales"]["origin"]
+    assert len(config["resolved"]["subject_identity"]["sha256"]) == 64
+    provenance = json.loads((finished / "provenance.json").read_text())
+    assert provenance[0]["self_check"]["max_relative_error"] < 1e-4
+
+
+def test_the_asked_part_of_a_config_is_a_study(
+    finished: Path, tmp_path: Path, steppe: Steppe
+) -> None:
+    asked = yaml.safe_load((finished / "config.yaml").read_text())["asked"]
+    study = tmp_path / "again.yaml"
+    study.write_text(yaml.safe_dump({**asked, "only": ["table_1"]}))
+    assert steppe("run", study, "--out", tmp_path / "again").status == 0
+    again = library.open_run(tmp_path / "again").curves
+    first = library.open_run(finished).curves.sel(kind=again["kind"], mode=again["mode"])
+    np.testing.assert_array_equal(again["l2"], first["l2"])
+
+
+def test_the_same_command_again_measures_nothing_and_a_lost_shard_is_made_again(
+    finished: Path, steppe: Steppe
+) -> None:
+    before = hashes(finished)
+    study = finished.parent / "study.yaml"
+    marker = finished / "done" / "curves" / "000001.json"
+    written = (finished / "done" / "curves" / "000000.json").stat().st_mtime_ns
+    marker.unlink()
+    for chunk in (finished / "curves.zarr" / "l2" / "c").rglob("*"):
+        if chunk.is_file() and "/1/" in str(chunk):
+            chunk.unlink()
+    done = steppe("run", study, "--out", finished)
+    assert done.status == 0
+    assert f"done: {finished}" in done.out
+    assert marker.exists()
+    assert hashes(finished) == before
+    assert (finished / "done" / "curves" / "000000.json").stat().st_mtime_ns == written
+
+
+def test_show_prints_tables_and_json(finished: Path, steppe: Steppe) -> None:
+    shown = steppe("show", finished, "--table", "table_1")
+    assert shown.status == 0
+    assert "synthetic_structured" in shown.out
+    content = json.loads(steppe("show", finished, "--json").out)
+    assert content["config"]["resolved"]["samples"] == SAMPLES
+    assert content["tables"]["table_1"][0]["kind"] == "real"
+    missing = steppe("show", finished, "--table", "table_9")
+    assert missing.status == 2
+    assert "no table 'table_9'" in missing.err
+
+
+def test_check_prints_quality_and_fails_an_sae_that_does_not_fit(
+    tiny_files: Any, steppe: Steppe
+) -> None:
+    words = [tiny_files.model, "--prompts", tiny_files.prompts, "--length", "12"]
+    plain = steppe("check", *words)
+    assert plain.status == 0, plain.err
+    assert "agrees with the full forward pass" in plain.out
+    with_sae = steppe("check", *words, "--sae", tiny_files.sae, "--json")
+    report = json.loads(with_sae.out)
+    # The tiny SAE is random: it explains nothing, and the check says so.
+    assert report["saes"][0]["quality"]["explained_variance"] < 0.5
+    assert with_sae.status == 1
+
+
+def test_list_names_what_there_is(steppe: Steppe) -> None:
+    listed = steppe("list")
+    for name in ("giglemiani2024", "synthetic_baseline", "kl", "max_slope", "gpt2-small-res-jb"):
+        assert name in listed.out
+    assert set(json.loads(steppe("list", "--json").out)) >= {"recipes", "kinds", "statistics"}
+
+
+def test_version_and_help(steppe: Steppe) -> None:
+    assert steppe("--version").out == f"steppe {library.__version__}\n"
+    assert "reproduce" in steppe("--help").out
