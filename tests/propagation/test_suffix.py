@@ -29,7 +29,7 @@ def points_of(base: Tensor, n_points: int = 4) -> Tensor:
 def full_forward(
     subject: Subject, site: Site, tokens: Tensor, points: Tensor
 ) -> tuple[dict[int, Tensor], Tensor]:
-    """The whole model on the whole prompt, point 0 left as the model makes it: streams and logits."""
+    """Streams and logits of the whole model on the whole prompt, point 0 as the model makes it."""
     blocks = subject.anatomy.blocks
     depth = site.blocks_before(subject.n_layers)
     where = slice(None) if site.position == "all" else site.position
@@ -207,13 +207,14 @@ def test_the_model_is_restored_after_an_exception(gpt2: Subject, name: str) -> N
     def fail(*_: Any) -> None:
         raise RuntimeError("out of memory")
 
-    with pytest.raises(RuntimeError, match="out of memory"):  # noqa: SIM117
+    def run_out_of_memory() -> None:
         with Suffix(gpt2, site, read=[LAST], logits=True) as suffix:
-            handle = gpt2.model.lm_head.register_forward_hook(fail)
-            try:
-                suffix(prefix, points_of(prefix.base))
-            finally:
-                handle.remove()
+            suffix(prefix, points_of(prefix.base))
+
+    handle = gpt2.model.lm_head.register_forward_hook(fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run_out_of_memory()
+    handle.remove()
     assert state_of(gpt2) == before
     assert torch.equal(gpt2.model(tokens[None]).logits, clean)
     with Suffix(gpt2, site, read=[LAST], logits=True) as suffix:

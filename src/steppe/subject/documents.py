@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from steppe.core.errors import InputError, MissingExtraError
 
-_COLUMNS = ("input_ids", "text")
+Column = Literal["input_ids", "text"]
+
+_COLUMNS: tuple[Column, ...] = ("input_ids", "text")
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +21,12 @@ class Document:
 
     Attributes:
         place: Where it stands, for errors.
-        content: Its text, or its token ids.
+        column: What it is: a text or token ids.
+        content: The text, or the token ids as the source gives them.
     """
 
     place: str
+    column: Column
     content: Any
 
 
@@ -62,7 +66,7 @@ def read_documents(source: str, *, endless_allowed: bool) -> Iterator[Document]:
 
 def _read_text(path: Path) -> Iterator[Document]:
     try:
-        yield Document(f"prompts {path}", path.read_text(encoding="utf-8"))
+        yield Document(f"prompts {path}", "text", path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as fault:
         raise _not_utf8(path) from fault
 
@@ -109,7 +113,7 @@ def _read_parquet(path: Path) -> Iterator[Document]:
     row = 0
     for batch in file.iter_batches(columns=[column]):
         for content in batch.column(0).to_pylist():
-            yield Document(f"prompts {path}, row {row}", content)
+            yield _document({column: content}, f"prompts {path}, row {row}")
             row += 1
 
 
@@ -173,10 +177,10 @@ def _document(record: Any, place: str) -> Document:
             expected="a string",
             fix="mend or remove the row",
         )
-    return Document(place, content)
+    return Document(place, column, content)
 
 
-def _column(names: list[str], place: str) -> str:
+def _column(names: list[str], place: str) -> Column:
     for column in _COLUMNS:
         if column in names:
             return column

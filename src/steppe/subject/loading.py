@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -111,19 +112,27 @@ def load_model(source: str, dtype: torch.dtype, revision: str | None) -> PreTrai
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # refused below, by name
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as fault:
         raise _loading_error("model", source, fault) from fault
-    if report["missing_keys"]:
-        # transformers only warns, and fills them with random numbers.
-        raise InputError(
-            f"model {source}",
-            got=f"no weights for {', '.join(sorted(report['missing_keys'])[:3])}",
-            expected="weights for every parameter of the model",
-            fix="save the whole model again, or choose the repository that holds it",
-        )
+    _check_report(report, source)
     loaded: PreTrainedModel = model.eval()
     return loaded
+
+
+def _check_report(report: dict[str, Any], source: str) -> None:
+    """Refuse weights that do not fill the model: transformers draws the rest at random."""
+    missing = sorted(report["missing_keys"])
+    unfit = sorted(name for name, *_shapes in report["mismatched_keys"])
+    if missing or unfit:
+        what = "no weights for" if missing else "weights of another shape for"
+        raise InputError(
+            f"model {source}",
+            got=f"{what} {', '.join((missing or unfit)[:3])}",
+            expected="weights for every parameter that config.json asks for",
+            fix="save the whole model again, or choose the repository that holds it",
+        )
 
 
 @contextmanager
@@ -159,16 +168,23 @@ def load_tokenizer(source: str, revision: str | None) -> PreTrainedTokenizerBase
 
 def _loading_error(what: str, source: str, fault: Exception) -> InputError:
     reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
-    if Path(source).expanduser().is_dir():
+    if not Path(source).expanduser().is_dir():
         return InputError(
-            f"{what} in folder {source}",
+            f"{what} {source!r} on the hub",
             got=reason,
-            expected="config.json and weights in safetensors (a transformers folder)",
-            fix="save it with model.save_pretrained(folder); pickled weights are never read",
+            expected="a hub id that can be reached, or a local folder",
+            fix="check the spelling and the network; or download it and give the folder's path",
+        )
+    if what == "tokenizer":
+        return InputError(
+            f"tokenizer in folder {source}",
+            got=reason,
+            expected="the files of a transformers tokenizer, or none of them",
+            fix="save it with tokenizer.save_pretrained(folder), or pass tokenizer=",
         )
     return InputError(
-        f"{what} {source!r} on the hub",
+        f"model in folder {source}",
         got=reason,
-        expected="a hub id that can be reached, or a local folder",
-        fix="check the spelling and the network; or download it and give the folder's path",
+        expected="config.json and weights in safetensors (a transformers folder)",
+        fix="save it with model.save_pretrained(folder); pickled weights are never read",
     )

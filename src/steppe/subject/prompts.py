@@ -110,7 +110,7 @@ def _windows(
 ) -> Iterator[NDArray[np.int64]]:
     """Cut the documents of a source into prompts, reading no more of it than is asked for."""
     for document in read_documents(source, endless_allowed=is_bounded):
-        if isinstance(document.content, str):
+        if document.column == "text":
             ids = _tokenise(document.content, subject, document.place)
             for start in range(0, len(ids) - length + 1, length):
                 yield ids[start : start + length]
@@ -164,9 +164,7 @@ def _check_numbers(subject: Subject, length: int, count: int | None) -> None:
         raise InputError(
             "length",
             got=str(length),
-            expected="1 or more"
-            if limit is None
-            else f"1 to {limit}, the subject's context length",
+            expected="1 or more" if limit is None else f"1 to {limit}, the context length",
             fix="choose how many tokens a prompt has",
         )
     if count is not None and count < 1:
