@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steppe.activations.rate_ranking import RateRanking
@@ -15,6 +15,7 @@ from steppe.sae.rates import FiringRates
 RATE = st.sampled_from([0.0, 1e-6, 2e-6, 3e-6, 0.1, 0.2, 0.3, 0.30000000000000004])
 
 
+@settings(deadline=None)
 @given(st.lists(RATE, min_size=3, max_size=30), st.data(), st.booleans())
 def test_against_a_full_sort(values: list[float], data: st.DataObject, alive_only: bool) -> None:
     rates = FiringRates.from_values(values)

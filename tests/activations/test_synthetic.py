@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -61,6 +61,7 @@ def test_the_code_reading_keeps_some_values_and_makes_up_none(
     assert numbers.max() == 3
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 11), min_size=4, max_size=4))
 def test_moving_in_place(new: list[int]) -> None:
     old, values = np.array([1, 4, 6, 9]), np.array([1.0, 2.0, 3.0, 4.0], dtype=np.float32)

@@ -82,6 +82,14 @@ def test_a_folder_that_is_missing(tmp_path: Path) -> None:
         load_sae(tmp_path / "nowhere")
 
 
+def test_the_bundled_sae() -> None:
+    sae = load_sae("demo")
+    assert str(sae.site) == "blocks.1.hook_resid_pre"
+    assert sae.log10_rates is not None
+    assert (sae.identity.source, sae.identity.sae_id) == ("demo", "blocks.1.hook_resid_pre")
+    assert sae.identity.sha256 == load_sae("demo/blocks.1.hook_resid_pre").identity.sha256
+
+
 def test_an_unknown_bundled_sae() -> None:
     with pytest.raises(InputError) as caught:
         load_sae("demo", sae_id="blocks.99.hook_resid_pre")

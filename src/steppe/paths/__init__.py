@@ -1,6 +1,6 @@
 """From a base to somewhere else: grids of steps, and the lines they lie on.
 
-Depends on core only.
+Depends on core, and on activations for how vectors are given.
 """
 
 from steppe.paths.grid import STEP_SIZE, Grid, absolute_grid, relative_grid

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
+from steppe.activations.vectors import Vectors, as_vectors
 from steppe.core.errors import InputError
 from steppe.core.readings import Reading, check_reading
 from steppe.paths.grid import STEP_SIZE, Grid, absolute_grid, relative_grid
-
-Vectors = Tensor | ArrayLike
 
 
 def absolute(
@@ -105,7 +104,7 @@ def target_step(
 
 
 def _pair(base: Vectors, target: Vectors) -> tuple[Tensor, Tensor]:
-    start, end = _rows(base, "base"), _rows(target, "target")
+    start, end = as_vectors(base, "path, base"), as_vectors(target, "path, target")
     if start.shape == end.shape:
         return start, end
     raise InputError(
@@ -113,19 +112,6 @@ def _pair(base: Vectors, target: Vectors) -> tuple[Tensor, Tensor]:
         got=f"base {tuple(start.shape)}, target {tuple(end.shape)}",
         expected="one target per base, of the same width",
         fix="give both as (sample, d_model)",
-    )
-
-
-def _rows(vectors: Vectors, name: str) -> Tensor:
-    tensor = vectors if isinstance(vectors, Tensor) else torch.from_numpy(np.asarray(vectors))
-    tensor = tensor.detach().to(device="cpu", dtype=torch.float32)
-    if tensor.ndim == 2 and torch.isfinite(tensor).all():
-        return tensor
-    raise InputError(
-        f"path, {name}",
-        got=f"shape {tuple(tensor.shape)}" if tensor.ndim != 2 else "NaN or infinity",
-        expected="finite numbers of shape (sample, d_model)",
-        fix="check where the vectors come from",
     )
 
 

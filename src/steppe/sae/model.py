@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -51,9 +51,9 @@ class Sae:
     """
 
     config: SaeConfig
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor] = field(repr=False)
     identity: SaeIdentity
-    log10_rates: Tensor | None = None
+    log10_rates: Tensor | None = field(default=None, repr=False)
 
     @property
     def W_enc(self) -> Tensor:
