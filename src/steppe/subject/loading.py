@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging
+from transformers.utils import cached_file, logging
 
 from steppe.core.errors import InputError
 
@@ -94,6 +94,20 @@ def is_local(source: str | Path) -> bool:
             fix="check the path (relative paths start at the current folder)",
         )
     return False
+
+
+def find_commit(name: str, revision: str | None) -> str | None:
+    """Return the commit that a hub revision stands for now, so that all files come from one.
+
+    Raises:
+        InputError: The hub cannot be reached, or has no such model or revision.
+    """
+    try:
+        path = Path(str(cached_file(name, "config.json", revision=revision)))
+    except OSError as fault:
+        raise _loading_error("model", name, fault) from fault
+    # The hub's cache keeps each commit's files in a folder snapshots/<commit>.
+    return path.parent.name if path.parent.parent.name == "snapshots" else revision
 
 
 def load_model(source: str, dtype: torch.dtype, revision: str | None) -> PreTrainedModel:

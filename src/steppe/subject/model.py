@@ -13,7 +13,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from steppe.subject.anatomy import Anatomy, find_anatomy
 from steppe.subject.bundled import DEMO, demo_model
 from steppe.subject.coordinates import Coordinates, center, choose_coordinates
-from steppe.subject.loading import is_local, load_model, load_tokenizer, parse_device, parse_dtype
+from steppe.subject.loading import (
+    find_commit,
+    is_local,
+    load_model,
+    load_tokenizer,
+    parse_device,
+    parse_dtype,
+)
 from steppe.subject.weights import check_finite, weights_sha256
 
 
@@ -149,6 +156,7 @@ def load_subject(
     else:
         place, name, source = _locate(model_or_path)
         on_device = parse_device(device)
+        revision = find_commit(place, revision) if source == "hub" else revision
         model = load_model(place, number_format, revision).to(on_device)
         tokenizer = load_tokenizer(place, revision) if tokenizer is None else tokenizer
     check_finite(model, name)
@@ -156,7 +164,7 @@ def load_subject(
     identity = Identity(
         name=name,
         source=source,
-        revision=getattr(model.config, "_commit_hash", None) or revision,
+        revision=revision,
         sha256=weights_sha256(model),
         dtype=str(number_format).removeprefix("torch."),
         attention=str(model.config._attn_implementation),
