@@ -41,6 +41,9 @@ MAX_FILE, MAX_BODY, MAX_PARAMETERS = 400, 60, 5
 MANY_PARAMETERS = {
     "cli/reproduce.py:reproduce": "one parameter is one command-line option",
     "cli/check.py:check": "one parameter is one command-line option",
+    "propagation/propagate.py:propagate": "the one-call entry for notebooks",
+    "readouts/measure.py:measure": "the one-call entry for notebooks",
+    "subject/model.py:load_subject": "the one-call entry for notebooks",
 }
 
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from steppe import statistics as statistics
     from steppe.core.sites import Site as Site
     from steppe.propagation import propagate as propagate
+    from steppe.propagation import read_residuals as read_residuals
+    from steppe.sae import firing_rates as firing_rates
     from steppe.sae import load_sae as load_sae
     from steppe.store import open_run as open_run
     from steppe.subject import load_prompts as load_prompts
@@ -25,11 +27,13 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "Site": "steppe.core.sites",
+    "firing_rates": "steppe.sae",
     "load_prompts": "steppe.subject",
     "load_sae": "steppe.sae",
     "load_subject": "steppe.subject",
     "open_run": "steppe.store",
     "propagate": "steppe.propagation",
+    "read_residuals": "steppe.propagation",
 }
 _PACKAGES = ("activations", "comparisons", "paths", "readouts", "statistics")
 
@@ -38,12 +42,14 @@ __all__ = [
     "__version__",
     "activations",
     "comparisons",
+    "firing_rates",
     "load_prompts",
     "load_sae",
     "load_subject",
     "open_run",
     "paths",
     "propagate",
+    "read_residuals",
     "readouts",
     "statistics",
 ]

@@ -61,8 +61,7 @@ def _kept(values: NDArray[np.float64], up_to: float | None) -> NDArray[np.float6
 
 def _draw_row(counts: Axes, shares: Axes, values: dict[str, NDArray[np.float64]]) -> None:
     pooled = np.concatenate(list(values.values()))
-    low, high = (pooled.min(), pooled.max()) if len(pooled) else (0.0, 1.0)
-    edges = np.linspace(low, high if high > low else low + 1, BINS + 1).tolist()
+    edges = _edges(pooled)
     for kind, steps in values.items():
         style = style_of(kind)
         if not len(steps):
@@ -81,6 +80,14 @@ def _draw_row(counts: Axes, shares: Axes, values: dict[str, NDArray[np.float64]]
     shares.set_ylim(0, 1.02)
 
 
+def _edges(steps: NDArray[np.float64]) -> list[float]:
+    low, high = (float(steps.min()), float(steps.max())) if len(steps) else (0.0, 0.0)
+    if high - low >= BINS:
+        return [float(edge) for edge in np.linspace(low, high, BINS + 1)]
+    # Fewer whole steps than bins: one bin each, or the histogram would have gaps.
+    return [float(edge) for edge in np.arange(np.floor(low) - 0.5, np.ceil(high) + 1)]
+
+
 def _left_out(samples: int, values: dict[str, NDArray[np.float64]], row: str) -> list[str]:
     return [
         f"{samples - len(steps)} of {label_of(kind).lower()}{f' ({row})' if row else ''}"
@@ -96,7 +103,7 @@ def _caption(
     why = "undefined" if up_to is None else f"undefined or above {up_to:g}"
     return setting.caption(
         f"Distribution of the {steps.attrs.get('long_name', 'step')}"
-        f"{f' of {readout}' if readout else ''}: histogram in {BINS} equal bins (left) and "
+        f"{f' of {readout}' if readout else ''}: histogram (left; {BINS} equal bins, or one per step) and "
         f"cumulative share (right), n = {steps.sizes[SAMPLE]} per kind.",
         f"Left out, as {why}: {', '.join(left_out)}." if left_out else "",
     )
