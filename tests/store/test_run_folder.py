@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_killed_between_data_and_marker(folder: RunFolder, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("steppe.store.shards.write_atomically", die)
+        patch.setattr("steppe.store.shards.write_sealed", die)
         with pytest.raises(KeyboardInterrupt):
             folder.write_shard("curves", 0, shard(4))
     assert not folder.is_done("curves", 0)
@@ -181,8 +182,9 @@ def test_creating_a_dataset_twice_keeps_it(folder: RunFolder) -> None:
     folder.write_shard("curves", 0, shard(4))
     folder.create_dataset("curves", template())
     assert folder.is_done("curves", 0)
+    other = replace(template(), shard_size=5, sizes={"step": 8, "position": 3})
     with pytest.raises(InputError, match="choose another run folder"):
-        folder.create_dataset("curves", template(samples=11))
+        folder.create_dataset("curves", other)
 
 
 def test_a_whole_dataset_is_written_once(folder: RunFolder) -> None:

@@ -22,6 +22,10 @@ class SteppeError(Exception):
         self.expected = expected
         self.fix = fix
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # An error has to reach the user from another process too, and keeps its kind there.
+        return _rebuild, (type(self), self.place, self.got, self.expected, self.fix)
+
     def __str__(self) -> str:
         return (
             f"{self.place}\n"
@@ -51,3 +55,9 @@ class MissingExtraError(InputError):
 
 class RunFailedError(SteppeError):
     """A run that was rightly asked for could not be finished; the command line exits with 1."""
+
+
+def _rebuild(kind: type[SteppeError], place: str, got: str, expected: str, fix: str) -> SteppeError:
+    error = kind.__new__(kind)
+    SteppeError.__init__(error, place, got=got, expected=expected, fix=fix)
+    return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shlex
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ PACKAGES = (
     "scipy",
     "xarray",
     "zarr",
+    "pandas",
+    "pydantic",
     "matplotlib",
 )
 
@@ -31,6 +34,8 @@ def provenance() -> dict[str, object]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.machine(),
+        "host": socket.gethostname(),
+        "folder": str(Path.cwd()),
         "command": shlex.join(["steppe", *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }

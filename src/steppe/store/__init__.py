@@ -2,6 +2,7 @@
 
 from steppe.store.layout import CURVES, FIGURES, LATENTS, PLATEAUS, SUMMARY, TABLES
 from steppe.store.load import Run, open_run
+from steppe.store.opening import Opening
 from steppe.store.record import RunFolder
 from steppe.store.template import Template, Variable
 
@@ -12,6 +13,7 @@ __all__ = [
     "PLATEAUS",
     "SUMMARY",
     "TABLES",
+    "Opening",
     "Run",
     "RunFolder",
     "Template",

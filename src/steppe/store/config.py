@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from steppe.core.errors import InputError
 from steppe.store.layout import CONFIG, FORMAT
 
 SECTIONS = ("asked", "resolved")
+# The one setting that may grow: samples do not depend on each other.
+SAMPLES = "samples"
 _ABSENT = "nothing"
 _HEADER = (
     "# What was asked for, and what it came to. Written by steppe; a run is resumed only with it.\n"
@@ -34,7 +38,7 @@ def read_config(root: Path) -> dict[str, Any]:
     path = root / CONFIG
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise _damaged(path, " ".join(str(error).split())) from error
     if not isinstance(content, dict) or not all(isinstance(content.get(s), dict) for s in SECTIONS):
         raise _damaged(path, "no mapping with the sections asked and resolved")
@@ -56,6 +60,17 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for key in [*before, *(key for key in after if key not in before)]
         if before.get(key, _ABSENT) != after.get(key, _ABSENT)
     ]
+
+
+def identity(config: Mapping[str, Any]) -> str:
+    """What tells runs apart: a hash of every resolved setting but the number of samples."""
+    settings = {key: value for key, value in plain(config["resolved"]).items() if key != SAMPLES}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def extended(known: Mapping[str, Any], samples: Any) -> dict[str, Any]:
+    """A configuration with another number of samples, in both of its sections."""
+    return {name: {**known[name], SAMPLES: plain(samples)} for name in SECTIONS}
 
 
 def plain(value: Any) -> Any:

@@ -14,13 +14,19 @@ SUMMARY = "summary.md"
 TABLES = "tables"
 FIGURES = "figures"
 DONE = "done"
+# Who is at work in the folder: one small file per process, gone when it leaves.
+WORKING = "working"
+# Facts of the files that belong to the run as a whole.
+FILES = "files.json"
 
 CURVES = "curves"
 PLATEAUS = "plateaus"
 LATENTS = "latents"
 
-# Files that are being written have this ending until they are complete.
+# Files that are being written have this ending until they are complete; zarr's own have the other.
 UNFINISHED = ".unfinished"
+PARTIAL = ".partial"
+DAMAGED = ".damaged"
 
 
 def dataset_path(root: Path, dataset: str) -> Path:
@@ -36,3 +42,8 @@ def markers_path(root: Path, dataset: str) -> Path:
 def marker_path(root: Path, dataset: str, shard: int) -> Path:
     """The file that says that a shard is finished; it is written after the shard's data."""
     return markers_path(root, dataset) / f"{shard:06d}.json"
+
+
+def frame_path(root: Path, dataset: str) -> Path:
+    """The file with the facts of a dataset's files that belong to no shard."""
+    return root / DONE / f"{dataset}.json"

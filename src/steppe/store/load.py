@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+import zarr
 from numpy.typing import NDArray
 
 from steppe.core.axes import SAMPLE
 from steppe.core.errors import InputError
 from steppe.curves import check_curves
 from steppe.store import layout, shards
-from steppe.store.config import read_config
+from steppe.store.config import identity, read_config
 from steppe.store.template import SHARD_SIZE
 
 
@@ -66,7 +67,15 @@ class Run:
         path = self.path / layout.PROVENANCE
         if not path.exists():
             return []
-        records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"provenance {path}",
+                got=" ".join(str(error).split()),
+                expected="the file steppe wrote",
+                fix="give the run's command again: it keeps what is left and starts a new one",
+            ) from error
         return records
 
     def datasets(self) -> list[str]:
@@ -75,7 +84,8 @@ class Run:
 
     def finished_samples(self, name: str) -> NDArray[np.int64]:
         """Indices of the samples of a dataset whose shard is finished."""
-        ranges = [np.arange(m.start, m.stop) for m in shards.finished(self.path, name)]
+        dataset = shards.Dataset(self.path, name, identity(self.config))
+        ranges = [np.arange(m.start, m.stop) for m in shards.sound(dataset)]
         return np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
 
     def dataset(self, name: str) -> xr.Dataset:
@@ -95,7 +105,7 @@ class Run:
                 expected=f"one of {', '.join(self.datasets()) or 'none: nothing is finished yet'}",
                 fix="run the experiment it belongs to (give the run's command again)",
             )
-        dataset: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False)
+        dataset = _open(path)
         labels = {
             str(label): dataset[label].astype(object)
             for label in dataset.coords
@@ -108,6 +118,24 @@ class Run:
         if len(done) < dataset.sizes[SAMPLE]:
             dataset = dataset.isel({SAMPLE: done})
         return dataset.assign_coords({SAMPLE: done})
+
+
+def _open(path: Path) -> xr.Dataset:
+    try:
+        opened: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False)
+    except ValueError:
+        # While a run is being extended, or when that was cut short, some arrays are longer.
+        names = [name for name, _ in zarr.open_group(path, mode="r").arrays()]
+        parts = [
+            xr.open_zarr(
+                path, chunks=None, consolidated=False, drop_variables=[o for o in names if o != n]
+            )
+            for n in names
+        ]
+        samples = min(part.sizes[SAMPLE] for part in parts if SAMPLE in part.sizes)
+        parts = [p.isel({SAMPLE: slice(samples)}) if SAMPLE in p.sizes else p for p in parts]
+        opened = xr.merge(parts, compat="no_conflicts", join="exact")
+    return opened
 
 
 def open_run(path: str | Path) -> Run:

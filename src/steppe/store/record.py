@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from safetensors.numpy import load_file, save
 
-from steppe.core.errors import InputError
+from steppe.core.errors import InputError, RunFailedError
+from steppe.store import claims, layout, shards
 from steppe.store import config as configuration
-from steppe.store import layout, shards
-from steppe.store.template import Template, check_same, create
+from steppe.store.facts import damage, facts_of, read_sealed, write_sealed
+from steppe.store.frame import faults_of_frame, lay_out, write_whole
+from steppe.store.template import Template
 from steppe.store.writing import write_atomically
 
 
@@ -28,11 +32,13 @@ class RunFolder:
         path: The folder.
         config: The run's configuration, with the sections ``asked`` and ``resolved``.
         resumed: Whether the run had been started before.
+        claim: This process's claim of its part of the work, when it has one.
     """
 
     path: Path
     config: Mapping[str, Any] = field(hash=False)
     resumed: bool = False
+    claim: claims.Held | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def create_or_resume(cls, path: str | Path, config: Mapping[str, Any]) -> RunFolder:
@@ -42,7 +48,8 @@ class RunFolder:
             path: The run folder; it is created where it is missing.
             config: A mapping with the sections ``asked`` (the request as given) and ``resolved``
                 (every setting that the numbers depend on). A run is continued when ``resolved`` is
-                the same; ``asked`` stays as it was first given.
+                the same, or asks for more ``samples``; ``asked`` stays as it was first given, but
+                for these.
 
         Raises:
             InputError: ``path`` is a file, holds something else or a run of another
@@ -50,13 +57,17 @@ class RunFolder:
             RunFailedError: The disk is full, or cannot be written.
         """
         root = Path(path)
-        if _occupied(root):
-            known = configuration.read_config(root)
-            _check_same_config(root, known["resolved"], config["resolved"])
+        if is_run(root):
+            known = _restored(root, config)
+            check_same_config(root, known["resolved"], config["resolved"])
+            samples = config["resolved"].get(configuration.SAMPLES)
+            if known["resolved"].get(configuration.SAMPLES) != samples:
+                known = configuration.extended(known, samples)
+                _write_config(root, known)
             return cls(root, known, resumed=True)
         written = {name: configuration.plain(config[name]) for name in configuration.SECTIONS}
-        _make(root)
-        write_atomically(root / layout.CONFIG, configuration.to_yaml(written))
+        make_folder(root)
+        _write_config(root, written)
         return cls(root, written)
 
     @classmethod
@@ -71,10 +82,30 @@ class RunFolder:
             InputError: ``path`` is a file, holds something else, or a run of other settings.
         """
         root = Path(path)
-        if _occupied(root):
+        if is_run(root) and not _damaged_config(root):
             known = configuration.read_config(root)["resolved"]
             stated = {key: value for key, value in settings.items() if value is not None}
-            _check_same_config(root, {key: known.get(key) for key in stated}, stated)
+            check_same_config(root, {key: known.get(key) for key in stated}, stated)
+
+    @property
+    def identity(self) -> str:
+        """What tells this run from others."""
+        return configuration.identity(self.config)
+
+    def check_claim(self) -> None:
+        """Go on only while no other process has taken the work over.
+
+        Raises:
+            RunFailedError: One has.
+        """
+        if self.claim is not None:
+            self.claim.check()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Take a turn that no other process has at the same time, for what all of them share."""
+        with claims.alone(self.path):
+            yield
 
     @property
     def tables(self) -> Path:
@@ -92,17 +123,16 @@ class RunFolder:
         return self.path / layout.SUMMARY
 
     def create_dataset(self, name: str, template: Template) -> None:
-        """Create a dataset that is filled shard by shard; an existing one must be the same.
+        """Create a dataset that is filled shard by shard.
+
+        An existing one must be the same; it is made longer for more samples, and mended where its
+        metadata or labels were damaged.
 
         Raises:
             InputError: There is one of another shape.
             RunFailedError: The disk is full, or cannot be written.
         """
-        path = layout.dataset_path(self.path, name)
-        if path.exists():
-            check_same(path, template)
-        else:
-            create(path, template)
+        lay_out(self.path, name, template)
 
     def write_shard(
         self, dataset: str, shard: int, variables: Mapping[str, ArrayLike], *, seconds: float = 0.0
@@ -119,34 +149,51 @@ class RunFolder:
             InputError: No such shard, or variables or shapes that do not fit.
             RunFailedError: The disk is full, or cannot be written.
         """
-        shards.write_shard(self.path, dataset, shard, variables, seconds)
+        self.check_claim()
+        shards.write_shard(self._dataset(dataset), shard, variables, seconds)
 
     def is_done(self, dataset: str, shard: int) -> bool:
         """Whether a shard is finished: its marker is there and whole."""
-        return shards.read_marker(self.path, dataset, shard) is not None
+        return shards.read_marker(self._dataset(dataset), shard) is not None
+
+    def finished(self, dataset: str) -> dict[int, range]:
+        """The samples of each finished shard, by its number.
+
+        A shard of which a file is missing, or is longer or shorter than it was, is not finished.
+        """
+        markers = shards.sound(self._dataset(dataset))
+        return {marker.shard: range(marker.start, marker.stop) for marker in markers}
+
+    def _dataset(self, name: str) -> shards.Dataset:
+        return shards.Dataset(self.path, name, self.identity)
 
     def write_dataset(self, name: str, dataset: xr.Dataset) -> None:
-        """Write a small dataset in one go, all of it or nothing; an existing one is kept.
+        """Write a small dataset in one go, all of it or nothing; a sound one is kept.
 
         Raises:
             RunFailedError: The disk is full, or cannot be written.
         """
         if not self.has_dataset(name):
             template = Template(samples=0, shard_size=1, variables={}, fixed=dataset)
-            create(layout.dataset_path(self.path, name), template)
+            write_whole(self.path, name, template)
 
     def has_dataset(self, name: str) -> bool:
-        """Whether a dataset has been created."""
-        return layout.dataset_path(self.path, name).exists()
+        """Whether a dataset has been created, and what belongs to no shard of it is undamaged."""
+        exists = layout.dataset_path(self.path, name).exists()
+        return exists and not faults_of_frame(self.path, name, "checksum")
 
     def write_moments(self, arrays: Mapping[str, ArrayLike]) -> None:
         """Keep the mean, covariance and other arrays that random targets are drawn from.
 
+        Those that are there already, undamaged, are kept.
+
         Raises:
             RunFailedError: The disk is full, or cannot be written.
         """
-        contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-        write_atomically(self.path / layout.MOMENTS, save(contiguous))
+        if not is_sound(self.path, layout.MOMENTS):
+            contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+            write_atomically(self.path / layout.MOMENTS, save(contiguous))
+            _remember(self.path, [layout.MOMENTS])
 
     def read_moments(self) -> dict[str, NDArray[Any]] | None:
         """What `write_moments` kept, or None."""
@@ -162,13 +209,51 @@ class RunFolder:
         Raises:
             RunFailedError: The disk is full, or cannot be written.
         """
+        self._write_provenance([*self._provenance(), configuration.plain(record)])
+
+    def end_provenance(self, found: Mapping[str, Any]) -> None:
+        """Complete this process's record by what is known at its end.
+
+        Raises:
+            RunFailedError: The disk is full, or cannot be written.
+        """
+        records = self._provenance()
+        own = self.claim.claim.token if self.claim else None
+        mine = [record for record in records if record.get("id") == own]
+        if mine:
+            mine[-1].update(configuration.plain(found))
+            self._write_provenance(records)
+
+    def close(self, found: Mapping[str, Any] | None = None) -> None:
+        """Leave the folder: release the claim, and complete the provenance as far as possible."""
+        try:
+            # A full disk has already been told; an ending that is not recorded is no second fault.
+            with suppress(RunFailedError, OSError):
+                if found is not None:
+                    with self.alone():
+                        self.end_provenance(found)
+        finally:
+            if self.claim is not None:
+                self.claim.release()
+
+    def _provenance(self) -> list[dict[str, Any]]:
+        try:
+            text = (self.path / layout.PROVENANCE).read_text(encoding="utf-8")
+            records: list[dict[str, Any]] = json.loads(text)
+        except (OSError, ValueError):
+            return []
+        return records if isinstance(records, list) else []
+
+    def _write_provenance(self, records: list[dict[str, Any]]) -> None:
         path = self.path / layout.PROVENANCE
-        earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        text = json.dumps([*earlier, configuration.plain(record)], indent=2, ensure_ascii=False)
-        write_atomically(path, text.encode())
+        if path.exists() and not self._provenance():
+            # What is left of a damaged one may still help its reader.
+            path.replace(path.with_name(f"{path.name}{layout.DAMAGED}"))
+        write_atomically(path, json.dumps(records, indent=2, ensure_ascii=False).encode())
+        _remember(self.path, [layout.PROVENANCE])
 
 
-def _occupied(root: Path) -> bool:
+def is_run(root: Path) -> bool:
     """Whether ``root`` is a run folder; False when it is missing or empty.
 
     Raises:
@@ -179,9 +264,13 @@ def _occupied(root: Path) -> bool:
     if not root.exists():
         return False
     is_folder = root.is_dir()
-    # A start that was cut short leaves nothing but an unfinished config.
+    # A start that was cut short leaves nothing but an unfinished config and who was at work.
     kept = (
-        [p.name for p in root.iterdir() if not p.name.endswith(layout.UNFINISHED)]
+        [
+            p.name
+            for p in root.iterdir()
+            if not p.name.endswith(layout.UNFINISHED) and p.name != layout.WORKING
+        ]
         if is_folder
         else []
     )
@@ -195,7 +284,12 @@ def _occupied(root: Path) -> bool:
     )
 
 
-def _make(root: Path) -> None:
+def make_folder(root: Path) -> None:
+    """Create a run folder where there is none.
+
+    Raises:
+        InputError: It cannot be created.
+    """
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -207,12 +301,63 @@ def _make(root: Path) -> None:
         ) from error
 
 
-def _check_same_config(root: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def check_same_config(root: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Check that a run can go on with these resolved settings: the same, or more samples.
+
+    Raises:
+        InputError: Others, each of which is named.
+    """
+    before, after = old.get(configuration.SAMPLES), new.get(configuration.SAMPLES)
+    if isinstance(before, int) and isinstance(after, int) and after > before:
+        old = {**old, configuration.SAMPLES: after}
     different = configuration.differences(old, new)
     if different:
         raise InputError(
             f"run folder {root}",
             got=f"a run of another configuration: {'; '.join(different)}",
-            expected="the settings the run was started with (its config.yaml)",
-            fix="ask for those settings, or choose another folder with --out",
+            expected="the settings the run was started with (its config.yaml), or more samples",
+            fix="ask for those settings, choose another folder with --out, or start anew with "
+            "--overwrite",
         )
+
+
+def is_sound(root: Path, name: str) -> bool:
+    """Whether a file that belongs to the run as a whole is there, as it was written."""
+    facts = known_files(root)
+    return name in facts and not damage(root, {name: facts[name]}, "checksum")
+
+
+def known_files(root: Path) -> dict[str, Any]:
+    """Size and sha256 of the files that belong to the run as a whole, by name."""
+    content = read_sealed(root / layout.DONE / layout.FILES) or {"files": {}}
+    files: dict[str, Any] = content["files"]
+    return files
+
+
+def _remember(root: Path, names: Iterable[str]) -> None:
+    facts = facts_of([root / name for name in names], root)
+    files = {**known_files(root), **facts}
+    write_sealed(root / layout.DONE / layout.FILES, {"files": files})
+
+
+def _write_config(root: Path, config: Mapping[str, Any]) -> None:
+    write_atomically(root / layout.CONFIG, configuration.to_yaml(config))
+    _remember(root, [layout.CONFIG])
+
+
+def _restored(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The folder's configuration; a damaged file is written again when ``config`` is what it was.
+
+    Raises:
+        InputError: It is damaged, and ``config`` is another one.
+    """
+    if _damaged_config(root):
+        written = {name: configuration.plain(config[name]) for name in configuration.SECTIONS}
+        content = configuration.to_yaml(written)
+        if hashlib.sha256(content).hexdigest() == known_files(root)[layout.CONFIG][1]:
+            write_atomically(root / layout.CONFIG, content)
+    return configuration.read_config(root)
+
+
+def _damaged_config(root: Path) -> bool:
+    return layout.CONFIG in known_files(root) and not is_sound(root, layout.CONFIG)

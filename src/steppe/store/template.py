@@ -14,7 +14,7 @@ import zarr
 
 from steppe.core.axes import SAMPLE
 from steppe.core.errors import InputError
-from steppe.store.writing import unfinished_path, writing
+from steppe.store.writing import unfinished_path, write_atomically, writing
 
 # Attribute of a dataset that is filled shard by shard.
 SHARD_SIZE = "samples_per_shard"
@@ -62,8 +62,11 @@ class Template:
         return tuple(known[dim] for dim in variable.dims)
 
 
-def create(path: Path, template: Template) -> None:
+def create(path: Path, template: Template) -> list[Path]:
     """Create the zarr group of a dataset, all of it or nothing; floats are filled with NaN.
+
+    Returns:
+        Its files: those that belong to no shard.
 
     Raises:
         RunFailedError: It could not be written.
@@ -72,36 +75,83 @@ def create(path: Path, template: Template) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        group = zarr.open_group(unfinished, mode="w-", zarr_format=3)
-        group.attrs.update(plain(template.fixed.attrs))
-        if template.variables:
-            group.attrs[SHARD_SIZE] = template.shard_size
-        for name, variable in template.variables.items():
-            shape = template.shape(variable)
-            group.create_array(
-                name,
-                shape=shape,
-                chunks=tuple(
-                    template.shard_size if dim == SAMPLE else max(size, 1)
-                    for dim, size in zip(variable.dims, shape, strict=True)
-                ),
-                dtype=variable.dtype,
-                fill_value=_fill(np.dtype(variable.dtype)),
-                dimension_names=variable.dims,
-                attributes={"unit": variable.unit, "long_name": variable.long_name},
-            )
-        for label, known in template.fixed.variables.items():
-            _write_whole(group, str(label), known)
+        files = _build(unfinished, template)
         unfinished.rename(path)
+    return [path / file for file in files]
+
+
+def lengthen(path: Path, samples: int) -> None:
+    """Make the sample axis of a dataset longer; what is stored stays where it is.
+
+    Raises:
+        RunFailedError: It could not be written.
+    """
+    with writing(path):
+        for _, array in zarr.open_group(path, mode="r+").arrays():
+            dims = dims_of(array)
+            longer = _lengthened(dims, array.shape, samples)
+            if longer != array.shape:
+                array.resize(longer)
+
+
+def restore(path: Path, template: Template) -> list[Path]:
+    """Write the files of a dataset that belong to no shard again, where they are not as they were.
+
+    Returns:
+        These files.
+
+    Raises:
+        RunFailedError: It could not be written.
+    """
+    unfinished = unfinished_path(path)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with writing(path):
+        files = _build(unfinished, template)
+        for file in files:
+            wanted = (unfinished / file).read_bytes()
+            if not (path / file).is_file() or (path / file).read_bytes() != wanted:
+                write_atomically(path / file, wanted)
+        shutil.rmtree(unfinished)
+    return [path / file for file in files]
+
+
+def _build(unfinished: Path, template: Template) -> list[Path]:
+    """Lay out a dataset's zarr group in ``unfinished``; its files, told from there."""
+    group = zarr.open_group(unfinished, mode="w-", zarr_format=3)
+    group.attrs.update(plain(template.fixed.attrs))
+    if template.variables:
+        group.attrs[SHARD_SIZE] = template.shard_size
+    for name, variable in template.variables.items():
+        shape = template.shape(variable)
+        group.create_array(
+            name,
+            shape=shape,
+            chunks=tuple(
+                template.shard_size if dim == SAMPLE else max(size, 1)
+                for dim, size in zip(variable.dims, shape, strict=True)
+            ),
+            dtype=variable.dtype,
+            fill_value=_fill(np.dtype(variable.dtype)),
+            dimension_names=variable.dims,
+            attributes={"unit": variable.unit, "long_name": variable.long_name},
+        )
+    for label, known in template.fixed.variables.items():
+        _write_whole(group, str(label), known)
+    return sorted(p.relative_to(unfinished) for p in unfinished.rglob("*") if p.is_file())
 
 
 def check_same(path: Path, template: Template) -> None:
-    """Check that the dataset at ``path`` has the template's variables and shapes.
+    """Check that the dataset at ``path`` has the template's variables and shapes, or fewer samples.
 
     Raises:
         InputError: It has others.
     """
-    found = describe(zarr.open_group(path, mode="r"))
+    group = zarr.open_group(path, mode="r")
+    found = {
+        name: (dims, _lengthened(dims, shape, template.samples), dtype)
+        for name, (dims, shape, dtype) in describe(group).items()
+    }
+    size = group.attrs.get(SHARD_SIZE, template.shard_size)
     wanted = {
         name: (variable.dims, template.shape(variable), variable.dtype)
         for name, variable in template.variables.items()
@@ -113,13 +163,19 @@ def check_same(path: Path, template: Template) -> None:
     same = {name: found.get(name) for name in wanted} == wanted and all(
         name in found and found[name][:2] == facts for name, facts in fixed.items()
     )
-    if not same:
+    if not same or size != template.shard_size:
         raise InputError(
             f"dataset {path}",
-            got="; ".join(f"{name} {shape}" for name, (_, shape, _) in found.items()),
-            expected="; ".join(f"{name} {shape}" for name, (_, shape, _) in wanted.items()),
+            got="; ".join(f"{name} {shape}" for name, (_, shape, _) in found.items())
+            + f"; shards of {size}",
+            expected="; ".join(f"{name} {shape}" for name, (_, shape, _) in wanted.items())
+            + f"; shards of {template.shard_size}",
             fix="choose another run folder with --out",
         )
+
+
+def _lengthened(dims: tuple[str, ...], shape: tuple[int, ...], samples: int) -> tuple[int, ...]:
+    return tuple(max(n, samples) if d == SAMPLE else n for d, n in zip(dims, shape, strict=True))
 
 
 def describe(group: zarr.Group) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], str]]:

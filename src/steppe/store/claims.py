@@ -1,0 +1,287 @@
+"""Who is at work in a run folder? One process, or several on parts that do not overlap.
+
+A process that works leaves a small file in ``working/`` and touches it every few seconds. A file
+whose process is gone (same machine), or that has not been touched for long (another machine), is
+stale, and is taken over. `alone` is a short turn that processes take one after the other, for what
+belongs to the run as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+from steppe.core.errors import InputError, RunFailedError
+from steppe.core.parts import Part
+from steppe.store.layout import UNFINISHED, WORKING
+from steppe.store.writing import unfinished_path, writing
+
+HEARTBEAT_SECONDS = 5.0
+# A process on another machine that has been silent for this long is taken to be gone.
+SILENCE_SECONDS = 120.0
+_TURN = "turn.json"
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One process at work in a run folder.
+
+    Attributes:
+        part: Which part of the shards it computes.
+        host: Its machine.
+        boot: Which start of that machine.
+        pid: Its process id.
+        born: When that process started, as the machine counts.
+        since: When it began to work, in seconds since 1970.
+        workers: How many processes it has at work, itself or others.
+        token: Tells it from every other claim.
+    """
+
+    part: Part
+    host: str
+    boot: str
+    pid: int
+    born: str
+    since: float
+    workers: int = 1
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @classmethod
+    def of_this_process(cls, part: Part, workers: int = 1) -> Claim:
+        """A claim of the calling process."""
+        pid = os.getpid()
+        return cls(part, _host(), _boot(), pid, _born(pid), round(time.time(), 3), workers)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is known that the process has ended: it ran on this machine."""
+        if self.host != _host():
+            return False
+        return self.boot != _boot() or _born(self.pid) != self.born
+
+    def __str__(self) -> str:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
+        return f"process {self.pid} on {self.host}, since {since}, on {self.part}"
+
+
+class Held:
+    """A claim that is kept fresh until it is released."""
+
+    def __init__(self, path: Path, claim: Claim) -> None:
+        self.claim = claim
+        self._path = path
+        self._lost = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="steppe-heartbeat")
+        self._thread.start()
+
+    def check(self) -> None:
+        """Go on only while the claim is still ours.
+
+        Raises:
+            RunFailedError: It was silent for so long that another process took the work over.
+        """
+        if self._lost:
+            raise RunFailedError(
+                f"run folder {self._path.parent.parent}",
+                got="another process has taken over the work of this one, which was silent",
+                expected="one process per part of the work",
+                fix="nothing is lost: the other process goes on, or give the same command again",
+            )
+
+    def release(self) -> None:
+        """Leave the folder."""
+        self._stop.set()
+        if read_claim(self._path) == self.claim:
+            # A folder that was removed meanwhile, or that can no longer be written, is no concern.
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            found = read_claim(self._path)
+            if found is not None and found != self.claim:
+                self._lost = True
+                return
+            # A disk that does not answer now may answer at the next beat.
+            with suppress(OSError):
+                os.utime(self._path)
+
+
+def take(root: Path, part: Part, workers: int = 1) -> Held:
+    """Claim a part of the work; to be called inside `alone`.
+
+    Raises:
+        InputError: Another process is at work on shards of that part.
+        RunFailedError: The folder cannot be written.
+    """
+    refuse_if_claimed(root, part)
+    claim = Claim.of_this_process(part, workers)
+    path = root / WORKING / f"part-{part.index}-of-{part.count}.json"
+    _remove_stale(path)
+    if not _place(path, claim):
+        raise _busy(root, read_claim(path))
+    return Held(path, claim)
+
+
+def refuse_if_claimed(root: Path, part: Part) -> None:
+    """Say so when a process that lives is at work on shards of ``part``.
+
+    Raises:
+        InputError: There is one.
+    """
+    for claim in at_work(root):
+        if claim.part.overlaps(part):
+            raise _busy(root, claim)
+
+
+def at_work(root: Path) -> list[Claim]:
+    """The processes that are at work in a run folder, those that are gone left out."""
+    found = []
+    for path in sorted((root / WORKING).glob("part-*.json")):
+        claim = read_claim(path)
+        if claim is not None and not _is_stale(path, claim):
+            found.append(claim)
+    return found
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Take a turn in the folder that no other process has at the same time; wait for it.
+
+    Raises:
+        RunFailedError: The folder cannot be written.
+    """
+    path = root / WORKING / _TURN
+    claim = Claim.of_this_process(Part())
+    while not _place(path, claim):
+        _remove_stale(path)
+        time.sleep(_POLL_SECONDS)
+    held = Held(path, claim)
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def read_claim(path: Path) -> Claim | None:
+    """The claim in a file; None when it is gone or damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+        return Claim(**{**content, "part": Part(**content["part"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _place(path: Path, claim: Claim) -> bool:
+    """Put a claim where none is, all of it at once; False where there is one."""
+    unfinished = unfinished_path(path)
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps(asdict(claim)), encoding="utf-8")
+            try:
+                os.link(unfinished, path)
+            except FileExistsError:
+                return False
+        return True
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _remove_stale(path: Path) -> None:
+    claim = read_claim(path)
+    if not (path.exists() and _is_stale(path, claim)):
+        return
+    aside = path.with_name(f".{uuid.uuid4().hex}{UNFINISHED}")
+    with suppress(OSError):
+        path.rename(aside)
+        # Between the look and the move, another process may have taken the stale one's place.
+        if read_claim(aside) != claim:
+            os.link(aside, path)
+        aside.unlink()
+
+
+def _is_stale(path: Path, claim: Claim | None) -> bool:
+    if claim is not None and claim.host == _host():
+        return claim.is_gone
+    try:
+        touched = path.stat().st_mtime
+    except OSError:
+        return True
+    return _clock_of(path.parent) - touched > SILENCE_SECONDS
+
+
+def _clock_of(folder: Path) -> float:
+    """What time it is where the folder is kept; clocks of machines differ."""
+    probe = folder / f".{uuid.uuid4().hex}{UNFINISHED}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def _busy(root: Path, claim: Claim | None) -> InputError:
+    return InputError(
+        f"run folder {root}",
+        got=f"another run is at work in it: {claim or 'it has just begun'}",
+        expected="one run per folder, or processes with different parts (--shard)",
+        fix="wait for it (`steppe status` shows how far it is), or choose another folder with "
+        "--out",
+    )
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _born(pid: int) -> str:
+    """When a process of this machine started; empty when there is none.
+
+    A process id is given again to other processes, and a process that ended but was not waited for
+    still has its own.
+    """
+    try:
+        # The command's name, in brackets, may hold anything.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        state, *later = fields.rpartition(")")[2].split()
+        return "" if state in "ZX" else later[18]
+    except FileNotFoundError:
+        return "" if Path("/proc/self/stat").exists() else _alive(pid)
+    except OSError:
+        return ""
+
+
+def _alive(pid: int) -> str:
+    """The same where there is no /proc: only whether it lives."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except OSError:
+        return "alive"
+    return "alive"

@@ -1,0 +1,101 @@
+"""What of a dataset belongs to no shard, and is it as it was written?
+
+A dataset's frame is its zarr metadata, its labels and the variables without a sample axis. It is
+laid out once, made longer when a run gets more samples, and restored where it was damaged.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from steppe.core.axes import SAMPLE
+from steppe.store.facts import Thorough, damage, facts_of, read_sealed, write_sealed
+from steppe.store.layout import dataset_path, frame_path
+from steppe.store.template import Template, check_same, create, describe, lengthen, restore
+
+
+def lay_out(root: Path, name: str, template: Template) -> None:
+    """Create the frame of a dataset; make an existing one as long as the template, and sound.
+
+    Raises:
+        InputError: There is a dataset of another shape.
+        RunFailedError: The disk is full, or cannot be written.
+    """
+    path, kind = dataset_path(root, name), _kind(template)
+    known = read_sealed(frame_path(root, name))
+    if not path.exists():
+        files = create(path, template)
+    elif known is None or known["kind"] != kind:
+        # Nothing vouches for what is there, so it must look right by itself.
+        if _is_readable(path):
+            check_same(path, template)
+        files = restore(path, template)
+    elif damage(path, known["files"], "checksum"):
+        files = restore(path, template)
+    elif known["samples"] < template.samples:
+        lengthen(path, template.samples)
+        files = [path / file for file in known["files"]]
+    else:
+        return
+    content = {"kind": kind, "samples": template.samples, "files": facts_of(files, path)}
+    write_sealed(frame_path(root, name), content)
+
+
+def write_whole(root: Path, name: str, template: Template) -> None:
+    """Write a dataset that has no shards, in place of a damaged one.
+
+    Raises:
+        RunFailedError: The disk is full, or cannot be written.
+    """
+    path = dataset_path(root, name)
+    frame_path(root, name).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    lay_out(root, name, template)
+
+
+def faults_of_frame(root: Path, name: str, thorough: Thorough) -> list[str]:
+    """What is wrong with a dataset's frame, in words; empty when nothing is."""
+    known = read_sealed(frame_path(root, name))
+    if known is None:
+        return [f"{frame_path(root, name).relative_to(root)}: missing, or not as it was written"]
+    path = dataset_path(root, name)
+    return [f"{path.name}/{fault}" for fault in damage(path, known["files"], thorough)]
+
+
+def files_of_frame(root: Path, name: str) -> set[str]:
+    """The files of a frame, by path in the dataset's folder."""
+    return set((read_sealed(frame_path(root, name)) or {"files": {}})["files"])
+
+
+def _kind(template: Template) -> dict[str, Any]:
+    """What may not change from one start to the next: everything but the number of samples."""
+    return {
+        "shard_size": template.shard_size,
+        "variables": {
+            name: [
+                variable.dtype,
+                [
+                    [dim, None if dim == SAMPLE else size]
+                    for dim, size in zip(variable.dims, template.shape(variable), strict=True)
+                ],
+            ]
+            for name, variable in template.variables.items()
+        },
+        "fixed": {
+            str(name): [str(dim) for dim in known.dims]
+            for name, known in template.fixed.variables.items()
+        },
+    }
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether every array of a group can be described."""
+    try:
+        describe(zarr.open_group(path, mode="r"))
+    except Exception:  # zarr answers damaged metadata with errors of many kinds
+        return False
+    return True
