@@ -42,5 +42,5 @@ $(VENV)/.core: $(VENV)/.venv pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(PIP) install -c constraints.txt -e '.[dev,datasets,parity]'
+	$(PIP) install -c constraints.txt -e '.[dev,datasets,parity,ray]'
 	touch $@

@@ -176,7 +176,7 @@ def test_a_full_disk_is_a_failed_run(reproduce: Steppe, monkeypatch: pytest.Monk
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "curves.zarr")
 
-    monkeypatch.setattr("steppe.store.shards.write_atomically", full)
+    monkeypatch.setattr("steppe.store.facts.write_atomically", full)
     assert_told(reproduce(), "no space left", status=1)
 
 

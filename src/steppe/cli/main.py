@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from steppe import __version__
 from steppe.cli.check import check
+from steppe.cli.check_run import check_run
 from steppe.cli.listing import listing
 from steppe.cli.reproduce import reproduce
 from steppe.cli.run import run
 from steppe.cli.show import show
+from steppe.cli.status import status
 from steppe.core.errors import RunFailedError, SteppeError
 
-INTERRUPTED = 130
+
+class Stopped(BaseException):
+    """A signal asked the process to end; what it was doing is left in order on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
 
 app = typer.Typer(
     name="steppe",
@@ -28,8 +41,10 @@ app = typer.Typer(
 )
 app.command()(reproduce)
 app.command()(run)
+app.command()(status)
 app.command()(show)
 app.command()(check)
+app.command("check-run")(check_run)
 app.command("list")(listing)
 
 
@@ -55,13 +70,16 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: Command-line words; those of the process when None.
     """
     try:
-        app(args=arguments, standalone_mode=True)
+        with _signals():
+            app(args=arguments, standalone_mode=True)
     except SteppeError as error:
         _stop(str(error), error.exit_status)
-    except KeyboardInterrupt:
-        _stop("interrupted: the same command goes on where this one stopped", INTERRUPTED)
+    except Stopped as signalled:
+        what = "interrupted" if signalled.number == signal.SIGINT else "told to end"
+        # The shell's convention: 128 and the signal, 130 for Ctrl-C, 143 for SIGTERM.
+        _stop(f"{what}: the same command goes on where this one stopped", 128 + signalled.number)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
         full = RunFailedError(
             str(error.filename or "the disk"),
@@ -72,6 +90,26 @@ def main(arguments: list[str] | None = None) -> None:
         _stop(str(full), full.exit_status)
 
 
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into `Stopped`, so that both are ended in order, with one line."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _stop(message: str, status: int) -> None:
-    print(f"steppe: {message}", file=sys.stderr)
+    # File names and texts may hold control characters, which a terminal would obey.
+    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+    print(f"steppe: {shown}", file=sys.stderr)
     sys.exit(status)

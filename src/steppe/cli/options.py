@@ -30,3 +30,26 @@ Out = Annotated[
     Path | None,
     typer.Option(help="The run folder.", show_default="runs/<recipe>-<subject>"),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Remove the run that is in the folder, and start anew."),
+]
+Workers = Annotated[
+    str,
+    typer.Option(
+        help="serial: this process. ray: one worker per GPU (or per four CPUs), on this machine or "
+        "the cluster at RAY_ADDRESS. ray:4: four workers.",
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        help="Compute one part of the run, index/count from 0/count on: one of several processes "
+        "(Slurm arrays) that share the folder.",
+        show_default="all of it; under torchrun, RANK/WORLD_SIZE",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="CPU threads of each worker.", show_default="all, shared out"),
+]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from steppe.cli import options
-from steppe.core.lazy import load
+from steppe.cli.running import How, run_study
 
 
 def reproduce(
@@ -39,11 +39,16 @@ def reproduce(
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
     out: options.Out = None,
+    overwrite: options.Overwrite = False,
+    workers: options.Workers = "serial",
+    shard: options.Shard = None,
+    threads: options.Threads = None,
 ) -> None:
     """Reproduce a published study: curves, statistics, tables and figures in one run folder.
 
-    Repeating the command on the same folder goes on where it stopped. A run folder of another
-    configuration is refused, never overwritten.
+    Repeating the command on the same folder goes on where it stopped, after Ctrl-C, a kill or a
+    full disk. More --samples extend a run. A run folder of another configuration is refused, and
+    overwritten only with --overwrite.
 
     [bold]steppe reproduce giglemiani2024[/bold] runs on the bundled subject, in minutes, offline.
 
@@ -63,4 +68,5 @@ def reproduce(
         "device": device,
         "dtype": dtype,
     }
-    load("steppe.cli.running:run_study")(asked, "the command line", out)
+    how = How(out, overwrite, workers, shard, threads)
+    run_study(asked, "the command line", how)

@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
+from steppe.core.errors import InputError
 from steppe.core.lazy import load
 
 
-def run_study(asked: Mapping[str, Any], place: str, out: Path | None) -> None:
+@dataclass(frozen=True)
+class How:
+    """How a study is to be run, beside what it measures.
+
+    Attributes:
+        out: The run folder; None: ``runs/<recipe>-<subject>``.
+        overwrite: Whether a run that is there is removed first.
+        workers: Who computes, as on the command line.
+        shard: Which part, as on the command line.
+        threads: CPU threads of each worker.
+    """
+
+    out: Path | None = None
+    overwrite: bool = False
+    workers: str = "serial"
+    shard: str | None = None
+    threads: int | None = None
+
+
+def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     """Run the study that ``asked`` describes and say where its results are.
 
     Args:
         asked: Settings as asked, with the key ``recipe``.
         place: Where the request came from, for errors.
-        out: The run folder; by default ``runs/<recipe>-<subject>``.
+        how: How to run it.
     """
     settings = load("steppe.recipes.configuration:settings_of")(asked, place)
-    folder = out or default_folder(settings)
-    recipe = load("steppe.recipes.catalogue:find_recipe")(settings.recipe)
-    study = load(recipe.study)(settings, folder)
-    load("steppe.execution.serial:run_serial")(study)
+    workers_of = load("steppe.execution.workers:workers_of")
+    workers = workers_of(how.workers, how.shard, how.threads, os.environ)
+    folder = how.out or default_folder(settings)
+    if how.overwrite:
+        _confirm_overwriting(folder)
+    opening = load("steppe.store:Opening")(folder, overwrite=how.overwrite)
+    outcome = load("steppe.execution.run:run_study")(settings, opening, workers)
+    if not outcome.reported:
+        print(f"{workers.part} is done: {outcome.left} shards of {folder} are left to others")
+        print("  the process that finishes the last shard writes the report;")
+        print("  should one be lost, the same command without --shard does the rest")
+        return
     print(f"done: {folder}")
     print(f"  read      {folder / 'summary.md'}")
     print(f"  tables    {folder / 'tables'}")
@@ -34,3 +67,20 @@ def default_folder(settings: Any) -> Path:
     subject = str(settings.subject).rstrip("/").split("/")[-1]
     reading = [] if settings.reading == "code" else [settings.reading]
     return Path("runs") / "-".join([settings.recipe, subject, *reading, *settings.only])
+
+
+def _confirm_overwriting(folder: Path) -> None:
+    """Before finished work is removed, have the folder's name typed; a script is not asked."""
+    load("steppe.store.overwriting:check_removable")(folder)
+    finished = load("steppe.store.overwriting:holds_finished_work")(folder)
+    if not finished or not sys.stdin.isatty():
+        return
+    name = folder.resolve().name
+    typed = typer.prompt(f"{folder} holds finished work. Type its name ({name}) to remove it")
+    if typed.strip() != name:
+        raise InputError(
+            f"run folder {folder}",
+            got=f"{typed!r} typed",
+            expected=f"{name!r}, to remove the finished work in it",
+            fix="choose another folder with --out, or leave out --overwrite to go on with the run",
+        )

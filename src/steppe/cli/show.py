@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -18,10 +19,20 @@ def show(
     table: Annotated[
         list[str] | None, typer.Option(help="Only this table (repeatable), for instance table_1.")
     ] = None,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Where the numbers came from, instead of tables.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print a run's tables: our numbers, their intervals, and the published ones beside them."""
+    """Print a run's tables: our numbers, their intervals, and the published ones beside them.
+
+    With --provenance: each start of the run, with versions, commit, machine, device, threads, the
+    hashes of subject, SAE and prompts, the seed, the wall time and the exact command.
+    """
     opened = load("steppe.store:open_run")(run)
+    if provenance:
+        _print_provenance(opened.provenance, as_json)
+        return
     tables = _chosen(opened, table or [])
     if as_json:
         content = {name: _rows(frame) for name, frame in tables.items()}
@@ -43,6 +54,24 @@ def _chosen(run: Any, names: list[str]) -> dict[str, Any]:
                 fix="`steppe show RUN` prints all of them",
             )
     return {name: tables[name] for name in names} if names else tables
+
+
+def _print_provenance(records: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(records, indent=2))
+        return
+    for number, record in enumerate(records, start=1):
+        print(f"start {number} of {len(records)}")
+        for key, value in _flat({"ending": "not recorded: running, or killed", **record}):
+            print(f"  {key:<30}{value}")
+
+
+def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _rows(frame: Any) -> list[dict[str, Any]]:

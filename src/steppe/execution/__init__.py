@@ -1,1 +1,1 @@
-"""Who runs a study's shards: this process, one after the other."""
+"""Who runs a study's shards: this process, Ray's actors, or one of several processes (parts)."""

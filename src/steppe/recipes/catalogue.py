@@ -17,7 +17,7 @@ class Recipe:
         paper: What it reproduces.
         question: What it asks, in one line.
         settings: Address of its settings class.
-        study: Address of the function that turns settings and a folder into a `Study`.
+        study: Address of the function that turns settings and an `Opening` into a `Study`.
     """
 
     name: str

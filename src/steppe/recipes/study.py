@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steppe.core.parts import Part
 from steppe.store import RunFolder
 
 
@@ -46,6 +47,19 @@ class Study(ABC):
     @abstractmethod
     def report(self) -> None:
         """Write tables, figures and the summary from what the folder holds."""
+
+    def left(self, part: Part) -> list[Shard]:
+        """The shards of a part of the work that are not finished yet.
+
+        A shard is finished when it has all of its samples: a short last one is computed again
+        after a run was given more.
+        """
+        finished = {name: self.folder.finished(name) for name in {s.dataset for s in self.shards()}}
+        return [
+            shard
+            for shard in part.of(self.shards())
+            if finished[shard.dataset].get(shard.index) != shard.samples
+        ]
 
 
 def split(dataset: str, samples: int, shard_size: int) -> list[Shard]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from steppe.subject.anatomy import Anatomy as Anatomy
 from steppe.subject.anatomy import find_anatomy as find_anatomy
 from steppe.subject.coordinates import Coordinates as Coordinates
+from steppe.subject.devices import device_facts as device_facts
 from steppe.subject.model import Identity as Identity
 from steppe.subject.model import Subject as Subject
 from steppe.subject.model import load_subject as load_subject

@@ -88,7 +88,8 @@ class Material:
             **asked,
             "sae": self.settings.sae_source,
             "prompts": self.settings.prompts_source,
-            "device": str(self.subject.device),
+            # Which one of several like devices computes a shard changes nothing.
+            "device": self.subject.device.type,
             "coordinates": self.subject.coordinates,
             "read": self.read.name,
             "step_size": self.scales.step_size,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from steppe.core.provenance import provenance
@@ -16,7 +15,8 @@ from steppe.recipes.giglemiani2024.outcome import report_outcome
 from steppe.recipes.giglemiani2024.outputs import Selection, select
 from steppe.recipes.giglemiani2024.settings import Settings
 from steppe.recipes.study import Shard, Study, split
-from steppe.store import CURVES, LATENTS, PLATEAUS, RunFolder
+from steppe.store import CURVES, LATENTS, PLATEAUS, Opening, RunFolder
+from steppe.subject import device_facts
 
 SHARD_SIZE = 20
 
@@ -62,29 +62,44 @@ class Giglemiani2024(Study):
         self.folder.write_moments({"mean": moments.mean, "covariance": moments.covariance})
 
 
-def open_study(settings: Settings, path: Path) -> Giglemiani2024:
+def open_study(settings: Settings, opening: Opening) -> Giglemiani2024:
     """Prepare the study and start, or continue, its run folder.
 
     Raises:
-        InputError: Settings that do not fit, or a folder of another configuration.
+        InputError: Settings that do not fit, a folder of another configuration, or one that another
+            process is at work in.
     """
     asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
     # What these two resolve to is not known yet: the last layer's number, the best device.
     stated = settings.model_dump(mode="json", exclude={"read", "device"})
-    RunFolder.check_available(path, stated)
+    opening.check(stated)
     material = prepare(settings)
-    folder = RunFolder.create_or_resume(path, {"asked": asked, "resolved": material.resolved()})
-    folder.add_provenance(
-        {
-            **provenance(),
-            "device": str(material.subject.device),
-            "threads": torch.get_num_threads(),
-            "self_check": {
-                "max_relative_error": material.check.max_relative_error,
-                "tolerance": material.check.tolerance,
-            },
-        }
-    )
+    resolved = material.resolved()
+    folder = opening.open({"asked": asked, "resolved": resolved}, _provenance(material, resolved))
     study = Giglemiani2024(material, folder)
-    study.create_datasets()
+    if opening.role == "owner":
+        try:
+            with folder.alone():
+                study.create_datasets()
+        except BaseException:
+            folder.close()
+            raise
     return study
+
+
+def _provenance(material: Material, resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be known of one start, beside what the configuration says."""
+    return {
+        **provenance(),
+        **device_facts(material.subject.device),
+        "dtype": material.settings.dtype,
+        "engine": "suffix only, over a frozen shared prefix",
+        "self_check": {
+            "max_relative_error": material.check.max_relative_error,
+            "tolerance": material.check.tolerance,
+        },
+        "subject": resolved["subject_identity"],
+        "sae": resolved["sae_identity"],
+        "prompts": resolved["prompts_identity"],
+        "seed": material.settings.seed,
+    }

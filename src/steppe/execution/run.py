@@ -1,0 +1,112 @@
+"""From settings to a finished run: open the study, compute what is left, write the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from steppe.core.lazy import load
+from steppe.core.parts import Part
+from steppe.execution.ray import Assignment, run_on_ray, started
+from steppe.execution.serial import run_serial
+from steppe.execution.workers import Workers
+from steppe.recipes.catalogue import find_recipe
+from steppe.recipes.study import Shard, Study
+from steppe.store import Opening
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a process left a run.
+
+    Attributes:
+        computed: Shards that it computed.
+        left: Shards of the run that are not finished yet.
+        reported: Whether it wrote the report.
+    """
+
+    computed: int
+    left: int
+    reported: bool
+
+
+def run_study(settings: Any, opening: Opening, workers: Workers) -> Outcome:
+    """Compute every shard of this process's part that is not done, and report a finished run.
+
+    The report is written by a process that computes the whole run, and of several with parts by the
+    one that finds the run finished: the last.
+
+    Args:
+        settings: A recipe's settings.
+        opening: The run folder.
+        workers: Who computes.
+
+    Raises:
+        InputError: Settings that do not fit, or a folder that cannot be this run's.
+        RunFailedError: The disk is full, or workers were lost again and again.
+    """
+    if workers.engine == "serial":
+        if workers.threads is not None:
+            torch.set_num_threads(workers.threads)
+        opening = replace(opening, part=workers.part)
+        return _run(settings, opening, workers, run_serial)
+    with started(workers, settings.device) as crew:
+        # As its workers: what is measured for all shards may depend on it in the last bit.
+        torch.set_num_threads(crew.threads)
+        opening = replace(opening, part=workers.part, workers=crew.count)
+        helper = replace(opening, path=opening.path.resolve(), role="helper", overwrite=False)
+        assignment = Assignment(settings, helper, str(Path.cwd()), crew.threads)
+        return _run(
+            settings,
+            opening,
+            workers,
+            lambda study, left: run_on_ray(study, left, assignment, crew),
+        )
+
+
+def _run(
+    settings: Any,
+    opening: Opening,
+    workers: Workers,
+    compute: Callable[[Study, Sequence[Shard]], None],
+) -> Outcome:
+    started_at, ending = perf_counter(), "interrupted"
+    study: Study = load(find_recipe(settings.recipe).study)(settings, opening)
+    asked: list[Shard] = []
+    try:
+        asked = study.left(workers.part)
+        compute(study, asked)
+        reported = _report(study, workers.part)
+        ending = "finished"
+    finally:
+        study.folder.close(
+            {
+                "ending": ending,
+                "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+                "wall_seconds": round(perf_counter() - started_at, 1),
+                "engine_of_workers": workers.engine,
+                "workers": opening.workers,
+                "part": str(workers.part),
+                "shards_asked": len(asked),
+            }
+        )
+    left = 0 if reported else len(study.left(Part()))
+    return Outcome(len(asked), left, reported)
+
+
+def _report(study: Study, part: Part) -> bool:
+    """Write the report once every shard of the run is finished; whether it was written."""
+    if part.is_whole:
+        study.report()
+        return True
+    with study.folder.alone():
+        if study.left(Part()):
+            return False
+        study.report()
+    return True
