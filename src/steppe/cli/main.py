@@ -61,15 +61,21 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         _stop("interrupted: the same command goes on where this one stopped", INTERRUPTED)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        full = RunFailedError(
-            str(error.filename or "the disk"),
-            got="no space left on the device",
-            expected="room for the run's results",
-            fix="free some space, then repeat the command: finished work is kept",
-        )
-        _stop(str(full), full.exit_status)
+        failed = _explained(error)
+        _stop(str(failed), failed.exit_status)
+
+
+def _explained(error: OSError) -> RunFailedError:
+    """What the operating system refused, in the form of every other error."""
+    full = error.errno == errno.ENOSPC
+    return RunFailedError(
+        str(error.filename or "the operating system"),
+        got="no space left on the device" if full else error.strerror or str(error),
+        expected="room for the run's results" if full else "a file that can be read or written",
+        fix="free some space, then repeat the command: finished work is kept"
+        if full
+        else "check the path and its permissions, then repeat the command: finished work is kept",
+    )
 
 
 def _stop(message: str, status: int) -> None:

@@ -20,6 +20,7 @@ def run_study(asked: Mapping[str, Any], place: str, out: Path | None) -> None:
     settings = load("steppe.recipes.configuration:settings_of")(asked, place)
     folder = out or default_folder(settings)
     recipe = load("steppe.recipes.catalogue:find_recipe")(settings.recipe)
+    print(f"{settings.recipe} on {settings.subject}: {settings.samples} samples -> {folder}")
     study = load(recipe.study)(settings, folder)
     load("steppe.execution.serial:run_serial")(study)
     print(f"done: {folder}")
