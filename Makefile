@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# More samples, another seed ...: make demo DEMO_OPTIONS="--samples 200 --out runs/small"
+# More samples, another seed ...: make demo DEMO_OPTIONS="--samples 1000 --out runs/large"
 DEMO_OPTIONS ?=
 
 .DEFAULT_GOAL := help
@@ -12,8 +12,8 @@ DEMO_OPTIONS ?=
 help:  ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
-demo: $(VENV)/.core  ## reproduce giglemiani2024 on the bundled subject; prints where to look
-	$(BIN)/steppe reproduce giglemiani2024 --subject demo $(DEMO_OPTIONS)
+demo: $(VENV)/.core  ## reproduce giglemiani2024 on the bundled subject with 500 samples
+	$(BIN)/steppe reproduce giglemiani2024 --subject demo --samples 500 $(DEMO_OPTIONS)
 
 test: $(VENV)/.dev  ## the whole test suite
 	$(BIN)/python -m pytest

@@ -53,8 +53,6 @@ def request_(
 
 def test_the_kinds() -> None:
     assert list(KINDS) == NAMES
-    needing = [name for name, kind in KINDS.items() if kind.needs_sae]
-    assert needing == NAMES[3:]
 
 
 @pytest.mark.parametrize("reading", ["code", "text"])

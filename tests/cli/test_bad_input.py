@@ -83,7 +83,7 @@ def test_no_sae_named(reproduce: Steppe) -> None:
         ("site: blocks.2.hook_resid_pre", ("an SAE of blocks.1.hook_resid_pre",)),
         ("kinds: [real, synthetic_basline]", ("did you mean 'synthetic_baseline'?",)),
         ("prompt_lenght: 9", ("unknown key 'prompt_lenght'", "perhaps 'prompt_length'")),
-        ("prompt_length: 40", ("40", "1 to 32, the subject's context length")),
+        ("prompt_length: 40", ("40", "1 to 32, the context length")),
     ],
 )
 def test_settings_that_do_not_fit(
@@ -190,3 +190,22 @@ def test_the_process_itself_exits_with_the_status() -> None:
     assert finished.returncode == 2
     assert finished.stderr.startswith("steppe: recipe\n")
     assert "Traceback" not in finished.stderr
+
+
+def test_a_run_below_a_file_is_refused_before_anything_is_loaded(
+    steppe: Steppe, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    out = tmp_path / "notes.txt" / "run"
+    assert_told(steppe("reproduce", "giglemiani2024", "--out", out), "notes.txt is a file")
+
+
+def test_a_run_that_is_not_finished_has_no_tables_to_show(
+    reproduce: Steppe, steppe: Steppe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error", "device")
+
+    monkeypatch.setattr("steppe.recipes.giglemiani2024.study.report_outcome", stop)
+    assert_told(reproduce(), "Input/output error", "to mend:", status=1)
+    assert_told(steppe("show", tmp_path / "run"), "no tables", "repeat the run's command")

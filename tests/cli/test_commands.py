@@ -72,7 +72,7 @@ def test_the_tables_have_the_promised_columns(finished: Path) -> None:
         table = pd.read_csv(finished / "tables" / f"{name}.csv")
         assert list(table.columns)[: len(COLUMNS)] == COLUMNS
         assert (table["n"] == SAMPLES).all()
-        assert "verdict" not in table.columns
+        assert list(table.columns)[len(COLUMNS) :] == ["undefined", "censored"]
         assert (table.loc[table["kind"] == "real", "ks"] == 0).all()
     main_table = pd.read_csv(finished / "tables" / "table_1.csv").set_index("kind")
     assert main_table.loc["random", "published_mean"] == 52.49
@@ -167,3 +167,41 @@ def test_list_names_what_there_is(steppe: Steppe) -> None:
 def test_version_and_help(steppe: Steppe) -> None:
     assert steppe("--version").out == f"steppe {library.__version__}\n"
     assert "reproduce" in steppe("--help").out
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kinds": ["real", "synthetic_structured"]},
+        {"only": ["figure_3"], "reading": "text", "threshold": 1e6},
+        {"only": ["table_e"]},
+        {"only": ["figure_1"], "samples": 2},
+        {"reading": "text", "kinds": ["real", "random"]},
+    ],
+    ids=str,
+)
+def test_parts_of_the_study_run_on_their_own(
+    tiny_files: Any, tmp_path: Path, steppe: Steppe, changes: dict[str, Any]
+) -> None:
+    study = tmp_path / "study.yaml"
+    settings = {
+        "recipe": "giglemiani2024",
+        "subject": str(tiny_files.model),
+        "sae": str(tiny_files.sae),
+        "prompts": str(tiny_files.prompts),
+        "samples": 6,
+        "bootstrap": 100,
+        **changes,
+    }
+    study.write_text(yaml.safe_dump(settings))
+    finished = steppe("run", study, "--out", tmp_path / "run")
+    assert finished.status == 0, finished.err
+    assert (tmp_path / "run" / "summary.md").exists()
+    for name in changes.get("only", []):
+        assert list((tmp_path / "run").glob(f"*/{name}.*"))
+    if changes.get("threshold"):
+        table = pd.read_csv(tmp_path / "run" / "tables" / "figure_3.csv")
+        assert table["mean"].isna().all()
+        assert (table["censored"] == 6).all()
+        claims = pd.read_csv(tmp_path / "run" / "tables" / "claims.csv")
+        assert set(claims["verdict"]) == {"undefined"}

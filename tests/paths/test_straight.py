@@ -52,7 +52,7 @@ def test_lengths() -> None:
 def test_the_path_passes_through_the_target() -> None:
     base, target = np.zeros((1, 4)), np.array([[0.0, 3.0, 0.0, 4.0]])
     assert target_distance(base, target)[0] == 5
-    step = target_step(base, target, reading="text")[0]
+    step = target_step(base, target)[0]
     assert step == 10
     np.testing.assert_allclose(absolute(base, target, reading="text")[0, step], target[0])
 

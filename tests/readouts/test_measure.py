@@ -34,7 +34,7 @@ def test_curves_are_labelled(subject: Subject) -> None:
         "kl": "nats",
         "js": "bits",
     }
-    assert curves.attrs["coordinates"] == "centered"
+    assert curves.attrs["residual_coordinates"] == "centered"
     assert curves.attrs["site"] == SITE.name
 
 

@@ -7,6 +7,7 @@ import pytest
 from steppe.core.errors import InputError
 from steppe.recipes.catalogue import RECIPES, find_recipe
 from steppe.recipes.configuration import read_config, settings_of
+from steppe.recipes.giglemiani2024.settings import Settings
 
 
 def test_a_yaml_file_names_a_recipe_and_its_settings(tmp_path: Path) -> None:
@@ -89,15 +90,33 @@ def test_a_foreign_subject_must_bring_its_sae_and_prompts() -> None:
         _ = settings.sae_source  # type: ignore[attr-defined]
 
 
-def test_the_paper_setting_is_recognised_only_whole() -> None:
+def test_the_paper_subject_is_recognised_only_whole() -> None:
     def paper(**changes: object) -> bool:
         request = {"recipe": "giglemiani2024", "subject": "gpt2", **changes}
-        found: bool = settings_of(request, "options").is_paper_setting  # type: ignore[attr-defined]
+        found: bool = settings_of(request, "options").names_paper_subject  # type: ignore[attr-defined]
         return found
 
     assert paper()
     assert paper(read="blocks.11.hook_resid_post")
+    assert paper(subject="openai-community/gpt2")
     assert not paper(sae="folder")
     assert not paper(site="blocks.2.hook_resid_pre")
     assert not paper(coordinates="raw")
     assert not paper(subject="demo")
+
+
+def test_a_run_folders_own_config_is_a_study(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("format: 1\nasked: {recipe: giglemiani2024, samples: 7}\nresolved: {}\n")
+    assert read_config(path) == {"recipe": "giglemiani2024", "samples": 7}
+
+
+def test_a_local_path_is_the_same_however_it_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    spellings = ["model", "./model/", str(tmp_path / "model")]
+    found = {Settings(subject=spelling).subject for spelling in spellings}
+    assert found == {str((tmp_path / "model").resolve())}
+    assert Settings().subject == "demo"

@@ -29,7 +29,7 @@ def test_summary(tmp_path: Path) -> None:
     assert "n = 100. (`tables/table_a1.csv`)" in text
     assert "### Table E\n" in text
     assert "![Figure 2](figures/figure_2.png)\n\nMS steps.\n" in text
-    assert "curves.zarr" in text
+    assert "`*.zarr`: what was measured" in text
 
 
 def test_an_empty_summary_has_no_empty_sections(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ subject = load_subject("owner/tiny", device="cpu")
 identity = subject.identity
 print(json.dumps([subject.name, identity.source, identity.revision, identity.sha256]))
 print(json.dumps(load_prompts("owner/rows", subject, length=2, count=2).tokens.tolist()))
-for load in (lambda: load_subject("owner/absent"), lambda: load_prompts("owner/no", subject, count=1)):
+for load in (load_subject, lambda name: load_prompts(name, subject, count=1)):
     try:
-        load()
+        load("owner/absent")
     except InputError as fault:
         print(json.dumps(str(fault)))
 """
@@ -98,4 +98,4 @@ def test_a_model_and_a_data_set_of_the_hub(httpserver: Any, saved: Path, tmp_pat
     assert identity == ["owner/tiny", "hub", COMMIT, sha256]
     assert tokens == [[1, 2], [4, 5]]
     assert no_model.startswith("model 'owner/absent' on the hub\n  got:      owner/absent is not a")
-    assert no_data.startswith("prompts owner/no\n")
+    assert no_data.startswith("prompts owner/absent\n")

@@ -9,9 +9,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import bundle
 import sample_prompts
 import train_model
 import train_saes
+from subject_training.bundled_check import faults_of
 
 WIDTH = 32
 MODEL_SIZE = "--layers 2 --width 32 --heads 2 --vocabulary 300 --window 16"
@@ -29,6 +31,7 @@ def trained(tmp_path_factory, text_files):
     train_model.main([*texts, *out, "--no-compile", *MODEL_SIZE.split(), *MODEL_RUN.split()])
     train_saes.main([model, *texts, *out, *SAE_SIZE.split(), *SAE_RUN.split()])
     sample_prompts.main([model, "--out", str(folder / "prompts"), *PROMPTS.split()])
+    bundle.main([str(folder), "--to", str(folder / "bundled")])
     return folder
 
 
@@ -93,3 +96,18 @@ def test_prompts(trained) -> None:
     assert (prompts["windows_5"] > 0).all()
     assert prompts["sequences_16"].shape == (6, 16)
     assert (prompts["sequences_16"][:, 0] == 0).all()
+
+
+def test_bundle_holds_every_part_and_compares_prompts_with_text(trained) -> None:
+    bundled = trained / "bundled"
+    assert faults_of(bundled) == []
+    assert len(list(bundled.glob("saes/*/sparsity.safetensors"))) == 5
+    assert "| explained variance" in (bundled / "prompts" / "README.md").read_text()
+
+
+def test_bundle_of_parts_that_do_not_belong_together_is_refused(trained) -> None:
+    bundled = trained / "mixed"
+    bundle.main([str(trained), "--to", str(bundled)])
+    with (bundled / "model" / "model.safetensors").open("ab") as file:
+        file.write(b" ")
+    assert len(faults_of(bundled)) == 6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -73,22 +73,33 @@ def measured_fit(
         tokens: how many to look at.
     """
     device = str(weights["W_enc"].device)
-    count, index = 0, 0
-    error = torch.zeros((), dtype=torch.float64, device=device)
-    total, squares, fired = error.clone(), error.clone(), torch.zeros_like(weights["b_enc"])
+
+    def batches() -> Iterator[Tensor]:
+        count, index = 0, 0
+        while count < tokens:
+            activations = activations_at(model, layer, mix.tokens(index, device))
+            yield activations
+            count, index = count + len(activations), index + 1
+
+    return fit_of(weights, batches())
+
+
+@torch.no_grad()
+def fit_of(weights: Mapping[str, Tensor], batches: Iterable[Tensor]) -> Fit:
+    """Measures reconstruction of activations, each batch of shape (n, d)."""
+    error, total, squares = (torch.zeros((), dtype=torch.float64) for _ in range(3))
     sums = torch.zeros_like(weights["b_dec"], dtype=torch.float64)
-    while count < tokens:
-        activations = activations_at(model, layer, mix.tokens(index, device))
+    fired, count = torch.zeros_like(weights["b_enc"]), 0
+    for activations in batches:
         output = apply_sae(weights, activations, 0.0, weights["threshold"])
-        error += (activations - output.reconstruction).double().square().sum()
-        squares += activations.double().square().sum()
+        error += (activations - output.reconstruction).double().square().sum().cpu()
+        squares += activations.double().square().sum().cpu()
         sums += activations.double().sum(0)
         on = output.latents > 0
         fired += on.sum(0)
-        total += on.sum()
+        total += on.sum().cpu()
         count += len(activations)
-        index += 1
-    deviation = squares - sums.square().sum() / count
+    deviation = squares - sums.square().sum().cpu() / count
     return Fit(count, float(1 - error / deviation), float(total / count), fired / count)
 
 

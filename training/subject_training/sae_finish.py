@@ -25,6 +25,9 @@ from subject_training.sae_folder import folded, write_sae_folder, write_sparsity
 from subject_training.sae_run import SaeTrainer
 from subject_training.sae_source import FrozenModel, WindowMix, activations_at
 
+EVALUATION_TOKENS = 4096
+"""In a batch of held-out tokens."""
+
 OBJECTIVES = {
     "local": "squared reconstruction error",
     "e2e": "KL divergence of the model's outputs (end to end)",
@@ -87,7 +90,8 @@ class Finisher:
     def _measures(
         self, model: FrozenModel, trainer: SaeTrainer, weights: dict[str, Tensor]
     ) -> dict[str, Any]:
-        layer, batch = trainer.spec.layer, trainer.settings.batch_tokens
+        layer = trainer.spec.layer
+        batch = min(EVALUATION_TOKENS, len(self.held_out) // 20)
         measures: dict[str, Any] = {}
         longest = max(trainer.settings.lengths)
         # A length alone would be the longest of its mix and begin with the end-of-text token
@@ -98,7 +102,7 @@ class Finisher:
             fit = measured_fit(model, layer, weights, mix, self.held_out_tokens)
             measures[f"windows_of_{length}"] = _as_record(fit)
         mix = WindowMix.of(self.held_out, [longest], batch, 0)
-        batches = max(1, self.held_out_tokens // 4 // batch)
+        batches = max(1, self.held_out_tokens // 8 // batch)
         losses = measured_loss_increase(model, layer, weights, mix, batches)
         measures["loss"] = {
             "original": losses.original,

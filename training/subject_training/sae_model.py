@@ -103,7 +103,7 @@ def decoded(weights: Mapping[str, Tensor], latents: Tensor) -> Tensor:
     return (latents @ weights["W_dec"]).float() + weights["b_dec"].float()
 
 
-def batch_threshold(candidates: Tensor, active: float, rows: int = 512) -> Tensor:
+def batch_threshold(candidates: Tensor, active: float, rows: int = 256) -> Tensor:
     """Returns the value that leaves `active` latents a token on average.
 
     Args:

@@ -50,11 +50,11 @@ class SaeSettings:
     tokens: int
     lengths: tuple[int, ...]
     """Window lengths in the mix."""
-    batch_tokens: int = 4096
-    rate: float = 2e-3
+    batch_tokens: int = 512
+    rate: float = 4e-3
     warm_up_share: float = 0.03
     decay_share: float = 0.3
-    silent_tokens: int = 20_000
+    silent_tokens: int = 5_000
     """A latent not active for so many tokens counts as silent, and its bias rises."""
     seed: int = 0
     checkpoint_seconds: float = 120.0
@@ -178,13 +178,13 @@ class SaeRun:
                 self._end_to_end_step(trainer, batch[-1][0], progress) for trainer in self.trainers
             ]
         activations = activations_at(self.model, self.layer, batch)
-        results = []
-        for trainer in self.trainers:
-            scaled = activations * trainer.scale
-            results.append(
-                trainer.update(lambda w, s, x=scaled: local_loss(w, x, s), progress)  # type: ignore[misc]
-            )
-        return results
+        return [self._local_step(trainer, activations, progress) for trainer in self.trainers]
+
+    def _local_step(
+        self, trainer: SaeTrainer, activations: Tensor, progress: float
+    ) -> tuple[float, float]:
+        scaled = activations * trainer.scale
+        return trainer.update(lambda w, active: local_loss(w, scaled, active), progress)
 
     def _end_to_end_step(
         self, trainer: SaeTrainer, inputs: Tensor, progress: float
@@ -193,7 +193,7 @@ class SaeRun:
         objective = EndToEnd(
             self.model, self.layer, trainer.scale, trainer.spec.objective == "e2e_ds"
         )
-        return trainer.update(lambda w, s: objective.loss(w, reference, s), progress)
+        return trainer.update(lambda w, active: objective.loss(w, reference, active), progress)
 
     def _sample(self, latents: int) -> Tensor:
         pieces: list[Tensor] = []

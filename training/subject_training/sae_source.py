@@ -137,4 +137,4 @@ def activations_at(
 
 def mean_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Returns the mean cross-entropy in nats per token."""
-    return functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    return functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.flatten())

@@ -23,78 +23,55 @@ class Kind:
 
     Attributes:
         name: How it is asked for.
-        label: How tables and figures call it.
         description: What it is, in one line.
         make: Makes the targets, ``(sample, d_model)``.
-        needs_sae: Whether it is composed with an SAE.
-        needs_rates: Whether it needs the SAE's firing rates.
     """
 
     name: str
-    label: str
     description: str
     make: Callable[[TargetRequest], Tensor]
-    needs_sae: bool = False
-    needs_rates: bool = False
 
 
 _ALL = (
     Kind(
         "real",
-        "Model generated",
         "another activation of the subject",
         targets.real_targets,
     ),
     Kind(
         "random",
-        "Random",
         "normal draw with the mean and covariance of real activations",
         targets.random_targets,
     ),
     Kind(
         "isotropic",
-        "Isotropic",
         "draw in a random direction, blind to the data",
         targets.isotropic_targets,
     ),
     Kind(
         "synthetic_random",
-        "Synthetic random",
         "the base's latent activations on random latents",
         targets.synthetic_random_targets,
-        needs_sae=True,
-        needs_rates=True,
     ),
     Kind(
         "synthetic_baseline",
-        "Synthetic baseline",
         "the base's latent activations on latents that fire about as often",
         targets.synthetic_baseline_targets,
-        needs_sae=True,
-        needs_rates=True,
     ),
     Kind(
         "synthetic_structured",
-        "Synthetic structured",
         "latents with the base's firing rate at the top and its cosines to the top",
         targets.synthetic_structured_targets,
-        needs_sae=True,
-        needs_rates=True,
     ),
     Kind(
         "synthetic_structured_without_cosine",
-        "Synthetic structured (w/o cos sim)",
         "as synthetic_structured, the top latent chosen by its firing rate alone",
         targets.synthetic_structured_without_cosine_targets,
-        needs_sae=True,
-        needs_rates=True,
     ),
     Kind(
         "sae_reconstruction",
-        "SAE reconstruction",
         "what the SAE makes of the real target",
         targets.sae_reconstruction_targets,
-        needs_sae=True,
     ),
 )
 

@@ -28,12 +28,12 @@ class RealTargets:
     Attributes:
         targets: The activations, float32 on the CPU, ``(sample, d_model)``.
         indices: Which candidate each of them is, ``(sample,)``.
-        redraws: How many draws fell on the base itself and were repeated.
+        redraws: How many draws fell on the base itself and were repeated, ``(sample,)``.
     """
 
     targets: Tensor
     indices: NDArray[np.int64]
-    redraws: int
+    redraws: NDArray[np.int64]
 
 
 def draw_real_targets(
@@ -58,13 +58,13 @@ def draw_real_targets(
     pool = as_vectors(candidates, "candidates", width=bases.shape[1])
     one_generator_each(generators, len(bases))
     indices = np.empty(len(bases), dtype=np.int64)
-    redraws = 0
+    redraws = np.zeros(len(bases), dtype=np.int64)
     for sample, generator in enumerate(generators):
         tries = _TRIES if len(pool) else 0
         for attempt in range(tries):
             index = int(generator.integers(len(pool)))
             if float(torch.dist(pool[index], bases[sample])) > minimum_distance:
-                redraws += attempt
+                redraws[sample] = attempt
                 break
         else:
             raise InputError(

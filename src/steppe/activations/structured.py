@@ -18,6 +18,7 @@ from steppe.activations.composition import ActiveLatents, Autoencoder, check_eno
 from steppe.activations.rate_ranking import RateRanking
 from steppe.activations.vectors import Vectors
 from steppe.core.readings import Reading, check_reading
+from steppe.sae.blocks import in_blocks
 from steppe.sae.rates import FiringRates, as_rates
 
 POOL = 100
@@ -113,8 +114,9 @@ class _Matching:
     def _choose(self, found: Sequence[ActiveLatents]) -> list[ActiveLatents]:
         tops = [active.top if len(active.ids) else 0 for active in found]
         new_tops = [self._new_top(top) for top in tops]
-        # One product for all samples: their rows of cosines to every latent.
-        cosines = (self.units[new_tops] @ self.units.T).numpy()
+        # One product for all samples, in blocks of one shape: a sample's cosines are the same to
+        # the last bit whichever samples come with it.
+        cosines = in_blocks(lambda rows: rows @ self.units.T, self.units[new_tops]).numpy()
         cosines[:, self.left_out] = np.inf
         tasks = zip(found, tops, new_tops, cosines, strict=True)
         return [self._match(active, top, new_top, row) for active, top, new_top, row in tasks]

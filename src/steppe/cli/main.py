@@ -79,15 +79,21 @@ def main(arguments: list[str] | None = None) -> None:
         # The shell's convention: 128 and the signal, 130 for Ctrl-C, 143 for SIGTERM.
         _stop(f"{what}: the same command goes on where this one stopped", 128 + signalled.number)
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        full = RunFailedError(
-            str(error.filename or "the disk"),
-            got="no space left on the device",
-            expected="room for the run's results",
-            fix="free some space, then repeat the command: finished work is kept",
-        )
-        _stop(str(full), full.exit_status)
+        failed = _explained(error)
+        _stop(str(failed), failed.exit_status)
+
+
+def _explained(error: OSError) -> RunFailedError:
+    """What the operating system refused, in the form of every other error."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return RunFailedError(
+        str(error.filename or "the operating system"),
+        got="no space left on the device" if full else error.strerror or str(error),
+        expected="room for the run's results" if full else "a file that can be read or written",
+        fix="free some space, then repeat the command: finished work is kept"
+        if full
+        else "check the path and its permissions, then repeat the command: finished work is kept",
+    )
 
 
 @contextmanager

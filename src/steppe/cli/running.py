@@ -48,6 +48,7 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     folder = how.out or default_folder(settings)
     if how.overwrite:
         _confirm_overwriting(folder)
+    print(f"{settings.recipe} on {settings.subject}: {settings.samples} samples -> {folder}")
     opening = load("steppe.store:Opening")(folder, overwrite=how.overwrite)
     outcome = load("steppe.execution.run:run_study")(settings, opening, workers)
     if not outcome.reported:

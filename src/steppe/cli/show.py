@@ -45,6 +45,13 @@ def show(
 
 def _chosen(run: Any, names: list[str]) -> dict[str, Any]:
     tables: dict[str, Any] = run.tables
+    if not tables:
+        raise InputError(
+            f"run {run.path}",
+            got=f"no tables; datasets so far: {', '.join(run.datasets()) or 'none'}",
+            expected="a finished run",
+            fix="repeat the run's command: it goes on where it stopped and writes the tables last",
+        )
     for name in names:
         if name not in tables:
             raise InputError(

@@ -116,8 +116,13 @@ def corrected_interval(
         drawn: (resample,) the quantity of each resample; NaN are left out.
         level: Share of intervals that are to hold the true quantity.
         acceleration: How fast the quantity's spread changes with its value; 0 corrects bias only.
+
+    Returns:
+        The interval; NaN where the quantity is undefined.
     """
     drawn = drawn[~np.isnan(drawn)]
+    if np.isnan(estimate) or not len(drawn):
+        return Interval(np.nan, np.nan)
     below = (drawn < estimate).mean() + (drawn == estimate).mean() / 2
     edge = 0.5 / len(drawn)
     bias = ndtri(np.clip(below, edge, 1 - edge))

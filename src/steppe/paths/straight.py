@@ -13,7 +13,7 @@ from torch import Tensor
 
 from steppe.activations.vectors import Vectors, as_vectors
 from steppe.core.errors import InputError
-from steppe.core.readings import Reading, check_reading
+from steppe.core.readings import Reading
 from steppe.paths.grid import STEP_SIZE, Grid, absolute_grid, relative_grid
 
 
@@ -84,21 +84,22 @@ def target_distance(base: Vectors, target: Vectors) -> NDArray[np.float64]:
 
 
 def target_step(
-    base: Vectors, target: Vectors, *, step_size: float = STEP_SIZE, reading: Reading = "code"
+    base: Vectors, target: Vectors, *, step_size: float = STEP_SIZE
 ) -> NDArray[np.int64]:
-    """Return the step at which an absolute path reaches its target.
+    """Return the step at which an absolute path reaches its target, in either reading.
+
+    In the ``code`` reading that is slightly beyond the target: its points lie
+    ``step_size * 100/99`` apart, and the authors count ``floor(distance / step_size)`` all the
+    same.
 
     Args:
         base: ``(sample, d_model)``.
         target: ``(sample, d_model)``.
         step_size: L2 length of a step as the paper counts them.
-        reading: Both readings take floor(distance / step_size). In the ``code`` reading that is
-            slightly beyond the target, since its points lie ``step_size * 100/99`` apart.
 
     Returns:
         The step, not limited to the path's own steps, int64, ``(sample,)``.
     """
-    check_reading(reading)
     absolute_grid(step_size)
     return np.floor(target_distance(base, target) / step_size).astype(np.int64)
 

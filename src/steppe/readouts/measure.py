@@ -111,7 +111,8 @@ def measure(
         },
         attrs={
             "subject": subject.name,
-            "coordinates": subject.coordinates,
+            # Not "coordinates": xarray takes that attribute for its own.
+            "residual_coordinates": subject.coordinates,
             "site": site.name,
             "position": str(site.position),
             "read": read.name,

@@ -159,7 +159,7 @@ def _check_sae(subject: Subject, sae: Sae, tokens: Tensor, loss: float) -> SaeRe
     activations = read_residuals(subject, tokens, site)[:, 1:].flatten(0, 1)
     rates = firing_rates(sae, activations)
     return SaeReport(
-        source=sae.identity.source,
+        source="/".join(filter(None, [sae.identity.source, sae.identity.sae_id])),
         site=site.name,
         quality=quality(sae, activations),
         dead_in_rates=float((~rates.alive).mean()),

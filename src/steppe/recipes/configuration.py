@@ -37,6 +37,9 @@ def read_config(path: Path) -> dict[str, Any]:
             expected="a YAML file",
             fix="check its indentation and quotes",
         ) from error
+    if isinstance(content, dict) and isinstance(content.get("asked"), dict):
+        # A run folder's own config.yaml.
+        content = content["asked"]
     if not isinstance(content, dict) or "recipe" not in content:
         raise InputError(
             f"config {path}",

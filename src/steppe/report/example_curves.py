@@ -47,10 +47,11 @@ def example_curves(
             ax.set_ylim(bottom=0)
             ax.set_xlim(0, curves.sizes[STEP] - 1)
         add_legend(figure, kinds, dots=True)
+    towards = " and ".join(label_of(kind).lower() for kind in kinds)
     caption = setting.caption(
-        f"L2 distance (left) and KL divergence (right) between the perturbed and the unperturbed "
-        f"model, along paths towards {' and '.join(label_of(kind).lower() for kind in kinds)} "
-        f"activations.",
+        f"L2 distance (left, activation units) and KL divergence (right, nats) between the "
+        f"perturbed and the unperturbed model, {setting.step_label()}, along paths towards "
+        f"{towards} activations.",
         f"Thin lines: {len(chosen)} single curves per kind. Dots: their max-slope steps. "
         f"Thick dashed lines: mean over n = {curves.sizes[SAMPLE]} bases.",
     )

@@ -103,7 +103,21 @@ def _caption(
     why = "undefined" if up_to is None else f"undefined or above {up_to:g}"
     return setting.caption(
         f"Distribution of the {steps.attrs.get('long_name', 'step')}"
-        f"{f' of {readout}' if readout else ''}: histogram (left; {BINS} equal bins, or one per step) and "
-        f"cumulative share (right), n = {steps.sizes[SAMPLE]} per kind.",
+        f"{f' of {readout}' if readout else ''} for {_kinds_text(steps)}, "
+        f"{_rows_text(steps, setting)}: histogram (left; {BINS} equal bins, or one per step) "
+        f"and cumulative share (right), n = {steps.sizes[SAMPLE]} per kind.",
         f"Left out, as {why}: {', '.join(left_out)}." if left_out else "",
     )
+
+
+def _kinds_text(steps: xr.DataArray) -> str:
+    return ", ".join(label_of(str(kind)).lower() for kind in steps[KIND].values)
+
+
+def _rows_text(steps: xr.DataArray, setting: Setting) -> str:
+    """Each row of the figure with what a step is there, for instance "absolute paths, step ..."."""
+    group = next((dim for dim in (MODE, CONTEXT) if dim in steps.dims), None)
+    if group is None:
+        return setting.step_label()
+    labels = [str(label) for label in steps[group].values]
+    return "; ".join(f"{_ROW_TITLES.get(x, x)}, {setting.step_label(x)}" for x in labels)

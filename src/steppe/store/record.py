@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ class RunFolder:
             InputError: ``path`` is a file, holds something else, or a run of other settings.
         """
         root = Path(path)
+        _check_creatable(root)
         if is_run(root) and not _damaged_config(root):
             known = configuration.read_config(root)["resolved"]
             stated = {key: value for key, value in settings.items() if value is not None}
@@ -282,6 +284,17 @@ def is_run(root: Path) -> bool:
         expected="a new or empty folder, or a run of steppe",
         fix="choose another folder with --out",
     )
+
+
+def _check_creatable(root: Path) -> None:
+    existing = next(place for place in (root, *root.absolute().parents) if place.exists())
+    if existing != root and not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise InputError(
+            f"run folder {root}",
+            got=f"{existing} is {'read-only' if existing.is_dir() else 'a file'}",
+            expected="a place where a folder can be created",
+            fix="choose another folder with --out",
+        )
 
 
 def make_folder(root: Path) -> None:

@@ -98,12 +98,24 @@ def test_relative_paths_end_where_the_output_of_the_target_is(shard: Arrays) -> 
 
 
 def test_plateau_contexts_differ_for_real_bases_only(material: Material) -> None:
-    found = plateaus.measure(material, range(0, 4))
+    found = plateaus.measure(material, BASE_KINDS, range(0, 4))
     native, foreign = (found["l2"][CONTEXTS.index(context)] for context in ("native", "foreign"))
     for index, kind in enumerate(BASE_KINDS):
         assert np.array_equal(native[index], foreign[index]) == (kind != "real")
     assert not found["l2"][..., 0].any()
     assert np.isfinite(found["l2"]).all()
+
+
+def test_leaving_bases_out_changes_no_other_plateau(material: Material) -> None:
+    every = plateaus.measure(material, BASE_KINDS, range(0, 2))
+    some = plateaus.measure(material, ("real", "random"), range(0, 2))
+    for index, kind in enumerate(("real", "random")):
+        np.testing.assert_array_equal(some["l2"][:, index], every["l2"][:, BASE_KINDS.index(kind)])
+
+
+def test_the_seed_does_not_move_the_scales(make_material: Callable[..., Material]) -> None:
+    scales = [make_material(seed=seed, moments_samples=200).scales for seed in (0, 7)]
+    assert scales[0] == scales[1]
 
 
 def test_latent_properties(material: Material) -> None:

@@ -26,7 +26,7 @@ class Draws:
         targets: By kind: ``(sample, d_model)``.
         base_rows: Prompt of each base, ``(sample,)``.
         target_rows: Prompt of each real target, ``(sample,)``.
-        redraws: Real targets that had to be drawn again.
+        redraws: How often each real target had to be drawn again, ``(sample,)``.
     """
 
     samples: range
@@ -35,7 +35,7 @@ class Draws:
     targets: dict[str, Tensor]
     base_rows: NDArray[np.int64]
     target_rows: NDArray[np.int64]
-    redraws: int
+    redraws: NDArray[np.int64]
 
     def variables(self) -> dict[str, NDArray[np.generic]]:
         """What is stored of the draws themselves: per-sample variables of the dataset."""
@@ -44,6 +44,7 @@ class Draws:
             "tokens": np.stack([prefix.tokens.cpu().numpy() for prefix in self.prefixes]),
             "base_row": self.base_rows,
             "target_row": self.target_rows,
+            "redraws": self.redraws,
         }
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steppe.activations import Gaussian, Moments, draw_real_targets, estimate_moments
+from steppe.activations import Gaussian, Moments, estimate_moments
 from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
@@ -43,9 +43,9 @@ class Material:
         read: Where L2 and cosine are read.
         sae: The SAE.
         rates: The SAE's firing rates.
-        prompts: The pool of prompts.
-        pool: Activations at the site, one per prompt of a random part of the pool,
-            ``(candidate, d_model)``.
+        prompts: The prompts.
+        pool: Activations at the site that real targets are drawn from, and that moments and own
+            firing rates are measured on, ``(candidate, d_model)``.
         pool_rows: Which prompts these are, ``(candidate,)``.
         base_rows: Which prompts the bases are, ``(sample,)``.
         moments: Mean and covariance of ``pool``.
@@ -70,7 +70,7 @@ class Material:
     check: SelfCheck
 
     def prefix(self, row: int) -> Prefix:
-        """The prefix of one prompt of the pool."""
+        """The prefix of one prompt."""
         return build_prefix(self.subject, torch.from_numpy(self.prompts.tokens[row]), self.site)
 
     def generators(self, name: str, samples: range) -> Sequence[np.random.Generator]:
@@ -122,7 +122,7 @@ def prepare(settings: Settings) -> Material:
     _check_site(sae, site)
     check = require_self_check(subject, site)
     prompts = load_prompts(
-        settings.prompts_source, subject, length=settings.prompt_length, limit=settings.pool
+        settings.prompts_source, subject, length=settings.prompt_length, limit=settings.max_prompts
     )
     base_rows, pool_rows = _choose_rows(settings, len(prompts.tokens), subject.d_model)
     pool = read_residuals(subject, prompts.tokens[pool_rows], site)
@@ -140,10 +140,11 @@ def prepare(settings: Settings) -> Material:
         base_rows=base_rows,
         moments=moments,
         gaussian=Gaussian.from_moments(moments),
-        scales=choose_scales(settings, Typical.unknown()),
+        scales=choose_scales(settings, Typical.unknown(), is_paper=True),
         check=check,
     )
-    return replace(material, scales=choose_scales(settings, _typical(material)))
+    is_paper = settings.names_paper_subject and subject.identity.source == "hub"
+    return replace(material, scales=choose_scales(settings, _typical(material), is_paper=is_paper))
 
 
 def _choose_rows(
@@ -175,23 +176,21 @@ def _check_site(sae: Sae, site: Site) -> None:
 
 
 def _typical(material: Material) -> Typical:
-    """Measure typical distances on pairs that are drawn apart from the samples."""
-    pairs = range(CALIBRATION_PAIRS)
-    rows = stream(material.settings.seed, "calibration_prompts").permutation(
-        len(material.prompts.tokens)
-    )[:CALIBRATION_PAIRS]
-    prefixes = [material.prefix(row) for row in rows]
+    """Measure typical distances on pairs that are the same for every seed and sample count."""
+    order = stream(0, "calibration_prompts").permutation(len(material.prompts.tokens))
+    pairs = min(CALIBRATION_PAIRS, len(order) // 2)
+    prefixes = [material.prefix(row) for row in order[:pairs]]
+    ends = [material.prefix(row) for row in order[pairs : 2 * pairs]]
     base = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
-    generators = material.generators("calibration_target", pairs[: len(rows)])
-    target = draw_real_targets(base, material.pool, generators).targets
+    target = torch.stack([prefix.base.float().cpu() for prefix in ends])
     center = material.sae.b_dec.float().cpu()
     cosine = torch.cosine_similarity(base - center, target - center, dim=1)
     moved = []
     with material.suffix() as suffix:
-        for prefix, ends in zip(prefixes, torch.stack([base, target], dim=1), strict=True):
-            moved.append(measure_path(suffix, prefix, ends, ["l2"], material.read)["l2"][1])
+        for prefix, points in zip(prefixes, torch.stack([base, target], dim=1), strict=True):
+            moved.append(measure_path(suffix, prefix, points, ["l2"], material.read)["l2"][1])
     return Typical(
-        pairs=len(rows),
+        pairs=pairs,
         target_distance=_rounded(float((target - base).norm(dim=1).mean())),
         output_distance=_rounded(float(np.mean(moved))),
         cosine=_rounded(float(cosine.mean())),

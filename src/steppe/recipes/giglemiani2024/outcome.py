@@ -21,6 +21,7 @@ from steppe.recipes.giglemiani2024.outputs import (
     StepTable,
 )
 from steppe.recipes.giglemiani2024.steps import (
+    CENSORED,
     Analysis,
     latent_table,
     plateau_steps,
@@ -91,7 +92,7 @@ def report_outcome(path: Path, selection: Selection) -> None:
     for table in STEP_TABLES:
         if selection.wants(table.name) or selection.wants(table.figure):
             _step_outputs(report, table)
-    if selection.plateaus:
+    if selection.bases:
         _plateau_outputs(report)
     if selection.latents:
         _latent_outputs(report)
@@ -102,15 +103,15 @@ def report_outcome(path: Path, selection: Selection) -> None:
 
 
 def _example_figure(report: Report) -> None:
-    chosen = report.analysis.run.curves.sel({KIND: ["real", "random"], MODE: "absolute"})
-    dots = {
-        readout: table_steps(
-            report.analysis,
-            StepTable("", "", readout, "max_slope", ("real", "random"), ("absolute",)),
-        ).sel({MODE: "absolute"})
-        for readout in ("l2", "kl")
-    }
-    drawing = example_curves(chosen.load(), xr.Dataset(dots), _setting(report))
+    curves = report.analysis.run.curves
+    kinds = tuple(kind for kind in ("real", "random") if kind in curves[KIND].values)
+    chosen = curves.sel({KIND: list(kinds), MODE: "absolute"}).load()
+    dots = {}
+    for readout in ("l2", "kl"):
+        wanted = StepTable("", "", readout, "max_slope", kinds, ("absolute",), "", ())
+        steps = table_steps(report.analysis, wanted).sel({MODE: "absolute"})
+        dots[readout] = steps.where(~steps[CENSORED]).drop_vars(CENSORED)
+    drawing = example_curves(chosen, xr.Dataset(dots), _setting(report))
     report.add_figure(EXAMPLE_FIGURE, drawing)
 
 
@@ -119,11 +120,10 @@ def _step_outputs(report: Report, table: StepTable) -> None:
     report.steps[table.name] = steps
     if report.selection.wants(table.name):
         caption = f"{table.title}. {_table_caption(report, steps)}"
-        report.add_table(table.name, step_table(report.analysis, table, steps), caption)
-    if table.figure and report.selection.wants(table.figure):
+        report.add_table(table.name, step_table(report.analysis, table.name, steps), caption)
+    if report.selection.wants(table.figure):
         modes = [mode for mode in table.figure_modes if mode in steps[MODE].values]
-        # The other kinds of Table A.1 would bury the four that the paper draws.
-        kinds = [kind for kind in table.kinds[:4] if kind in steps[KIND].values]
+        kinds = [kind for kind in table.figure_kinds if kind in steps[KIND].values]
         shown = steps.sel({MODE: modes, KIND: kinds})
         report.add_figure(table.figure, step_distribution(shown, _setting(report)))
 
@@ -135,8 +135,9 @@ def _plateau_outputs(report: Report) -> None:
     caption = (
         "Activation plateau step of L2 around four kinds of base, on absolute paths towards random "
         "targets, by threshold (paper_threshold: in GPT-2's units) and context (foreign, the "
-        "paper's: a real base in another prompt; native: in its own). Published values are read "
-        f"off the paper's figure. {_table_caption(report, steps)}"
+        "paper's: a real base in another prompt; native: in its own). Published values were read "
+        "off the paper's figure, which ends at step 40; ours are of all steps. "
+        f"{_table_caption(report, steps)}"
     )
     report.add_table(PLATEAU_OUTPUT, plateau_table(analysis), caption)
     setting = _setting(report, f"Threshold on L2: {analysis.scales['threshold']:.3g}.")
@@ -152,8 +153,10 @@ def _latent_outputs(report: Report) -> None:
     if report.selection.wants(LATENT_OUTPUT):
         caption = (
             f"SAE latents of model-generated activations of {analysis.subject} at "
-            f"{analysis.settings.site}. Cosines: per activation, and pooled over all pairs as in "
-            "the paper. Brackets: 95% bootstrap intervals of the mean over activations."
+            f"{analysis.settings.site} ({latents.attrs['sae']}). Norms and distances in units of "
+            "the residual stream, shares in % of the sum of latent activations. Cosines: mean per "
+            "activation, and pooled over all pairs as in the paper. Brackets: 95% bootstrap "
+            "intervals of the mean over activations."
         )
         report.add_table(LATENT_OUTPUT, latent_table(analysis), caption)
     counts, cosines = LATENT_FIGURES
@@ -165,16 +168,15 @@ def _latent_outputs(report: Report) -> None:
 
 
 def _setting(report: Report, note: str = "") -> Setting:
-    size = report.analysis.scales["step_size"]
     n_steps = 99 if report.analysis.settings.reading == "code" else 100
     return Setting(
         subject=_subject_text(report),
         step_labels={
-            mode: f"step ({size * 100 / n_steps:.3g} units each)"
+            mode: f"step ({report.analysis.grid_step:.3g} units each)"
             for mode in ("", "absolute", "foreign", "native")
         }
         | {"relative": f"step (1/{n_steps} of the way each)"},
-        notes=note,
+        notes=" ".join([f"Reading: {report.analysis.settings.reading}.", note]).strip(),
     )
 
 
@@ -186,17 +188,17 @@ def _table_caption(report: Report, steps: xr.DataArray) -> str:
     n = steps.sizes["sample"]
     settings = report.analysis.settings
     sentinel = (
-        "Curves without a step count as the authors' code counts them."
+        "Censored: curves without a step, which enter with the authors' sentinel."
         if settings.reading == "code"
-        else "Curves without a step are left out and counted as undefined."
+        else "Censored: curves without a step, which are undefined and left out."
     )
     return (
         f"Unit: steps. n = {n} samples per kind; std is that of the population; KS is against real "
         f"(two samples of one distribution differ by less than {ks_null_band(n, n):.3f} in 95% of "
         "cases). Brackets: 95% bootstrap intervals over samples. Published: GPT-2 small. "
         f"{sentinel} Subject: {_subject_text(report)}; reading: {settings.reading}. "
-        f"Absolute steps are {report.analysis.scales['step_size']:.4g} long: "
-        f"{report.analysis.scales['origin']}."
+        f"Absolute steps are {report.analysis.grid_step:.4g} long (step size "
+        f"{report.analysis.scales['step_size']:.4g}): {report.analysis.scales['origin']}."
     )
 
 
@@ -204,7 +206,8 @@ def _claims_caption(report: Report) -> str:
     return (
         "The paper's claims on this subject. Each number is positive where the claim holds; it "
         "holds where its whole 95% bootstrap interval is positive. Published: the same number from "
-        f"the paper's tables (GPT-2 small). Subject: {_subject_text(report)}."
+        "the paper's tables (GPT-2 small; of plateaus, from steps up to 40). "
+        f"Subject: {_subject_text(report)}."
     )
 
 

@@ -24,6 +24,7 @@ CONTEXTS = ("native", "foreign")
 READOUTS = ("l2", "kl", "cosine")
 
 MAIN = ("real", "random", "synthetic_baseline", "synthetic_structured")
+RECONSTRUCTED = ("real", "random", "sae_reconstruction")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class StepTable:
         modes: Path modes.
         figure: File name of the figure drawn from the same numbers, if any.
         figure_modes: Path modes the figure shows.
+        figure_kinds: Kinds the figure shows: the paper's.
     """
 
     name: str
@@ -47,8 +49,9 @@ class StepTable:
     statistic: str
     kinds: tuple[str, ...]
     modes: tuple[str, ...]
-    figure: str | None = None
-    figure_modes: tuple[str, ...] = ()
+    figure: str
+    figure_modes: tuple[str, ...]
+    figure_kinds: tuple[str, ...] = MAIN
 
 
 STEP_TABLES = (
@@ -63,7 +66,7 @@ STEP_TABLES = (
     StepTable("table_c1", "Max-slope step of KL", "kl", "max_slope", MAIN, MODES,
               "figure_c1", MODES),
     StepTable("table_d1", "Max-slope step of L2, towards SAE reconstructions", "l2", "max_slope",
-              ("real", "random", "sae_reconstruction"), MODES, "figure_d1", MODES),
+              RECONSTRUCTED, MODES, "figure_d1", MODES, RECONSTRUCTED),
 )  # fmt: skip
 
 EXAMPLE_FIGURE = "figure_1"
@@ -75,7 +78,7 @@ ALL_OUTPUTS = (
     *(table.name for table in STEP_TABLES),
     LATENT_OUTPUT,
     EXAMPLE_FIGURE,
-    *(table.figure for table in STEP_TABLES if table.figure),
+    *(table.figure for table in STEP_TABLES),
     PLATEAU_OUTPUT,
     *LATENT_FIGURES,
 )
@@ -83,15 +86,23 @@ ALL_OUTPUTS = (
 
 @dataclass(frozen=True)
 class Selection:
-    """What has to be measured and made for the outputs that were asked for."""
+    """What has to be measured and made for the outputs that were asked for.
+
+    Attributes:
+        outputs: Tables and figures.
+        kinds: Kinds of target that are measured.
+        modes: Path modes that are measured.
+        bases: Kinds of base whose plateaus are measured; none when they are not asked for.
+        latents: Whether properties of latents are measured.
+    """
 
     outputs: tuple[str, ...]
     kinds: tuple[str, ...]
     modes: tuple[str, ...]
-    plateaus: bool
+    bases: tuple[str, ...]
     latents: bool
 
-    def wants(self, name: str | None) -> bool:
+    def wants(self, name: str) -> bool:
         """Whether the table or figure of that name is to be made."""
         return name in self.outputs
 
@@ -112,7 +123,7 @@ def select(only: Sequence[str], kinds: Sequence[str]) -> Selection:
         outputs=outputs,
         kinds=tuple(kind for kind in KINDS if kind in needed and kind in kinds),
         modes=tuple(mode for mode in MODES if mode in modes),
-        plateaus=PLATEAU_OUTPUT in outputs,
+        bases=tuple(k for k in BASE_KINDS if k in kinds) if PLATEAU_OUTPUT in outputs else (),
         latents=bool({LATENT_OUTPUT, *LATENT_FIGURES} & set(outputs)),
     )
 

@@ -7,6 +7,8 @@ The other kinds are made for the prompt they are placed in, so both contexts hol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from steppe.paths import absolute_grid, target_distance, target_step
 from steppe.readouts import measure_path
 from steppe.recipes.giglemiani2024.draws import draw
 from steppe.recipes.giglemiani2024.material import Material
-from steppe.recipes.giglemiani2024.outputs import BASE_KINDS, CONTEXTS, READOUTS
+from steppe.recipes.giglemiani2024.outputs import CONTEXTS, READOUTS
 from steppe.recipes.giglemiani2024.sensitivity import (
     attributes,
     curve_variables,
@@ -29,7 +31,7 @@ from steppe.store import Template, Variable
 CURVE = (CONTEXT, KIND, SAMPLE, STEP)
 
 
-def template(material: Material, shard_size: int) -> Template:
+def template(material: Material, bases: tuple[str, ...], shard_size: int) -> Template:
     """The dataset ``plateaus``: one curve per context, kind of base and sample."""
     n_steps = absolute_grid(reading=material.settings.reading).n_points
     pair = (CONTEXT, KIND, SAMPLE)
@@ -45,7 +47,7 @@ def template(material: Material, shard_size: int) -> Template:
         fixed=xr.Dataset(
             coords={
                 CONTEXT: (CONTEXT, np.array(CONTEXTS, dtype=object)),
-                KIND: (KIND, np.array(BASE_KINDS, dtype=object)),
+                KIND: (KIND, np.array(bases, dtype=object)),
                 STEP: (STEP, np.arange(n_steps)),
             },
             attrs=attributes(material),
@@ -54,12 +56,14 @@ def template(material: Material, shard_size: int) -> Template:
     )
 
 
-def measure(material: Material, samples: range) -> dict[str, NDArray[np.generic]]:
+def measure(
+    material: Material, bases: tuple[str, ...], samples: range
+) -> dict[str, NDArray[np.generic]]:
     """Measure one shard: every context and kind of base for some samples."""
-    draws = draw(material, samples, BASE_KINDS)
+    draws = draw(material, samples, bases)
     end = material.gaussian.draw(material.generators("plateau_end", samples))
     n_steps = absolute_grid(reading=material.settings.reading).n_points
-    shape = (len(CONTEXTS), len(BASE_KINDS), len(samples))
+    shape = (len(CONTEXTS), len(bases), len(samples))
     found: dict[str, NDArray[np.generic]] = {
         name: np.full((*shape, n_steps), np.nan, np.float32) for name in READOUTS
     }
@@ -67,7 +71,7 @@ def measure(material: Material, samples: range) -> dict[str, NDArray[np.generic]
     found["target_step"] = np.zeros(shape, np.int64)
     step_size = material.scales.step_size
     with material.suffix() as suffix:
-        for place, base in _bases(draws.base, draws.targets):
+        for place, base in _placed(draws.base, {kind: draws.targets[kind] for kind in bases}):
             paths = lay(material, "absolute", base, end)
             curves = [
                 measure_path(suffix, prefix, points, READOUTS, material.read)
@@ -80,12 +84,13 @@ def measure(material: Material, samples: range) -> dict[str, NDArray[np.generic]
     return {**found, **draws.variables()}
 
 
-def _bases(own: Tensor, targets: dict[str, Tensor]) -> list[tuple[tuple[int | slice, int], Tensor]]:
+def _placed(
+    own: Tensor, targets: dict[str, Tensor]
+) -> Iterator[tuple[tuple[int | slice, int], Tensor]]:
     """Where in (context, kind) each different set of bases goes, and the bases."""
-    real, native, foreign = BASE_KINDS.index("real"), *map(CONTEXTS.index, ("native", "foreign"))
-    made: list[tuple[tuple[int | slice, int], Tensor]] = [
-        ((slice(None), index), targets[kind])
-        for index, kind in enumerate(BASE_KINDS)
-        if kind != "real"
-    ]
-    return [((native, real), own), ((foreign, real), targets["real"]), *made]
+    for index, (kind, made) in enumerate(targets.items()):
+        if kind == "real":
+            yield (CONTEXTS.index("native"), index), own
+            yield (CONTEXTS.index("foreign"), index), made
+        else:
+            yield (slice(None), index), made

@@ -49,6 +49,7 @@ class Scales:
         step_size: Length of a step on an absolute path.
         threshold: Plateau threshold on L2.
         sweep: Thresholds of the sweep (the paper's 10, 20, 30, 40).
+        output_ratio: L2 at the output in this subject's units per unit of GPT-2's.
         min_slope: Smallest L2 rise in one step that counts as a slope (``code`` reading).
         cosine: Cosine that the structured top latent should have with the base's.
         origin: Where the constants came from, in words.
@@ -58,6 +59,7 @@ class Scales:
     step_size: float
     threshold: float
     sweep: tuple[float, ...]
+    output_ratio: float
     min_slope: float
     cosine: float
     origin: str
@@ -68,9 +70,9 @@ class Scales:
         return {**asdict(self), "sweep": list(self.sweep)}
 
 
-def choose_scales(settings: Settings, typical: Typical) -> Scales:
+def choose_scales(settings: Settings, typical: Typical, *, is_paper: bool) -> Scales:
     """Decide a run's constants: the paper's on its own subject, else scaled by ``typical``."""
-    if settings.is_paper_setting:
+    if is_paper:
         input_ratio, output_ratio, cosine = 1.0, 1.0, PAPER_COSINE
         origin = "the paper's constants"
     else:
@@ -91,6 +93,7 @@ def choose_scales(settings: Settings, typical: Typical) -> Scales:
         step_size=settings.step_size or PAPER_STEP_SIZE * input_ratio,
         threshold=threshold,
         sweep=tuple(level / PAPER_THRESHOLD * threshold for level in PAPER_SWEEP),
+        output_ratio=output_ratio,
         min_slope=PAPER_MIN_SLOPE * output_ratio,
         cosine=cosine,
         origin="; ".join([origin, *(f"{text} as asked" for text in given)]),

@@ -58,8 +58,9 @@ def draw_variables() -> dict[str, Variable]:
     return {
         "base_norm": Variable((SAMPLE,), "residual stream", "norm of the base"),
         "tokens": Variable((SAMPLE, POSITION), "token", "the base's prompt", "int64"),
-        "base_row": Variable((SAMPLE,), "1", "row of the base's prompt in the pool", "int64"),
+        "base_row": Variable((SAMPLE,), "1", "row of the base's prompt", "int64"),
         "target_row": Variable((SAMPLE,), "1", "row of the real target's prompt", "int64"),
+        "redraws": Variable((SAMPLE,), "1", "real targets drawn again: equal to the base", "int64"),
     }
 
 
@@ -67,7 +68,8 @@ def attributes(material: Material) -> dict[str, str | float]:
     """What a dataset says of itself."""
     return {
         "subject": material.subject.name,
-        "coordinates": material.subject.coordinates,
+        # Not "coordinates": xarray takes that attribute for its own.
+        "residual_coordinates": material.subject.coordinates,
         "site": material.site.name,
         "read": material.read.name,
         "reading": material.settings.reading,
@@ -107,16 +109,13 @@ def _geometry(
 ) -> dict[str, NDArray[np.generic]]:
     center = material.sae.b_dec.float().cpu()
     targets = [draws.targets[kind] for kind in kinds]
-    step_size, reading = material.scales.step_size, material.settings.reading
+    step_size = material.scales.step_size
     return {
         "target_distance": np.stack(
             [target_distance(draws.base, target).astype(np.float32) for target in targets]
         ),
         "target_step": np.stack(
-            [
-                target_step(draws.base, target, step_size=step_size, reading=reading)
-                for target in targets
-            ]
+            [target_step(draws.base, target, step_size=step_size) for target in targets]
         ),
         "target_cosine": np.stack(
             [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -12,11 +13,13 @@ from steppe.core.sites import Site
 from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS, check_names
 
 PAPER_SUBJECT = "gpt2"
+PAPER_SUBJECT_NAMES = (PAPER_SUBJECT, "openai-community/gpt2")
 PAPER_SAE = "gpt2-small-res-jb/blocks.1.hook_resid_pre"
 PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
 
-SAES = {"demo": "demo", PAPER_SUBJECT: PAPER_SAE}
-PROMPTS = {"demo": "demo", PAPER_SUBJECT: PAPER_PROMPTS}
+DEMO = "demo"
+SAES = {DEMO: DEMO} | dict.fromkeys(PAPER_SUBJECT_NAMES, PAPER_SAE)
+PROMPTS = {DEMO: DEMO} | dict.fromkeys(PAPER_SUBJECT_NAMES, PAPER_PROMPTS)
 
 
 class Settings(BaseModel):
@@ -41,7 +44,7 @@ class Settings(BaseModel):
     site: str = Field("blocks.1.hook_resid_pre", description="where activations are moved")
     read: str = Field("blocks.last.hook_resid_post", description="where L2 and cosine are read")
     prompt_length: int = Field(10, ge=1, description="tokens per prompt")
-    pool: int = Field(40_000, ge=2, description="prompts taken from the source, at most")
+    max_prompts: int = Field(40_000, ge=2, description="prompts taken from the source, at most")
     moments_samples: int = Field(
         32_000, ge=100, description="activations behind the mean, the covariance and own rates"
     )
@@ -77,6 +80,14 @@ class Settings(BaseModel):
         check_names("only", value, ALL_OUTPUTS)
         return tuple(name for name in ALL_OUTPUTS if name in value)
 
+    @field_validator("subject", "sae", "prompts")
+    @classmethod
+    def _one_spelling_per_place(cls, value: str | None) -> str | None:
+        """A local path is the same path however it was typed, so that a run can be resumed."""
+        if value is None or value == DEMO or not Path(value).expanduser().exists():
+            return value
+        return str(Path(value).expanduser().resolve())
+
     @field_validator("site", "read")
     @classmethod
     def _known_site(cls, value: str) -> str:
@@ -93,10 +104,10 @@ class Settings(BaseModel):
         return self._source("prompts", self.prompts, PROMPTS)
 
     @property
-    def is_paper_setting(self) -> bool:
-        """Whether subject, SAE and sites are those of the published numbers."""
+    def names_paper_subject(self) -> bool:
+        """Whether subject, SAE and sites have the names of the published study's."""
         return (
-            self.subject == PAPER_SUBJECT
+            self.subject in PAPER_SUBJECT_NAMES
             and self.sae_source == PAPER_SAE
             and self.site == "blocks.1.hook_resid_pre"
             and self.read in {"blocks.11.hook_resid_post", "blocks.last.hook_resid_post"}
@@ -113,5 +124,5 @@ class Settings(BaseModel):
             f"--{option}",
             got="nothing",
             expected=f"the {option} to use with the subject {self.subject!r}",
-            fix=f"add --{option}; only {' and '.join(known)} come with their own",
+            fix=f"add --{option}; only these come with their own: {', '.join(known)}",
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from typing import Any
 
@@ -12,15 +14,22 @@ import pandas as pd
 import xarray as xr
 
 from steppe.comparisons import Resamples, beside, compare, mean_interval, read_published
-from steppe.core.axes import CONTEXT, KIND, MODE
+from steppe.core.axes import CONTEXT, KIND, MODE, RANK, SAMPLE, STEP
 from steppe.core.seeds import stream
 from steppe.recipes.giglemiani2024.outputs import PLATEAU_OUTPUT, StepTable
-from steppe.recipes.giglemiani2024.scales import PAPER_MIN_SLOPE, PAPER_SWEEP
-from steppe.recipes.giglemiani2024.settings import Settings
-from steppe.statistics import ends_at_target, steps_of
-from steppe.store import Run
+from steppe.recipes.giglemiani2024.scales import (
+    PAPER_MIN_SLOPE,
+    PAPER_STEP_SIZE,
+    PAPER_THRESHOLD,
+)
+from steppe.recipes.giglemiani2024.settings import PAPER_PROMPTS, Settings
+from steppe.statistics import ends_at_target, is_censored, steps_of
+from steppe.store import CURVES, Run
 
 _HERE = "steppe.recipes.giglemiani2024"
+PAPER_SAMPLES = 1000
+# A step count beside each curve's step: whether there was a step to find.
+CENSORED = "censored"
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Analysis:
 
     Attributes:
         run: The run.
-        settings: What was asked.
+        settings: What the run's settings came to.
         scales: The run's constants, as saved in its config.
         subject: The subject's name.
     """
@@ -43,13 +52,34 @@ class Analysis:
     def of(cls, run: Run) -> Analysis:
         """Read the settings of a run from its config."""
         resolved = run.config["resolved"]
-        asked = {key: value for key, value in resolved.items() if key in Settings.model_fields}
+        known = {key: value for key, value in resolved.items() if key in Settings.model_fields}
         return cls(
             run=run,
-            settings=Settings.model_validate(asked),
+            settings=Settings.model_validate(known),
             scales=resolved["scales"],
             subject=str(resolved["subject_identity"]["name"]),
         )
+
+    @cached_property
+    def is_comparable(self) -> bool:
+        """Whether a verdict on the published numbers is fair: everything is as published."""
+        settings = self.settings
+        return (
+            settings.names_paper_subject
+            and self.run.config["resolved"]["subject_identity"]["source"] == "hub"
+            and settings.prompts_source == PAPER_PROMPTS
+            and settings.reading == "code"
+            and settings.dtype == "float32"
+            and settings.samples >= PAPER_SAMPLES
+            and self.scales["step_size"] == PAPER_STEP_SIZE
+            and self.scales["threshold"] == PAPER_THRESHOLD
+        )
+
+    @property
+    def grid_step(self) -> float:
+        """Length of one step of an absolute path as it was measured."""
+        size: float = self.scales["step_size"]
+        return size * 100 / 99 if self.settings.reading == "code" else size
 
     def generator(self, name: str) -> np.random.Generator:
         """The stream of the bootstrap of one table."""
@@ -57,56 +87,86 @@ class Analysis:
 
 
 def table_steps(analysis: Analysis, table: StepTable) -> xr.DataArray:
-    """The step of every curve behind a table, dimensions kind, mode, sample."""
+    """The step of every curve behind a table.
+
+    Returns:
+        Dimensions kind, mode, sample; the coordinate ``censored`` says which curves have none.
+    """
     curves = analysis.run.curves
     kinds = [kind for kind in table.kinds if kind in curves[KIND].values]
     modes = [mode for mode in table.modes if mode in curves[MODE].values]
     chosen = curves.sel({KIND: kinds, MODE: modes})
-    values = chosen[table.readout]
+    values = chosen[table.readout].load()
+    reading = analysis.settings.reading
     settings: dict[str, Any] = {}
-    if table.statistic == "max_slope":
+    if table.statistic == "max_slope" and reading == "code":
         is_l2 = table.readout == "l2"
         settings["min_slope"] = analysis.scales["min_slope"] if is_l2 else PAPER_MIN_SLOPE
-        if analysis.settings.reading == "code":
-            settings["end"] = ends_at_target(values, chosen["target_step"])
-    return steps_of(values, table.statistic, reading=analysis.settings.reading, **settings)
+        settings["end"] = ends_at_target(values, chosen["target_step"])
+    steps = steps_of(values, table.statistic, reading=reading, **settings)
+    if table.statistic == "nonlinearity" and reading == "code":
+        none = steps == values.sizes[STEP]
+    else:
+        # The text reading leaves a step undefined where the code's answer is a mere sentinel.
+        none = steps_of(values, table.statistic, reading="text", **settings).isnull()
+    return steps.assign_coords({CENSORED: none})
 
 
 def plateau_steps(analysis: Analysis, threshold: float) -> xr.DataArray:
-    """The plateau step of every base, dimensions context, kind, sample."""
+    """The plateau step of every base.
+
+    Returns:
+        Dimensions context, kind, sample; the coordinate ``censored`` says which curves never
+        cross the threshold.
+    """
     plateaus = analysis.run.plateaus
-    values, reading = plateaus["l2"], analysis.settings.reading
+    values, reading = plateaus["l2"].load(), analysis.settings.reading
     settings: dict[str, Any] = {"threshold": threshold}
+    ends = None
     if reading == "code":
         settings["end"] = ends_at_target(values, plateaus["target_step"])
-    return steps_of(values, "plateau", reading=reading, **settings)
+        ends = settings["end"].transpose(*values.dims[:-1]).values
+    steps = steps_of(values, "plateau", reading=reading, **settings)
+    none = is_censored(values.values, threshold, ends)
+    return steps.assign_coords({CENSORED: (steps.dims, none)})
 
 
-def step_table(analysis: Analysis, table: StepTable, steps: xr.DataArray) -> pd.DataFrame:
-    """A table's rows, with the published values beside ours."""
-    return _compared(analysis, table.name, steps)
+def step_table(analysis: Analysis, name: str, steps: xr.DataArray) -> pd.DataFrame:
+    """A table's rows: ours, the published ones beside them, and how many curves have no step.
+
+    Args:
+        analysis: The run.
+        name: The published table they are set beside; empty for none.
+        steps: The steps, with the coordinate ``censored``.
+    """
+    rows = compare(
+        steps.drop_vars(CENSORED),
+        generator=analysis.generator("tables"),
+        resamples=analysis.settings.bootstrap,
+    )
+    # Figure 3 was read off an image that ends at step 40: beside ours, but not to be judged by.
+    comparable = analysis.is_comparable and name != PLATEAU_OUTPUT
+    table = beside(rows, published_values(), name, comparable=comparable)
+    group = CONTEXT if CONTEXT in steps.dims else MODE
+    counts = steps[CENSORED].sum(SAMPLE)
+    table[CENSORED] = [
+        int(counts.sel({KIND: row[KIND], group: row[group]})) for _, row in table.iterrows()
+    ]
+    return table
 
 
 def plateau_table(analysis: Analysis) -> pd.DataFrame:
     """Plateau steps per threshold, context and kind; published at 20 in the foreign context."""
     parts = []
-    for paper, threshold in zip(PAPER_SWEEP, analysis.scales["sweep"], strict=True):
+    for threshold in analysis.scales["sweep"]:
+        paper = threshold / analysis.scales["output_ratio"]
+        is_papers = math.isclose(paper, PAPER_THRESHOLD, rel_tol=1e-6)
         steps = plateau_steps(analysis, threshold)
-        # Only the paper's own threshold has published values.
-        name = PLATEAU_OUTPUT if paper == PAPER_SWEEP[1] else ""
-        part = _compared(analysis, name, steps)
+        part = step_table(analysis, PLATEAU_OUTPUT if is_papers else "", steps)
         part.insert(1, "threshold", threshold)
-        part.insert(2, "paper_threshold", paper)
+        part.insert(2, "paper_threshold", round(paper, 4))
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
-
-
-def _compared(analysis: Analysis, name: str, steps: xr.DataArray) -> pd.DataFrame:
-    rows = compare(
-        steps, generator=analysis.generator("tables"), resamples=analysis.settings.bootstrap
-    )
-    comparable = analysis.settings.is_paper_setting and bool(name)
-    return beside(rows, published_values(), name, comparable=comparable)
 
 
 def published_values() -> pd.DataFrame:
@@ -123,50 +183,43 @@ def latent_table(analysis: Analysis) -> pd.DataFrame:
     therefore not hold them.
     """
     latents = analysis.run.latents
-    rows: list[tuple[str, Sequence[float] | np.ndarray[Any, Any], float | None]] = [
-        ("active latents", latents["l0"].values, None),
-        ("share of rank 1 (%)", latents["share"].sel(rank=1).values, None),
-        ("share of rank 2 (%)", latents["share"].sel(rank=2).values, None),
+    rows: list[tuple[str, Any, float | None]] = [("active latents", latents["l0"].values, None)]
+    rows += [
+        (f"share of rank {rank} (%)", latents["share"].sel({RANK: rank}).values, None)
+        for rank in latents[RANK].values
+    ]
+    rows += [
         ("cosine of pairs", latents["pair_cosine"].values, latents.attrs["pooled_pair_cosine"]),
         ("cosine to the top", latents["top_cosine"].values, latents.attrs["pooled_top_cosine"]),
         ("norm of activations", latents["norm"].values, None),
     ]
-    if "curves" in analysis.run.datasets():
+    if CURVES in analysis.run.datasets():
         real = analysis.run.curves.sel({KIND: "real"})
         rows += [
             ("distance from base to real target", real["target_distance"].values, None),
             ("cosine of base and real target about b_dec", real["target_cosine"].values, None),
         ]
-    made = [_quantity(analysis, name, np.asarray(values), pooled) for name, values, pooled in rows]
+    made = [_quantity(analysis, name, values, pooled) for name, values, pooled in rows]
     with resources.as_file(resources.files(_HERE) / "published_latents.csv") as path:
         published = pd.read_csv(path)
     return pd.DataFrame(made).merge(published, on="quantity", how="left")
 
 
 def _quantity(
-    analysis: Analysis, name: str, values: np.ndarray[Any, Any], pooled: float | None
+    analysis: Analysis, name: str, values: Sequence[float], pooled: float | None
 ) -> dict[str, Any]:
-    defined = values[~np.isnan(values.astype(float))].astype(float)
-    drawn = Resamples.draw(len(defined), analysis.settings.bootstrap, analysis.generator("latents"))
+    numbers = np.asarray(values, dtype=np.float64)
+    defined = numbers[~np.isnan(numbers)]
+    drawn = Resamples.draw(
+        max(len(defined), 1), analysis.settings.bootstrap, analysis.generator("latents")
+    )
     low, high = mean_interval(defined, drawn)
     return {
         "quantity": name,
         "n": len(defined),
-        "mean": float(defined.mean()),
-        "std": float(defined.std()),
+        "mean": float(defined.mean()) if len(defined) else math.nan,
+        "std": float(defined.std()) if len(defined) else math.nan,
         "mean_low": low,
         "mean_high": high,
-        "pooled_mean": float("nan") if pooled is None else pooled,
+        "pooled_mean": math.nan if pooled is None else pooled,
     }
-
-
-__all__ = [
-    "CONTEXT",
-    "Analysis",
-    "latent_table",
-    "plateau_steps",
-    "plateau_table",
-    "published_values",
-    "step_table",
-    "table_steps",
-]

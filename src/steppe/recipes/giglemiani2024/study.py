@@ -35,7 +35,7 @@ class Giglemiani2024(Study):
         found: list[Shard] = []
         if self.selection.modes:
             found += split(CURVES, samples, SHARD_SIZE)
-        if self.selection.plateaus:
+        if self.selection.bases:
             found += split(PLATEAUS, samples, SHARD_SIZE)
         return found
 
@@ -43,7 +43,7 @@ class Giglemiani2024(Study):
         """Measure one shard."""
         if shard.dataset == CURVES:
             return sensitivity.measure(self.material, self.selection, shard.samples)
-        return plateaus.measure(self.material, shard.samples)
+        return plateaus.measure(self.material, self.selection.bases, shard.samples)
 
     def report(self) -> None:
         """Write tables, figures and the summary."""
@@ -54,8 +54,9 @@ class Giglemiani2024(Study):
         if self.selection.modes:
             template = sensitivity.template(self.material, self.selection, SHARD_SIZE)
             self.folder.create_dataset(CURVES, template)
-        if self.selection.plateaus:
-            self.folder.create_dataset(PLATEAUS, plateaus.template(self.material, SHARD_SIZE))
+        if self.selection.bases:
+            template = plateaus.template(self.material, self.selection.bases, SHARD_SIZE)
+            self.folder.create_dataset(PLATEAUS, template)
         if self.selection.latents and not self.folder.has_dataset(LATENTS):
             self.folder.write_dataset(LATENTS, latents.measure(self.material))
         moments = self.material.moments

@@ -24,18 +24,10 @@ def demo_model() -> Path:
     return _existing("model")
 
 
-def demo_sae(hook_name: str) -> Path:
-    """Folder of the bundled SAE at one hook, for instance ``blocks.1.hook_resid_pre``.
-
-    Raises:
-        InputError: No such SAE is bundled.
-    """
-    return _existing(f"saes/{hook_name}")
-
-
 def demo_saes() -> tuple[str, ...]:
-    """Folders of all bundled SAEs."""
-    return tuple(str(path.parent) for path in sorted(_existing("saes").glob("*/cfg.json")))
+    """Names of all bundled SAEs, as `load_sae` takes them: ``demo/blocks.1.hook_resid_pre`` ..."""
+    folders = sorted(path.parent.name for path in _existing("saes").glob("*/cfg.json"))
+    return tuple(f"{DEMO}/{name}" for name in folders)
 
 
 def demo_prompts() -> Path:

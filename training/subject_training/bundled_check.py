@@ -1,0 +1,94 @@
+"""Checks of a bundled folder: sizes, that its parts belong together, prompts against real text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from subject_training.corpus import END_OF_TEXT_ID, Windows
+from subject_training.hub_folder import read_json
+from subject_training.machine import best_device
+from subject_training.sae_evaluation import fit_of
+from subject_training.sae_finish import file_sha256
+from subject_training.sae_source import FrozenModel, mean_loss
+
+LARGEST_FILE = 45_000_000
+LARGEST_FOLDER = 60_000_000
+"""Bytes."""
+COMPARED = 5_000
+"""Short windows to compare."""
+
+
+def faults_of(folder: Path) -> list[str]:
+    """Returns what is wrong with a bundled folder, one sentence each."""
+    faults = []
+    sizes = {file: file.stat().st_size for file in folder.rglob("*") if file.is_file()}
+    faults += [f"{file} has {size:,} bytes" for file, size in sizes.items() if size > LARGEST_FILE]
+    if sum(sizes.values()) > LARGEST_FOLDER:
+        faults.append(f"{folder} has {sum(sizes.values()):,} bytes in all")
+    model = file_sha256(folder / "model" / "model.safetensors")
+    for config in sorted(folder.glob("saes/*/cfg.json")):
+        if read_json(config)["metadata"]["model_sha256"] != model:
+            faults.append(f"{config.parent} was trained on another model; train it again")
+    with safe_open(folder / "prompts" / "prompts.safetensors", framework="pt") as file:
+        if file.metadata()["model_sha256"] != model:
+            faults.append("the prompts were sampled from another model; sample them again")
+    return faults
+
+
+@torch.no_grad()
+def comparison_with_held_out(folder: Path, held_out: NDArray[np.uint16]) -> str:
+    """Returns a table of the model's loss and the SAEs' fit on prompts and on held-out text.
+
+    Args:
+        folder: the bundled folder.
+        held_out: token ids of real text, shape (tokens,).
+    """
+    device = best_device()
+    model = FrozenModel.load(folder / "model", device, torch.float32)
+    prompts = load_file(folder / "prompts" / "prompts.safetensors", device=device)
+    sequences = next(value for key, value in prompts.items() if key.startswith("sequences"))
+    short = next(value for key, value in prompts.items() if key.startswith("windows"))[:COMPARED]
+    real_short = _real_windows(held_out, short.shape, 0.0).to(device)
+    real_long = _real_windows(held_out, sequences.shape, 1.0).to(device)
+    rows = [
+        "| measure | on these prompts | on held-out book text |",
+        "|---|---|---|",
+        f"| model's loss, windows of {sequences.shape[1]}, nats/token "
+        f"| {_loss(model, sequences):.3f} | {_loss(model, real_long):.3f} |",
+    ]
+    for sae in sorted((folder / "saes").iterdir()):
+        weights = load_file(sae / "sae_weights.safetensors", device=device)
+        single = {name: tensor.float() for name, tensor in weights.items()}
+        layer = int(sae.name.split(".")[1])
+        cells = []
+        for tokens in (short, real_short):
+            fit = fit_of(single, [model.before(layer, tokens.long()).flatten(0, 1)])
+            cells.append(f"{fit.explained_variance:.3f}, {fit.l0:.1f}")
+        rows.append(
+            f"| explained variance and L0, windows of {short.shape[1]}, {sae.name} "
+            f"| {cells[0]} | {cells[1]} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _real_windows(stream: NDArray[np.uint16], shape: torch.Size, bos_share: float) -> Tensor:
+    windows = Windows(stream, shape[1], min(shape[0], len(stream) // shape[1] // 4), 0, bos_share)
+    return torch.from_numpy(windows.batch(0)[0])
+
+
+def _loss(model: FrozenModel, tokens: Tensor) -> float:
+    losses = []
+    for part in torch.split(tokens.long(), 64):
+        logits = model.onwards(0, model.embedded(part))[1][:, :-1].clone()
+        # Sampling never drew the end-of-text token, so it takes no share here either.
+        logits[..., END_OF_TEXT_ID] = float("-inf")
+        keep = part[:, 1:] != END_OF_TEXT_ID
+        losses.append(mean_loss(logits[keep], part[:, 1:][keep]) * len(part))
+    return float(torch.stack(losses).sum() / len(tokens))
