@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 from steppe.core.errors import InputError, MissingExtraError, RunFailedError
 
 
@@ -21,3 +23,14 @@ def test_exit_statuses() -> None:
 def test_a_missing_extra_prints_the_install_line() -> None:
     error = MissingExtraError("prompts", package="datasets", extra="datasets")
     assert "pip install 'steppe[datasets]'" in str(error)
+
+
+def test_an_error_keeps_its_kind_and_text_in_another_process() -> None:
+    for error in (
+        InputError("--samples", got="1", expected="at least 2", fix="ask for more"),
+        MissingExtraError("prompts", package="datasets", extra="datasets"),
+        RunFailedError("writing x", got="full", expected="room", fix="free some"),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)

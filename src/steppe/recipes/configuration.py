@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 import yaml
@@ -13,6 +14,10 @@ from pydantic import BaseModel, ValidationError
 from steppe.core.errors import InputError
 from steppe.core.lazy import load
 from steppe.recipes.catalogue import find_recipe
+from steppe.recipes.faults import TOLD
+
+_SHOWN = Repr()
+_SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 3, 200, 200
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -30,7 +35,8 @@ def read_config(path: Path) -> dict[str, Any]:
         )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # ValueError: no UTF-8, or a number or date that is none; the other: nested without end.
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(
             f"config {path}",
             got=" ".join(str(error).split()),
@@ -60,9 +66,12 @@ def settings_of(request: Mapping[str, Any], place: str) -> BaseModel:
     Raises:
         InputError: Unknown keys or wrong values; all of them are named at once.
     """
-    model: type[BaseModel] = load(find_recipe(str(request["recipe"])).settings)
+    recipe = request["recipe"]
+    model: type[BaseModel] = load(
+        find_recipe(recipe if isinstance(recipe, str) else _short(recipe)).settings
+    )
     try:
-        return model.model_validate(dict(request))
+        return model.model_validate({_key(key): value for key, value in request.items()})
     except ValidationError as error:
         faults = [_fault(fault, model) for fault in error.errors()]
         raise InputError(
@@ -77,5 +86,16 @@ def _fault(fault: Any, model: type[BaseModel]) -> tuple[str, str]:
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, model.model_fields, n=1)
-        return f"unknown key {key!r}", f"perhaps {near[0]!r}" if near else "no such key"
-    return f"{key}: {fault['input']!r}", f"{key}: {fault['msg']}"
+        return f"unknown key {_short(key)}", f"perhaps {near[0]!r}" if near else "no such key"
+    if fault["type"] == TOLD:
+        return f"{key}: {_short(fault['ctx']['got'])}", f"{key}: {fault['ctx']['expected']}"
+    return f"{key}: {_short(fault['input'])}", f"{key}: {fault['msg']}"
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else _short(key)
+
+
+def _short(value: Any) -> str:
+    """A value as it is shown: YAML's references make values of any size out of a few lines."""
+    return _SHOWN.repr(value)

@@ -7,6 +7,7 @@ steppe cannot reproduce is refused here, before any weight is read.
 from __future__ import annotations
 
 import json
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,6 +20,18 @@ Normalization = Literal["none", "layer_norm", "constant_norm_rescale", "expected
 Generation = Literal["v1-2", "v3-5", "v6"]
 
 CFG_FILE = "cfg.json"
+_TEXTS = (
+    "architecture",
+    "hook_name",
+    "hook_point",
+    "activation_fn",
+    "activation_fn_str",
+    "model_name",
+    "neuronpedia_id",
+    "reshape_activations",
+)
+# More than any array can have; Python prints no number of thousands of digits.
+_MOST = 2**40
 _TOP_K = ("topk", "abstopk")
 _REFUSED = {
     "transcoder": "it does not reconstruct its input",
@@ -99,7 +112,10 @@ def read_config(path: Path) -> SaeConfig:
             expected="a folder as SAELens saves it: cfg.json and sae_weights.safetensors",
             fix="give the folder that holds cfg.json, or a sae_id inside it",
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise _refusal(path, error.strerror or str(error), "a file that can be read") from None
+    # ValueError: also numbers too long to be one; RecursionError: nested without end.
+    except (ValueError, RecursionError) as error:
         raise _refusal(path, f"not JSON ({error})", "one JSON object") from None
     if not isinstance(cfg, dict):
         raise _refusal(path, f"a JSON {type(cfg).__name__}", "one JSON object")
@@ -116,6 +132,7 @@ def parse_config(cfg: dict[str, Any], path: Path) -> SaeConfig:
     Raises:
         InputError: A needed key is missing or steppe does not read such an SAE.
     """
+    _check_types(cfg, path)
     generation = _generation(cfg)
     settings = {**cfg, **(cfg.get("metadata") or {})}
     if generation != "v6":
@@ -139,9 +156,36 @@ def parse_config(cfg: dict[str, Any], path: Path) -> SaeConfig:
     )
 
 
+def _check_types(cfg: dict[str, Any], path: Path) -> None:
+    """Refuse values of a kind that no SAELens file has, all of them at once."""
+    metadata = cfg.get("metadata")
+    inner = metadata if isinstance(metadata, dict) else {}
+    texts = [
+        f"{key} = {reprlib.repr(part[key])}"
+        for key in _TEXTS
+        for part in (cfg, inner)
+        if not isinstance(part.get(key), str | None)
+    ]
+    objects = [
+        f"{key} = {reprlib.repr(cfg[key])}"
+        for key in ("metadata", "activation_fn_kwargs")
+        if not isinstance(cfg.get(key), dict | None)
+    ]
+    normalisation = cfg.get("normalize_activations")
+    if not isinstance(normalisation, str | bool | None):
+        texts.append(f"normalize_activations = {reprlib.repr(normalisation)}")
+    if texts or objects:
+        raise _refusal(
+            path,
+            "; ".join([*texts, *objects]),
+            "; ".join(["texts"] * bool(texts) + ["JSON objects"] * bool(objects)),
+        )
+
+
 def _generation(cfg: dict[str, Any]) -> Generation:
     version = cfg.get("sae_lens_version") or (cfg.get("metadata") or {}).get("sae_lens_version")
-    if version and int(str(version).split(".")[0]) >= 6:
+    major = str(version or "").split(".")[0]
+    if major.isascii() and major.isdigit() and int(major[:9]) >= 6:
         return "v6"
     return "v1-2" if "hook_point" in cfg else "v3-5"
 
@@ -203,9 +247,9 @@ def _normalization(settings: dict[str, Any], path: Path) -> Normalization:
 
 def _count(settings: dict[str, Any], key: str, path: Path) -> int:
     value = settings.get(key)
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MOST:
         return value
-    raise _refusal(path, f"{key} = {value!r}", f"{key} a positive whole number")
+    raise _refusal(path, f"{key} = {reprlib.repr(value)}", f"{key} a positive whole number")
 
 
 def _top_k(settings: dict[str, Any], path: Path) -> int:

@@ -94,11 +94,11 @@ class Opening:
         return folder
 
     def _refuse_to_extend_under_others(self, config: Mapping[str, Any]) -> None:
-        if self.overwrite or not is_run(self.path):
+        others = claims.at_work(self.path)
+        if self.overwrite or not others or not is_run(self.path):
             return
         known = read_config(self.path)["resolved"]
-        others = claims.at_work(self.path)
-        if others and known.get(SAMPLES) != config["resolved"].get(SAMPLES):
+        if known.get(SAMPLES) != config["resolved"].get(SAMPLES):
             raise InputError(
                 f"run folder {self.path}",
                 got=f"samples: {known.get(SAMPLES)} -> {config['resolved'].get(SAMPLES)}, while "

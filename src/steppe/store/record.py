@@ -261,7 +261,7 @@ def is_run(root: Path) -> bool:
     Raises:
         InputError: It is something else.
     """
-    if (root / layout.CONFIG).is_file():
+    if (root / layout.CONFIG).is_file() or layout.CONFIG in known_files(root):
         return True
     if not root.exists():
         return False

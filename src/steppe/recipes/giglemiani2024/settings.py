@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from steppe.core.errors import InputError
 from steppe.core.readings import Reading
 from steppe.core.sites import Site
+from steppe.recipes.faults import as_fault
 from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS, check_names
 
 PAPER_SUBJECT = "gpt2"
@@ -63,6 +64,7 @@ class Settings(BaseModel):
 
     @field_validator("kinds")
     @classmethod
+    @as_fault
     def _known_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         check_names("kinds", value, KINDS)
         if "real" not in value:
@@ -76,6 +78,7 @@ class Settings(BaseModel):
 
     @field_validator("only")
     @classmethod
+    @as_fault
     def _known_outputs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         check_names("only", value, ALL_OUTPUTS)
         return tuple(name for name in ALL_OUTPUTS if name in value)
@@ -84,12 +87,17 @@ class Settings(BaseModel):
     @classmethod
     def _one_spelling_per_place(cls, value: str | None) -> str | None:
         """A local path is the same path however it was typed, so that a run can be resumed."""
-        if value is None or value == DEMO or not Path(value).expanduser().exists():
+        if value is None or value == DEMO:
             return value
-        return str(Path(value).expanduser().resolve())
+        try:
+            path = Path(value).expanduser()
+            return str(path.resolve()) if path.exists() else value
+        except (OSError, RuntimeError, ValueError):  # too long for a path, or nobody's home
+            return value
 
     @field_validator("site", "read")
     @classmethod
+    @as_fault
     def _known_site(cls, value: str) -> str:
         return Site.parse(value).name
 
