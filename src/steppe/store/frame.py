@@ -71,6 +71,19 @@ def files_of_frame(root: Path, name: str) -> set[str]:
     return set((read_sealed(frame_path(root, name)) or {"files": {}})["files"])
 
 
+def chunks_of_frame(root: Path, name: str) -> set[str]:
+    """Every file that the shards of a dataset may have, finished or not; empty without a frame."""
+    known = read_sealed(frame_path(root, name))
+    if known is None or not known["kind"]["variables"]:
+        return set()
+    shards = range(-(-known["samples"] // known["kind"]["shard_size"]))
+    return {
+        "/".join([array, "c", *(str(shard) if dim == SAMPLE else "0" for dim, _ in dims)])
+        for array, (_, dims) in known["kind"]["variables"].items()
+        for shard in shards
+    }
+
+
 def _kind(template: Template) -> dict[str, Any]:
     """What may not change from one start to the next: everything but the number of samples."""
     return {

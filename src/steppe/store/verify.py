@@ -7,15 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from steppe.core.axes import SAMPLE
 from steppe.core.errors import RunFailedError
 from steppe.store import layout, shards
 from steppe.store.config import identity
 from steppe.store.facts import damage
-from steppe.store.frame import faults_of_frame, files_of_frame
+from steppe.store.frame import chunks_of_frame, faults_of_frame, files_of_frame
 from steppe.store.load import open_run
 from steppe.store.record import known_files
-from steppe.store.template import dims_of
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,10 @@ def _check_shards(dataset: shards.Dataset) -> Iterator[tuple[int, str, int]]:
 
 def _strangers(dataset: shards.Dataset) -> Iterator[tuple[str, bool]]:
     """Files in a dataset's folders that are none of its own, and whether they are harmless."""
-    own = files_of_frame(dataset.root, dataset.name) | _chunks(dataset)
+    own = files_of_frame(dataset.root, dataset.name)
+    if not own:
+        return  # nothing vouches for the dataset, which is told already
+    own |= chunks_of_frame(dataset.root, dataset.name)
     for path in sorted(dataset.path.rglob("*")):
         name = path.relative_to(dataset.path).as_posix()
         if path.is_file() and name not in own:
@@ -141,21 +142,6 @@ def _strangers(dataset: shards.Dataset) -> Iterator[tuple[str, bool]]:
             harmless = path.name.endswith(layout.UNFINISHED)
             name = path.relative_to(dataset.root).as_posix()
             yield (name if harmless else f"{name}: foreign, not a marker"), harmless
-
-
-def _chunks(dataset: shards.Dataset) -> set[str]:
-    """Every file that the shards of a dataset may have; none when its metadata is damaged."""
-    try:
-        arrays = shards.sharded_arrays(dataset.path, mode="r")
-    except Exception:  # zarr answers damaged metadata, which is told already, in many ways
-        return {p.relative_to(dataset.path).as_posix() for p in dataset.path.rglob("*")}
-    found = set()
-    for array in arrays.values():
-        axis = dims_of(array).index(SAMPLE)
-        count = -(-array.shape[axis] // array.chunks[axis])
-        paths = (shards.chunk_path(dataset.path, array, shard) for shard in range(count))
-        found |= {path.relative_to(dataset.path).as_posix() for path in paths}
-    return found
 
 
 def _withdraw(damaged: list[tuple[shards.Dataset, int]]) -> None:

@@ -1,0 +1,158 @@
+"""One run, stopped again and again at random moments: is any finished shard ever lost?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faults.tiny import Tiny, arrays_hash, ended, markers, started
+from steppe.store.claims import at_work
+from steppe.store.shards import sharded_arrays
+from steppe.store.template import dims_of
+
+EXPECTED = {"SIGKILL": {-9}, "SIGTERM": {143}, "SIGINT": {130}, "full disk": {1}}
+SHARE_STOPPED_WHILE_LOADING = 0.2
+LIMIT_SECONDS = 900.0
+TMPFS_MIB = 256
+
+
+class Disk:
+    """A file system of its own for the run, that can be filled; a plain folder without rights."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_MIB}m", "steppe-faults", str(place)]
+        self.mounted = os.geteuid() == 0 and subprocess.run(command, check=False).returncode == 0
+
+    def fill(self, left: int) -> None:
+        """Leave ``left`` bytes."""
+        with (self.place / "ballast").open("wb") as file:
+            while True:
+                free = os.statvfs(self.place)
+                size = free.f_bavail * free.f_frsize - left
+                try:
+                    os.posix_fallocate(file.fileno(), 0, max(size, 1))
+                except OSError:  # the run has written meanwhile
+                    left += 4096
+                else:
+                    return
+
+    def empty(self) -> None:
+        """Make room again."""
+        (self.place / "ballast").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Take the file system away."""
+        if self.mounted:
+            subprocess.run(["umount", str(self.place)], check=True)
+
+
+def kill_campaign(tiny: Tiny, work: Path, kills: int, samples: int) -> dict[str, Any]:
+    """Stop one run ``kills`` times, then let it finish, and compare it with an undisturbed one."""
+    generator = np.random.default_rng(1)
+    log = work / "kills.log"
+    disk = Disk(work / "disk")
+    try:
+        return _campaign(tiny, work, (kills, samples), (generator, disk, log))
+    finally:
+        disk.close()
+
+
+def _campaign(
+    tiny: Tiny,
+    work: Path,
+    sizes: tuple[int, int],
+    tools: tuple[np.random.Generator, Disk, Path],
+) -> dict[str, Any]:
+    (kills, samples), (generator, disk, log) = sizes, tools
+    ways = ["SIGKILL", "SIGTERM", "SIGINT"] + ["full disk"] * disk.mounted
+    run = disk.place / "run"
+    tally: Counter[str] = Counter()
+    lost_shards, wrong_endings, lost_most = 0, [], 0
+    for number in range(kills):
+        way = ways[number % len(ways)]
+        before = markers(run)
+        ending = _stop(way, started(tiny.command(run, samples), log), (generator, disk, run))
+        after = markers(run)
+        if ending == 0:
+            break
+        tally[way] += 1
+        lost_shards += sum(after.get(name) != seal for name, seal in before.items())
+        lost_most = max(lost_most, _begun_and_not_finished(run))
+        if ending not in EXPECTED[way]:
+            wrong_endings.append(f"{way}: {ending}")
+    done = len(markers(run))
+    child = started(tiny.command(run, samples), log)
+    finished = ended(child, LIMIT_SECONDS)
+    undisturbed = work / "undisturbed"
+    alone = ended(started(tiny.command(undisturbed, samples), log), LIMIT_SECONDS)
+    return {
+        "kills": dict(tally),
+        "full_disk": "tried" if disk.mounted else "SKIPPED: no right to mount a tmpfs",
+        "shards": len(markers(undisturbed)),
+        "shards_done_at_last_kill": done,
+        "finished_shards_lost": lost_shards,
+        "most_shards_of_work_lost_by_one_kill": lost_most,
+        "wrong_exit_statuses": wrong_endings,
+        "tracebacks": log.read_text().count("Traceback"),
+        "exit_statuses": [finished, alone],
+        "arrays_hash": arrays_hash(run),
+        "arrays_hash_undisturbed": arrays_hash(undisturbed),
+    }
+
+
+def _stop(way: str, child: int, tools: tuple[np.random.Generator, Disk, Path]) -> int | None:
+    """Stop a child in one way at a random moment; how it ended (0: it was done before)."""
+    generator, disk, run = tools
+    if generator.random() > SHARE_STOPPED_WHILE_LOADING:
+        _wait_until_at_work(run, child)
+    ending = ended(child, float(generator.uniform(0.05, 2.0)))
+    if ending is not None:
+        return ending
+    if way == "full disk":
+        disk.fill(int(generator.integers(0, 60_000)))
+        ending = ended(child, 60.0)
+        disk.empty()
+        if ending is not None:
+            return ending
+    os.kill(child, getattr(signal, "SIGKILL" if way == "full disk" else way))
+    return ended(child, 60.0)
+
+
+def _wait_until_at_work(run: Path, child: int) -> None:
+    """Until the process has loaded everything, and measures."""
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        if any(f"process {child} on" in str(claim) for claim in at_work(run)):
+            return
+        time.sleep(0.02)
+
+
+def _begun_and_not_finished(run: Path) -> int:
+    """How many shards have data and no marker: the work that a stop has cost."""
+    found = 0
+    for dataset in ("curves", "plateaus"):
+        if (run / f"{dataset}.zarr").exists():
+            done = {int(path.stem) for path in run.glob(f"done/{dataset}/*.json")}
+            found += len(_shards_with_data(run / f"{dataset}.zarr") - done)
+    return found
+
+
+def _shards_with_data(path: Path) -> set[int]:
+    """The shards of which any chunk is there."""
+    found = set()
+    for array in sharded_arrays(path, mode="r").values():
+        axis = dims_of(array).index("sample")
+        for chunk in (path / array.basename / "c").rglob("*"):
+            if chunk.is_file() and chunk.suffix != ".partial":
+                key = chunk.relative_to(path / array.basename / "c").parts
+                found.add(int(key[axis]))
+    return found
