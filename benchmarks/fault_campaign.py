@@ -1,6 +1,6 @@
 """Fault campaign: kills, damage and bad input, and what surviving them costs; a table and JSON.
 
-python benchmarks/fault_campaign.py                     the whole campaign (ten minutes)
+python benchmarks/fault_campaign.py                     the whole campaign (half an hour)
 python benchmarks/fault_campaign.py --quick             a minute's worth
 python benchmarks/fault_campaign.py --only kills --json kills.json
 """
@@ -23,7 +23,7 @@ import torch
 
 from faults import costs, damage, fuzz, kills, tiny
 
-FULL = {"kills": 56, "samples": 700, "damage": 100, "fuzz": 1000, "curves": 1_000_000, "rate": 800}
+FULL = {"kills": 56, "samples": 1200, "damage": 100, "fuzz": 1000, "curves": 1_000_000, "rate": 800}
 QUICK = {"kills": 4, "samples": 100, "damage": 8, "fuzz": 40, "curves": 20_000, "rate": 0}
 
 

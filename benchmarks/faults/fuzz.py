@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import pickle
@@ -216,12 +217,13 @@ def _spoil_settings(path: Path, settings: dict[str, Any], generator: np.random.G
         value = [v for v in VALUES if not isinstance(v, bytes)][
             int(generator.integers(len(VALUES) - 1))
         ]
+        value = copy.deepcopy(value)
         if generator.integers(4):
             spoilt[key] = value
         else:
             spoilt.pop(key, None)
         if isinstance(spoilt.get("metadata"), dict) and generator.integers(2):
-            spoilt["metadata"][key] = value
+            spoilt["metadata"][key] = copy.deepcopy(value)
     path.write_text(json.dumps(spoilt) if generator.integers(20) else "[" * 100_000)
 
 

@@ -76,7 +76,7 @@ def _campaign(
     ways = ["SIGKILL", "SIGTERM", "SIGINT"] + ["full disk"] * disk.mounted
     run = disk.place / "run"
     tally: Counter[str] = Counter()
-    lost_shards, wrong_endings, lost_most = 0, [], 0
+    lost_shards, wrong_endings, lost_most, while_measuring = 0, [], 0, 0
     for number in range(kills):
         way = ways[number % len(ways)]
         before = markers(run)
@@ -85,6 +85,7 @@ def _campaign(
         if ending == 0:
             break
         tally[way] += 1
+        while_measuring += len(after) > len(before) or len(after) < shards_of(samples)
         lost_shards += sum(after.get(name) != seal for name, seal in before.items())
         lost_most = max(lost_most, _begun_and_not_finished(run))
         if ending not in EXPECTED[way]:
@@ -96,6 +97,7 @@ def _campaign(
     alone = ended(started(tiny.command(undisturbed, samples), log), LIMIT_SECONDS)
     return {
         "kills": dict(tally),
+        "kills_before_the_last_shard": while_measuring,
         "full_disk": "tried" if disk.mounted else "SKIPPED: no right to mount a tmpfs",
         "shards": len(markers(undisturbed)),
         "shards_done_at_last_kill": done,
@@ -107,6 +109,11 @@ def _campaign(
         "arrays_hash": arrays_hash(run),
         "arrays_hash_undisturbed": arrays_hash(undisturbed),
     }
+
+
+def shards_of(samples: int) -> int:
+    """Shards of the two datasets of the study: 20 samples each."""
+    return 2 * -(-samples // 20)
 
 
 def _stop(way: str, child: int, tools: tuple[np.random.Generator, Disk, Path]) -> int | None:

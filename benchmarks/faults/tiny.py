@@ -37,7 +37,7 @@ class Tiny:
         ]  # fmt: skip
 
 
-def build(folder: Path, prompts: int = 1200) -> Tiny:
+def build(folder: Path, prompts: int = 1600) -> Tiny:
     """Write a random GPT-2, a random SAE on it, and random prompts."""
     torch.manual_seed(0)
     config = GPT2Config(

@@ -74,3 +74,19 @@ def test_faults_of_every_kind_are_told_together() -> None:
         settings_of(request, "config study.yaml")
     for text in ("'random'", "blocks.<layer>", "samples", "unknown key 'sead'", "perhaps 'seed'"):
         assert text in str(caught.value), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("bootstrap", 10**30, "less than or equal to 1000000"),
+        ("subject", "a" * 300, "File name too long"),
+        ("sae", "~no-such-user-7/x", "a name, or a path that can be"),
+        ("prompts", "x" * 100_000, "File name too long"),
+    ],
+)
+def test_values_that_would_hang_or_break_later(key: str, value: object, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        settings_of({"recipe": "giglemiani2024", key: value}, "config")
+    assert text in str(caught.value)
+    assert len(str(caught.value)) < 2000

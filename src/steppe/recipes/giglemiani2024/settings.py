@@ -60,7 +60,7 @@ class Settings(BaseModel):
     only: tuple[str, ...] = Field(
         (), description="make only these tables and figures; empty: all of them"
     )
-    bootstrap: int = Field(2000, ge=100, description="resamples behind each interval")
+    bootstrap: int = Field(2000, ge=100, le=1_000_000, description="resamples behind each interval")
 
     @field_validator("kinds")
     @classmethod
@@ -85,6 +85,7 @@ class Settings(BaseModel):
 
     @field_validator("subject", "sae", "prompts")
     @classmethod
+    @as_fault
     def _one_spelling_per_place(cls, value: str | None) -> str | None:
         """A local path is the same path however it was typed, so that a run can be resumed."""
         if value is None or value == DEMO:
@@ -92,8 +93,14 @@ class Settings(BaseModel):
         try:
             path = Path(value).expanduser()
             return str(path.resolve()) if path.exists() else value
-        except (OSError, RuntimeError, ValueError):  # too long for a path, or nobody's home
-            return value
+        except (OSError, RuntimeError, ValueError) as error:
+            # Too long for a path, the home of nobody, or no text that a path can be.
+            raise InputError(
+                "path",
+                got=value,
+                expected="a name, or a path that can be",
+                fix=f"{getattr(error, 'strerror', None) or error}",
+            ) from error
 
     @field_validator("site", "read")
     @classmethod
