@@ -51,13 +51,14 @@ def fuzz_configs(tiny: Tiny, work: Path, count: int) -> dict[str, Any]:
     faults: list[str] = []
     with contextlib.chdir(place):
         for _ in range(count):
-            (work / "study.yaml").write_bytes(_config(tiny, generator))
+            content = _config(tiny, generator)
+            (work / "study.yaml").write_bytes(content)
             answer, error = _answer(
                 ["run", str(work / "study.yaml"), "--out", str(work / "fuzzed")]
             )
             tally[answer] += 1
             if answer not in {"refused", "ran"} or "Traceback" in error:
-                faults.append(f"{answer}: {error[-300:]}")
+                faults.append(f"{answer}: {error[-300:]} from {content[:600]!r}")
             shutil.rmtree(work / "fuzzed", ignore_errors=True)
     return {
         "configs": count,

@@ -45,3 +45,13 @@ def test_a_tokenizer_that_knows_more_tokens_than_the_model(
         load_prompts(text, load_subject(tmp_path / "model"), length=1)
     assert "token id 39" in caught.value.got
     assert "own tokenizer" in caught.value.fix
+
+
+def test_a_folder_of_everything_is_not_searched(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steppe.subject.documents._MOST_FILES", 3)
+    for index in range(4):
+        (tmp_path / str(index)).touch()
+    with pytest.raises(InputError, match="a folder with more than 3 files below it"):
+        load_prompts(tmp_path, subject, length=1, count=1)

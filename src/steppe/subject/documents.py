@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from steppe.core.errors import InputError, MissingExtraError
 
 Column = Literal["input_ids", "text"]
 
+_MOST_FILES = 20_000
 _COLUMNS: tuple[Column, ...] = ("input_ids", "text")
 
 
@@ -119,6 +121,7 @@ def _read_parquet(path: Path) -> Iterator[Document]:
 
 def _read_folder(path: Path) -> Iterator[Document]:
     datasets = _import_datasets(str(path))
+    _check_extent(path)
     saved = (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists()
     try:
         if saved:
@@ -128,6 +131,20 @@ def _read_folder(path: Path) -> Iterator[Document]:
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as fault:
         raise _unreadable(str(path), fault) from fault
     yield from _rows(rows, str(path))
+
+
+def _check_extent(path: Path) -> None:
+    """Refuse a folder that holds far more than a data set: all of it would be searched for data."""
+    found = 0
+    for _, folders, files in os.walk(path):
+        found += len(folders) + len(files)
+        if found > _MOST_FILES:
+            raise InputError(
+                f"prompts {path}",
+                got=f"a folder with more than {_MOST_FILES} files below it",
+                expected="the folder of one data set",
+                fix="give the data set's own folder, or one of its files",
+            )
 
 
 def _read_hub(name: str) -> Iterator[Document]:
