@@ -21,7 +21,8 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_command_named_is_one() -> None:
-    named = set(re.findall(r"^steppe (\w+)", README, re.MULTILINE))
+    blocks = re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"^steppe (\w+)", "".join(blocks), re.MULTILINE))
     names = {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}
     assert named
     assert named <= names

@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Copies the files, compares prompts with held-out text, and refuses what does not fit."""
     options = parse_arguments(arguments)
     run, target = options.run, options.to
+    if target.is_symlink():
+        raise SystemExit(f"{target} is a link; the files it leads to would be overwritten")
     for name in MODEL_FILES:
         if (run / "model" / name).exists():
             _copy(run / "model" / name, target / "model" / name)

@@ -122,3 +122,18 @@ def test_sae_run(tmp_path, material, monkeypatch, objective) -> None:
     resumed.train()
     for name, tensor in whole.trainers[0].state().items():
         np.testing.assert_array_equal(resumed.trainers[0].state()[name], tensor)
+
+
+def test_sae_state_of_other_settings_is_refused(tmp_path, material) -> None:
+    tokenizer, streams = material
+    write_model_folder(tmp_path / "model", initial_weights(SHAPE, 0), SHAPE, tokenizer)
+    model = FrozenModel.load(tmp_path / "model", "cpu", torch.float32)
+    mix = WindowMix.of(streams["train"], (8,), 32, 0)
+
+    def run(rate: float) -> SaeRun:
+        settings = SaeSettings(64, (8,), batch_tokens=32, rate=rate)
+        return SaeRun(tmp_path, model, mix, [SaeSpec("some-sae", 1, 24, 3.0)], settings)
+
+    run(1e-3).train()
+    with pytest.raises(ValueError, match="delete the file to start again"):
+        run(2e-3)

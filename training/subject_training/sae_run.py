@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -222,10 +222,23 @@ class SaeRun:
             for name, tensor in trainer.state().items()
         }
         scales = [trainer.scale for trainer in self.trainers]
-        save_state(self.state_file, tensors, {"step": self.step, "scales": scales})
+        record = {"step": self.step, "scales": scales, "asked": self._asked()}
+        save_state(self.state_file, tensors, record)
+
+    def _asked(self) -> dict[str, object]:
+        asked = asdict(self.settings) | {"specs": [asdict(t.spec) for t in self.trainers]}
+        # How often it saves changes no number; lists and tuples are alike in JSON.
+        asked.pop("checkpoint_seconds")
+        compared: dict[str, object] = json.loads(json.dumps(asked))
+        return compared
 
     def _load(self) -> None:
         tensors, record = load_state(self.state_file)
+        if record.get("asked") != self._asked():
+            raise ValueError(
+                f"{self.state_file} was begun with {record.get('asked')}, now asked for is "
+                f"{self._asked()}; delete the file to start again"
+            )
         self.step = record["step"]
         for index, trainer in enumerate(self.trainers):
             for name, tensor in trainer.state().items():
