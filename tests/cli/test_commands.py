@@ -143,6 +143,13 @@ def test_show_prints_tables_and_json(finished: Path, steppe: Steppe) -> None:
     assert "no table 'table_9'" in missing.err
 
 
+def test_a_finished_run_has_nothing_left(finished: Path, steppe: Steppe) -> None:
+    found = json.loads(steppe("status", finished, "--json").out)
+    assert found["left"] == 0
+    assert found["reported"]
+    assert {progress["dataset"] for progress in found["datasets"]} == {"curves", "plateaus"}
+
+
 def test_check_prints_quality_and_fails_an_sae_that_does_not_fit(
     tiny_files: Any, steppe: Steppe
 ) -> None:

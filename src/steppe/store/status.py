@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 
 from steppe.core.axes import SAMPLE
 from steppe.store import claims, layout, shards
 from steppe.store.config import identity
 from steppe.store.load import Run, open_run
-from steppe.store.template import dims_of
+from steppe.store.template import SHARD_SIZE, dims_of
 
 # The speed is that of the newest shards: machines and loads change.
 _NEWEST = 50
@@ -123,9 +124,10 @@ def status_of(path: str | Path) -> Status:
 
 def _progress(run: Run, name: str) -> Progress | None:
     dataset = shards.Dataset(run.path, name, identity(run.config))
-    arrays = shards.sharded_arrays(dataset.path, mode="r")
-    if not arrays:
+    if SHARD_SIZE not in zarr.open_group(dataset.path, mode="r").attrs:
+        # Written in one go: it has no shards to count.
         return None
+    arrays = shards.sharded_arrays(dataset.path, mode="r")
     array = next(iter(arrays.values()))
     axis = dims_of(array).index(SAMPLE)
     samples, size = array.shape[axis], array.chunks[axis]
