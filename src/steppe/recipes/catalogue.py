@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
-from steppe.core.errors import InputError
+from steppe.core.names import find
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,4 @@ def find_recipe(name: str) -> Recipe:
     Raises:
         InputError: There is none; the nearest name is suggested.
     """
-    if name in RECIPES:
-        return RECIPES[name]
-    near = difflib.get_close_matches(name, RECIPES, n=1)
-    raise InputError(
-        "recipe",
-        got=repr(name),
-        expected=", ".join(RECIPES),
-        fix=f"did you mean {near[0]!r}?" if near else "`steppe list` shows every recipe",
-    )
+    return find(name, RECIPES, "recipe", "`steppe list` shows every recipe")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steppe.core.errors import InputError
+from steppe.core.names import find
 from steppe.statistics.area import area_step
 from steppe.statistics.max_slope import max_slope_step
 from steppe.statistics.nonlinearity import nonlinearity_step
@@ -58,12 +57,4 @@ def find_statistic(name: str) -> Statistic:
     Raises:
         InputError: There is none.
     """
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    near = difflib.get_close_matches(name, CATALOGUE, n=1)
-    raise InputError(
-        "statistic",
-        got=repr(name),
-        expected=", ".join(CATALOGUE),
-        fix=f"did you mean {near[0]!r}?" if near else "use one of these names",
-    )
+    return find(name, CATALOGUE, "statistic", "use one of these names")
