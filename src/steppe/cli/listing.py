@@ -11,6 +11,7 @@ SOURCES = {
     "recipes": "steppe.recipes.catalogue:RECIPES",
     "kinds": "steppe.activations:KINDS",
     "directions": "steppe.paths:DIRECTIONS",
+    "substitutions": "steppe.paths:SUBSTITUTIONS",
     "readouts": "steppe.readouts:CATALOGUE",
     "statistics": "steppe.statistics:CATALOGUE",
     "sae releases": "steppe.sae:releases",

@@ -12,6 +12,20 @@ D_MODEL = "d_model"
 VOCAB = "vocab"
 LATENT = "latent"
 RANK = "rank"
+SERIES = "series"
+QUANTILE = "quantile"
+SAE = "sae"
+DRAW = "draw"
+POINT = "point"
+FAMILY = "family"
+NEIGHBOUR = "neighbour"
+CORNER = "corner"
+ROW = "row"
+COLUMN = "column"
+AXIS = "axis"
+START = "start"
+MOMENT = "moment"
+CONTROL = "control"
 
 MEANING: dict[str, str] = {
     KIND: "how targets (or bases) are made",
@@ -24,4 +38,18 @@ MEANING: dict[str, str] = {
     VOCAB: "token of the vocabulary",
     LATENT: "latent of a sparse autoencoder",
     RANK: "rank of a latent by its activation, 1 the strongest",
+    SERIES: "one kind of direction, or of replacement, at one site and with one SAE",
+    QUANTILE: "quantile over the tokens of a sample",
+    SAE: "one sparse autoencoder",
+    DRAW: "one of several directions drawn for a sample and kind",
+    POINT: "target on the barycentric grid of a triangle",
+    FAMILY: "one 2-D family of directions",
+    NEIGHBOUR: "a direction of such a family: its corner, or near it",
+    CORNER: "one of the activations that span a plane or a triangle",
+    ROW: "place along the second axis of a plane",
+    COLUMN: "place along the first axis of a plane",
+    AXIS: "the two axes of a plane",
+    START: "one of several directions that an ascent starts from",
+    MOMENT: "before or after an ascent",
+    CONTROL: "another subject, or site, with which effects are set beside",
 }

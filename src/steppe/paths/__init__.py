@@ -18,17 +18,20 @@ from steppe.paths.straight import (
     target_step,
 )
 from steppe.paths.triangle import barycentric, interpolate
+from steppe.paths.substitutions import SUBSTITUTIONS, Substitution, make_substitution
 
 __all__ = [
     "DIRECTIONS",
     "END",
     "STEP_SIZE",
+    "SUBSTITUTIONS",
     "DirectionKind",
     "DirectionRequest",
     "Family",
     "FamilyMode",
     "Grid",
     "Plane",
+    "Substitution",
     "absolute",
     "absolute_grid",
     "along",
@@ -37,6 +40,7 @@ __all__ = [
     "family_of",
     "interpolate",
     "make_directions",
+    "make_substitution",
     "relative",
     "relative_grid",
     "sphere",

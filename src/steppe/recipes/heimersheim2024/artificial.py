@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steppe.core.axes import KIND, MODE, SAMPLE
+from steppe.core.axes import DRAW, KIND, MODE, SAMPLE
 from steppe.recipes.heimersheim2024.bench import Arrays, Bench, search
 from steppe.recipes.heimersheim2024.draws import (
     directions,
@@ -21,7 +21,6 @@ from steppe.recipes.heimersheim2024.draws import (
     take_bases,
 )
 from steppe.recipes.heimersheim2024.layout import (
-    DRAW,
     KIND_MODE,
     crossing_variables,
     template,

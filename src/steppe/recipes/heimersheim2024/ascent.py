@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steppe.core.axes import KIND, SAMPLE
+from steppe.core.axes import KIND, MOMENT, SAMPLE, START
 from steppe.propagation import GradientSuffix, Prefix
 from steppe.recipes.heimersheim2024.bench import Arrays, Bench, Found
 from steppe.recipes.heimersheim2024.draws import directions, take_bases
@@ -24,7 +24,6 @@ from steppe.recipes.heimersheim2024.material import Material
 from steppe.recipes.heimersheim2024.outputs import STARTS
 from steppe.store import Template, Variable
 
-START, MOMENT = "start", "moment"
 MOMENTS = ("before", "after")
 # How far a direction turns in the first and the last step, in degrees.
 _FIRST_TURN, _LAST_TURN = 8.0, 1.0

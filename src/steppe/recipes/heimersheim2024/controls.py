@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from steppe.core.axes import KIND, MODE, SAMPLE, STEP
+from steppe.core.axes import CONTROL, KIND, MODE, SAMPLE, STEP
 from steppe.recipes.heimersheim2024.bench import Arrays, Bench, measure_curves
 from steppe.recipes.heimersheim2024.draws import directions, random_activations, take_bases
 from steppe.recipes.heimersheim2024.layout import curve_variables, template
@@ -23,8 +23,6 @@ from steppe.recipes.heimersheim2024.outputs import (
     REAL,
 )
 from steppe.store import Template
-
-CONTROL = "control"
 
 
 def lay_out(material: Material) -> Template:

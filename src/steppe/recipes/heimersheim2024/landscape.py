@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from steppe.activations.real import MINIMUM_DISTANCE
-from steppe.core.axes import SAMPLE
+from steppe.core.axes import AXIS, COLUMN, CORNER, ROW, SAMPLE
 from steppe.paths import Plane
 from steppe.readouts import CATALOGUE
 from steppe.recipes.heimersheim2024.bench import Arrays, Bench
@@ -19,7 +19,6 @@ from steppe.recipes.heimersheim2024.layout import template
 from steppe.recipes.heimersheim2024.material import Material
 from steppe.store import Template, Variable
 
-CORNER, ROW, COLUMN, AXIS = "corner", "row", "column", "axis"
 # Two of these differ: prompts may be alike.
 _CANDIDATES = 8
 CORNER_NAMES = ("base", "second", "third")

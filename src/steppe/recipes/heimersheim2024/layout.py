@@ -15,7 +15,6 @@ from steppe.recipes.heimersheim2024.material import Material
 from steppe.recipes.heimersheim2024.outputs import MODES, READOUTS
 from steppe.store import Template, Variable
 
-DRAW = "draw"
 SHARD_SIZE = 10
 KIND_MODE = (KIND, MODE, SAMPLE)
 UNITS = {"straight": "norm of the base", "sphere": "degrees"}

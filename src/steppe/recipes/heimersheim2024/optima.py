@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steppe.core.axes import KIND, SAMPLE
+from steppe.core.axes import CORNER, FAMILY, KIND, NEIGHBOUR, POINT, SAMPLE
 from steppe.paths import barycentric, interpolate
 from steppe.recipes.heimersheim2024.bench import Arrays, Bench, variables_of
 from steppe.recipes.heimersheim2024.draws import (
@@ -28,7 +28,6 @@ from steppe.recipes.heimersheim2024.material import Material
 from steppe.recipes.heimersheim2024.outputs import CORNERS
 from steppe.store import Template, Variable
 
-POINT, WEIGHT, FAMILY, NEIGHBOUR = "point", "weight", "family", "neighbour"
 INWARD = ("inward_second", "inward_third", "inward_both")
 AROUND = 8
 NEIGHBOURS = ("corner", *INWARD, *(f"ring_{place}" for place in range(AROUND)))
@@ -45,7 +44,7 @@ def lay_out_triangles(material: Material) -> Template:
         sizes={POINT: len(weights)},
         at_most=settings.triangles,
     )
-    made.fixed["weights"] = ((POINT, WEIGHT), weights.numpy(), {"unit": "1"})
+    made.fixed["weights"] = ((POINT, CORNER), weights.numpy(), {"unit": "1"})
     return made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from steppe.core.axes import KIND, MODE, STEP
+from steppe.core.axes import DRAW, KIND, MODE, STEP
 from steppe.recipes.heimersheim2024.bench import Arrays, Bench, measure_curves, search
 from steppe.recipes.heimersheim2024.draws import (
     Bases,
@@ -18,7 +18,6 @@ from steppe.recipes.heimersheim2024.draws import (
     take_bases,
 )
 from steppe.recipes.heimersheim2024.layout import (
-    DRAW,
     KIND_MODE,
     crossing_variables,
     curve_variables,

@@ -6,11 +6,10 @@ searched. The mixtures are the later paper's (Lee and Heimersheim 2024): they do
 
 from __future__ import annotations
 
-from steppe.core.axes import KIND, MODE, STEP
+from steppe.core.axes import DRAW, KIND, MODE, STEP
 from steppe.recipes.heimersheim2024.bench import Arrays, Bench, measure_curves, search
 from steppe.recipes.heimersheim2024.draws import directions, take_bases
 from steppe.recipes.heimersheim2024.layout import (
-    DRAW,
     KIND_MODE,
     crossing_variables,
     curve_variables,
