@@ -17,8 +17,8 @@ from steppe.paths.straight import (
     target_distance,
     target_step,
 )
-from steppe.paths.triangle import barycentric, interpolate
 from steppe.paths.substitutions import SUBSTITUTIONS, Substitution, make_substitution
+from steppe.paths.triangle import barycentric, interpolate
 
 __all__ = [
     "DIRECTIONS",

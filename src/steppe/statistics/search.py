@@ -126,7 +126,7 @@ def _halve(
         low[open_[~above]], at_low[open_[~above]] = middle[~above], value[~above]
     with np.errstate(invalid="ignore", divide="ignore"):
         share = (level - at_low) / (at_high - at_low)
-    return low + share * (high - low), unsafe
+    return np.asarray(low + share * (high - low), np.float64), unsafe
 
 
 def _scan(evaluate: Evaluate, scan: Ints, n_steps: int, level: float) -> Floats:

@@ -139,7 +139,8 @@ def beside(base: Tensor, vectors: Tensor, *, centered: bool, off: Tensor | None 
     rows = rows - (rows @ unit)[:, None] * unit
     if off is not None:
         rows = rows - (rows * off).sum(dim=1, keepdim=True) * off
-    return rows / rows.norm(dim=1, keepdim=True)
+    units: Tensor = rows / rows.norm(dim=1, keepdim=True)
+    return units
 
 
 def _kl(reference: Tensor, logits: Tensor) -> Tensor:

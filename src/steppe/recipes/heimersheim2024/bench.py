@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -120,7 +120,7 @@ class Bench:
         unit = float(positions[1])
         where = defined.numpy()
 
-        def spread(values: NDArray[np.generic], fill: object) -> NDArray[np.generic]:
+        def spread(values: NDArray[Any], fill: object) -> NDArray[Any]:
             whole = np.full(len(family), fill, dtype=values.dtype)
             whole[where] = values
             return whole
@@ -133,7 +133,7 @@ class Bench:
         )
 
     def _search(self, prefix: Prefix, family: Family, positions: Tensor) -> Crossings:
-        bases, which = family.base.unique(dim=0, return_inverse=True)
+        bases, which = family.base.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
         references = self.logits(prefix, bases.float()).log_softmax(-1)
 
         def evaluate(paths: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -162,7 +162,7 @@ class Bench:
 def _kl(references: Tensor, which: Tensor, logits: Tensor) -> Tensor:
     """KL of each point to the reference it belongs to, ``(point,)``; by the catalogue's readout."""
     values = torch.empty(len(logits), device=logits.device)
-    for index in which.unique():
+    for index in sorted(set(which.tolist())):
         mine = which == index
         # The readout takes the first row for the reference.
         values[mine] = CATALOGUE["kl"].measure(torch.cat([references[index][None], logits[mine]]))[

@@ -66,7 +66,7 @@ def template(
     positions = {
         f"{mode}_position": (
             STEP,
-            np.linspace(0, END[mode], settings.n_points),  # type: ignore[index]
+            np.linspace(0, END[mode], settings.n_points),
             {"unit": UNITS[mode], "long_name": f"where a step of a {mode} path lies"},
         )
         for mode in MODES

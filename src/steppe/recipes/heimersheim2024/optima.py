@@ -98,7 +98,7 @@ def measure_families(material: Material, samples: range) -> Arrays:
             ways = [
                 _neighbours(material, base, torch.stack([tops[kind][sample, f], *pair]))
                 for kind in CORNERS
-                for f, pair in enumerate(others[sample].split(2))
+                for f, pair in enumerate(others[sample].reshape(families, 2, -1))
             ]
             directions = torch.cat(ways)
             family = bench.family("sphere", base.expand_as(directions), directions)
