@@ -40,6 +40,19 @@ KINDS: dict[str, KindStyle] = {
     "synthetic_structured_without_cosine": KindStyle(
         "Synthetic-structured (w/o cos sim)", "tab:olive", (0, (3, 1, 1, 1))
     ),
+    "real_foreign": KindStyle("Model-generated, in another prompt", "tab:brown", "dashdot", "D"),
+    "real_difference": KindStyle("Towards model-generated", "tab:orange"),
+    "cov_random_difference": KindStyle("Towards random", "tab:blue", "dashed", "s"),
+    "real_mixture": KindStyle("Real mixture", "tab:red", (0, (7, 2, 2, 2)), "v"),
+    "cov_random_mixture": KindStyle("Random mixture", "tab:cyan", (0, (3, 1, 1, 1)), "^"),
+    "sae_feature_active": KindStyle("Active latent, along", "tab:green", "solid", "D"),
+    "sae_feature_active_against": KindStyle("Active latent, against", "tab:green", "dotted", "D"),
+    "sae_feature_alive": KindStyle("Silent latent, along", "tab:purple", "solid", "P"),
+    "sae_feature_alive_against": KindStyle("Silent latent, against", "tab:purple", "dotted", "P"),
+    "random_base": KindStyle("Random base, towards random", "tab:cyan", "dotted", "v"),
+    "added": KindStyle("Latents added", "tab:green", "solid", "o"),
+    "removed": KindStyle("Latents removed", "tab:purple", "dashed", "s"),
+    "moved": KindStyle("Moved as far, at random", "tab:red", "dotted", "^"),
 }
 
 _UNKNOWN = ("black", "tab:red", "tab:cyan")
