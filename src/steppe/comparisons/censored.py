@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from steppe.comparisons.intervals import Interval, Resamples
 
@@ -74,9 +73,9 @@ def earlier_share(first: ArrayLike, second: ArrayLike) -> float:
     one, other = _defined(first), _defined(second)
     if not len(one) or not len(other):
         return float("nan")
-    ranks = rankdata(np.concatenate([other, one]))
-    beaten = ranks[: len(other)].sum() - len(other) * (len(other) + 1) / 2
-    return float(beaten / (len(one) * len(other)))
+    other = np.sort(other)
+    not_later = np.searchsorted(other, one, "left") + np.searchsorted(other, one, "right")
+    return 1 - float(not_later.mean()) / (2 * len(other))
 
 
 def paired_earlier_share(first: ArrayLike, second: ArrayLike) -> float:

@@ -1,7 +1,11 @@
 """Tables, figures and the summary of a run, made from labelled numbers that are given."""
 
+from steppe.report.by_count import ChangePanel, CountPanel, by_count, changes, count_histogram
+from steppe.report.crossings import CrossingRow, crossing_distributions, crossing_shares
+from steppe.report.curve_bands import Band, BandPanel, curve_bands
 from steppe.report.drawing import Drawing, Setting, save_drawing
 from steppe.report.example_curves import example_curves
+from steppe.report.landscape import PlaneMap, TriangleMap, plane, triangles
 from steppe.report.latent_properties import latent_cosines, latent_counts
 from steppe.report.step_distribution import step_distribution
 from steppe.report.style import label_of, style_of
@@ -9,21 +13,36 @@ from steppe.report.summary import FigureEntry, Summary, TableEntry, write_summar
 from steppe.report.tables import terminal_table, to_latex, to_markdown, write_table
 
 __all__ = [
+    "Band",
+    "BandPanel",
+    "ChangePanel",
+    "CountPanel",
+    "CrossingRow",
     "Drawing",
     "FigureEntry",
+    "PlaneMap",
     "Setting",
     "Summary",
     "TableEntry",
+    "TriangleMap",
+    "by_count",
+    "changes",
+    "count_histogram",
+    "crossing_distributions",
+    "crossing_shares",
+    "curve_bands",
     "example_curves",
     "label_of",
     "latent_cosines",
     "latent_counts",
+    "plane",
     "save_drawing",
     "step_distribution",
     "style_of",
     "terminal_table",
     "to_latex",
     "to_markdown",
+    "triangles",
     "write_summary",
     "write_table",
 ]

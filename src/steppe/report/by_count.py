@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steppe.report.drawing import Drawing, Setting, add_legend, panels
+from steppe.report.drawing import Drawing, Setting, add_legend, panels, sign
 from steppe.report.style import house_style, label_of, style_of
 
 Floats = NDArray[np.float64]
@@ -62,6 +62,7 @@ def by_count(found: Sequence[CountPanel], x_label: str, what: str, setting: Sett
             ax.set_xlabel(x_label)
             ax.set_ylabel(panel.y_label)
         add_legend(figure, [*found[0].levels, *found[0].series])
+        sign(figure, setting)
     return Drawing(figure, setting.caption(f"{what} Bars and bands: 95% bootstrap intervals."))
 
 
@@ -104,10 +105,12 @@ def changes(found: Sequence[ChangePanel], what: str, setting: Setting) -> Drawin
             if np.isfinite(ends).all():
                 low, high = min(ends), max(ends)
                 ax.plot([low, high], [low, high], color="0.6", linewidth=0.8, linestyle="dotted")
-            ax.set_xlabel(f"{panel.label}, before")
+            ax.set_title(panel.label)
+            ax.set_xlabel("before")
             ax.set_ylabel("after")
         kinds = list(found[0].before)
         add_legend(figure, kinds, dots=True)
+        sign(figure, setting)
     n = ", ".join(f"{label_of(kind).lower()} {found[0].before[kind].size}" for kind in kinds)
     return Drawing(
         figure,
@@ -144,5 +147,6 @@ def count_histogram(
         ax.set_xlabel("active latents")
         ax.set_ylabel("vectors")
         add_legend(figure, list(counts))
+        sign(figure, setting)
     n = min(len(values) for values in counts.values())
     return Drawing(figure, setting.caption(f"{what} n = {n} per kind; lines: medians."))

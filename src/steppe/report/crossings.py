@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from steppe.comparisons import earlier_share, roc_curve
-from steppe.report.drawing import Drawing, Setting, add_legend, panels
+from steppe.report.drawing import Drawing, Setting, add_legend, panels, sign
 from steppe.report.style import house_style, label_of, style_of
 
 Floats = NDArray[np.float64]
@@ -56,6 +56,7 @@ def crossing_distributions(
             _roc(roc, row, pairs)
             never += _never(row)
         add_legend(figure, kinds)
+        sign(figure, setting)
     n = ", ".join(
         f"{label_of(kind).lower()} {int((~np.isnan(rows[0].crossings[kind])).sum())}"
         for kind in kinds
@@ -84,8 +85,10 @@ def crossing_shares(rows: Sequence[CrossingRow], what: str, setting: Setting) ->
         figure, (axes,) = panels(1, len(rows))
         for ax, row in zip(axes, rows, strict=True):
             _shares(ax, row)
-            ax.set_title(row.title)
+            n = max(int((~np.isnan(values)).sum()) for values in row.crossings.values())
+            ax.set_title(f"{row.title}, n up to {n}")
         add_legend(figure, list(rows[0].crossings))
+        sign(figure, setting)
     smallest = min(int((~np.isnan(x)).sum()) for row in rows for x in row.crossings.values())
     return Drawing(
         figure,
@@ -103,7 +106,8 @@ def _histogram(ax: Axes, row: CrossingRow, shown: Sequence[str]) -> None:
         values = values[np.isfinite(values)]
         ax.hist(values, edges, histtype="stepfilled", color=style.color, alpha=0.18)
         ax.hist(values, edges, histtype="step", color=style.color, linestyle=style.dash)
-    ax.set_title(row.title)
+    n = max(int((~np.isnan(row.crossings[kind])).sum()) for kind in shown)
+    ax.set_title(f"{row.title}, n = {n}")
     ax.set_xlabel(row.x_label)
     ax.set_ylabel("paths")
     ax.set_xlim(0, _last(row))
@@ -134,12 +138,15 @@ def _last(row: CrossingRow) -> float:
 
 def _roc(ax: Axes, row: CrossingRow, pairs: Sequence[tuple[str, str]]) -> None:
     ax.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle="dotted")
+    texts = []
     for place, (first, second) in enumerate(pairs):
         values = row.crossings[first], row.crossings[second]
         false, true = roc_curve(*values)
         ax.plot(false, true, color="black", linestyle=["solid", "dashed"][place % 2])
-        text = f"{label_of(first)}\nvs {label_of(second).lower()}: {earlier_share(*values):.2f}"
-        ax.text(0.99, 0.03 + 0.24 * (len(pairs) - 1 - place), text, ha="right", fontsize=6.5)
+        dash = "—" if place % 2 == 0 else "- -"
+        area = earlier_share(*values)
+        texts.append(f"{dash} {label_of(first)} vs {label_of(second).lower()}: {area:.2f}")
+    ax.set_title("\n".join(texts), fontsize=6)
     ax.set_xlabel("share of the second")
     ax.set_ylabel("share of the first")
     ax.set_aspect("equal")

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from steppe.report.drawing import Drawing, Setting, add_legend, panels
+from steppe.report.drawing import Drawing, Setting, add_legend, panels, sign
 from steppe.report.style import house_style, style_of
 
 Floats = NDArray[np.float64]
@@ -78,6 +78,7 @@ def curve_bands(rows: Sequence[Sequence[BandPanel]], what: str, setting: Setting
             for ax, panel in zip(axes, row, strict=True):
                 _draw(ax, panel)
         add_legend(figure, kinds)
+        sign(figure, setting)
     counts = sorted({band.n for row in rows for panel in row for band in panel.bands.values()})
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     levels = {panel.level for row in rows for panel in row if panel.level is not None}
@@ -99,7 +100,9 @@ def _draw(ax: Axes, panel: BandPanel) -> None:
         ax.plot(panel.positions, band.middle, color=style.color, linestyle=style.dash)
     if panel.level is not None:
         ax.axhline(panel.level, color="0.4", linewidth=0.8, linestyle="dotted")
-    ax.set_title(panel.title)
+    counts = sorted({band.n for band in panel.bands.values()})
+    n = "-".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
+    ax.set_title(f"{panel.title}, n = {n}")
     ax.set_xlabel(panel.x_label)
     ax.set_ylabel(panel.y_label)
     ax.set_xlim(float(panel.positions[0]), float(panel.positions[-1]))

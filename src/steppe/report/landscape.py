@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
-from steppe.report.drawing import Drawing, Setting
+from steppe.report.drawing import Drawing, Setting, sign
 from steppe.report.style import WIDTH, house_style
 
 Floats = NDArray[np.float64]
@@ -48,17 +49,17 @@ def plane(found: PlaneMap, number: int, setting: Setting) -> Drawing:
     with house_style():
         figure = Figure(figsize=(WIDTH, _HEIGHT), layout="constrained")
         surface = figure.add_subplot(1, 2, 1, projection="3d")
-        surface.plot_surface(  # type: ignore[attr-defined]
+        surface.plot_surface(
             columns, rows, found.kl, cmap="viridis", rcount=80, ccount=80, linewidth=0,
             antialiased=True, vmin=0, vmax=top,
         )  # fmt: skip
         for (x, y), name in zip(found.corners, "ABC", strict=True):
             surface.plot([x, x], [y, y], [0, 1.1 * top], color="black", zorder=10)
-            surface.text(x, y, 1.16 * top, name, zorder=11)  # type: ignore[arg-type]
-        surface.view_init(elev=38, azim=-60)  # type: ignore[attr-defined]
-        surface.set_zlabel("KL (nats)", labelpad=-2)  # type: ignore[attr-defined]
+            surface.text(x, y, 1.16 * top, name, zorder=11)
+        surface.view_init(elev=38, azim=-60)
+        surface.set_title("KL (nats)", loc="center", pad=-4)
         surface.tick_params(labelsize=6, pad=-2)
-        surface.set_box_aspect((1, 1, 0.7), zoom=0.92)  # type: ignore[arg-type]
+        surface.set_box_aspect((1, 1, 0.7), zoom=0.92)
         seen = figure.add_subplot(1, 2, 2)
         mesh = seen.pcolormesh(found.first, found.second, found.kl, cmap="viridis", vmin=0,
                                vmax=top, rasterized=True)  # fmt: skip
@@ -71,6 +72,8 @@ def plane(found: PlaneMap, number: int, setting: Setting) -> Drawing:
         seen.set_xlabel("along A to B (activation units)")
         seen.set_ylabel("across (activation units)")
         figure.colorbar(mesh, ax=seen, label="KL from the output at A (nats)", shrink=0.85)
+        seen.set_title(f"n = {found.kl.size} points")
+        sign(figure, setting)
     caption = setting.caption(
         f"Plane {number} through three model-generated activations: A, the base in its own prompt, "
         "B and C from other prompts, all placed in the prompt of A. KL divergence (nats) from the "
@@ -122,6 +125,7 @@ def triangles(rows: Sequence[Sequence[TriangleMap]], level: float, setting: Sett
                 drawn = _triangle(ax, row[column], (low, high))
             figure.colorbar(drawn, ax=list(grid[:, column]), location="bottom", shrink=0.85,
                             label="crossing angle (degrees)")  # fmt: skip
+        sign(figure, setting)
     points = rows[0][0].angles.size
     never = int(sum(np.isnan(one.angles).sum() for row in rows for one in row))
     return Drawing(
@@ -136,7 +140,7 @@ def triangles(rows: Sequence[Sequence[TriangleMap]], level: float, setting: Sett
     )
 
 
-def _triangle(ax: Axes, one: TriangleMap, limits: tuple[float, float]) -> object:
+def _triangle(ax: Axes, one: TriangleMap, limits: tuple[float, float]) -> Collection:
     places = np.array([[0.5, np.sqrt(3) / 2], [0, 0], [1, 0]])
     x, y = (one.weights @ places).T
     mesh = Triangulation(x, y)

@@ -25,12 +25,8 @@ from steppe.recipes.heimersheim2024.draws import (
 )
 from steppe.recipes.heimersheim2024.layout import crossing_variables, template
 from steppe.recipes.heimersheim2024.material import Material
-from steppe.recipes.heimersheim2024.outputs import CORNERS
+from steppe.recipes.heimersheim2024.outputs import CORNERS, NEIGHBOURS, RING
 from steppe.store import Template, Variable
-
-INWARD = ("inward_second", "inward_third", "inward_both")
-AROUND = 8
-NEIGHBOURS = ("corner", *INWARD, *(f"ring_{place}" for place in range(AROUND)))
 
 
 def lay_out_triangles(material: Material) -> Template:
@@ -139,7 +135,7 @@ def _neighbours(material: Material, base: Tensor, corners: Tensor) -> Tensor:
     targets = interpolate(corners, inward)
     frame = tangent_frame(base, corners - base, centered=material.centered)
     angle = math.radians(material.settings.ring)
-    turns = torch.arange(AROUND, dtype=torch.float64) * (2 * math.pi / AROUND)
+    turns = torch.arange(len(RING), dtype=torch.float64) * (2 * math.pi / len(RING))
     beside = torch.cos(turns)[:, None] * frame[1] + torch.sin(turns)[:, None] * frame[2]
     ring = math.cos(angle) * frame[0] + math.sin(angle) * beside
     return torch.cat([(targets - base).double(), ring]).float()

@@ -39,6 +39,10 @@ FEATURE_DIRECTIONS = (
     "sae_feature_alive_against",
 )
 CORNERS = ("real", "random")
+# Around a corner: towards the other two corners, and all around it in the plane they span.
+INWARD = ("inward_second", "inward_third", "inward_both")
+RING = tuple(f"ring_{place}" for place in range(8))
+NEIGHBOURS = ("corner", *INWARD, *RING)
 STARTS = (RANDOM, REAL)
 
 COUNTS = (1, 2, 3, 4, 5)
