@@ -58,7 +58,7 @@ def crossing_distributions(
         add_legend(figure, kinds)
         sign(figure, setting)
     n = ", ".join(
-        f"{label_of(kind).lower()} {int((~np.isnan(rows[0].crossings[kind])).sum())}"
+        f"{int((~np.isnan(rows[0].crossings[kind])).sum())} {label_of(kind).lower()}"
         for kind in kinds
     )
     return Drawing(
@@ -67,7 +67,7 @@ def crossing_distributions(
             f"{what} Left: histogram of those that cross; middle: share that has crossed by then; "
             "right: telling the kinds apart by a threshold on the crossing, with the area under "
             "the curve (0.5: not at all).",
-            f"n ({rows[0].title}): {n}.",
+            f"n = {n} ({rows[0].title}; the others alike).",
             f"Never cross: {', '.join(never)}." if never else "All paths cross.",
         ),
     )
@@ -94,7 +94,7 @@ def crossing_shares(rows: Sequence[CrossingRow], what: str, setting: Setting) ->
         figure,
         setting.caption(
             f"{what} Share of paths that have crossed by then; a line that ends below 1 has "
-            f"paths that never do. n of {smallest} or more paths per kind."
+            f"paths that never do. n = {smallest} or more paths per kind."
         ),
     )
 

@@ -25,13 +25,13 @@ class Settings(StudySettings):
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "read"})
 
     recipe: Literal["heimersheim2024"] = "heimersheim2024"
-    samples: int = Field(200, ge=2, description="base prompts")
+    samples: int = Field(120, ge=2, description="base prompts")
     site: str = Field(PAPER_SITE, description="where activations are moved")
     read: str = Field("blocks.last.hook_resid_post", description="where L2 and cosine are read")
     level: float = Field(0.5, gt=0, description="KL, in nats, at which a path counts as crossed")
     flat_level: float = Field(0.1, gt=0, description="KL, in nats, up to which the output is flat")
     n_points: int = Field(101, ge=3, description="points of a path, the base and the end included")
-    draws: int = Field(8, ge=1, description="directions of each kind per base")
+    draws: int = Field(5, ge=1, description="directions of each kind per base")
     families: int = Field(3, ge=1, description="random 2-D families of directions per base")
     inward: float = Field(0.1, gt=0, lt=1, description="how far from a corner neighbours are mixed")
     ring: float = Field(10.0, gt=0, lt=90, description="angle of the neighbours around a corner")
@@ -39,12 +39,12 @@ class Settings(StudySettings):
     plane_points: int = Field(61, ge=3, description="grid points along each side of a plane")
     triangles: int = Field(3, ge=1, description="bases whose triangles are drawn")
     subdivisions: int = Field(12, ge=1, description="steps along each side of a triangle")
-    ascent_bases: int = Field(24, ge=1, description="bases from which sensitivity is climbed")
+    ascent_bases: int = Field(16, ge=1, description="bases from which sensitivity is climbed")
     ascent_starts: int = Field(6, ge=1, description="starts per base, random and real each")
-    ascent_steps: int = Field(60, ge=1, description="steps of the ascent")
+    ascent_steps: int = Field(40, ge=1, description="steps of the ascent")
     artificial_draws: int = Field(2, ge=1, description="directions from each artificial base")
     control_samples: int = Field(
-        4000, ge=100, description="activations behind the moments at the controls' sites"
+        3000, ge=100, description="activations behind the moments at the controls' sites"
     )
     encoded: int = Field(1000, ge=2, description="activations of each kind whose latents count")
     only: tuple[str, ...] = Field((), description="measure only these parts; empty: all of them")
