@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Band:
+class Spread:
     """The middle half of some curves.
 
     Attributes:
@@ -32,7 +32,7 @@ class Band:
     high: Floats
 
     @classmethod
-    def of(cls, curves: NDArray[np.floating]) -> Band:
+    def of(cls, curves: NDArray[np.floating]) -> Spread:
         """Summarise curves ``(sample, step)``; those with NaN are left out."""
         whole = curves[~np.isnan(curves).any(axis=1)].astype(np.float64)
         if not len(whole):
@@ -59,7 +59,7 @@ class BandPanel:
     x_label: str
     y_label: str
     positions: Floats
-    bands: Mapping[str, Band]
+    bands: Mapping[str, Spread]
     level: float | None = None
 
 

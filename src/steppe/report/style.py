@@ -41,18 +41,39 @@ KINDS: dict[str, KindStyle] = {
         "Synthetic-structured (w/o cos sim)", "tab:olive", (0, (3, 1, 1, 1))
     ),
     "real_foreign": KindStyle("Model-generated, in another prompt", "tab:brown", "dashdot", "D"),
-    "real_difference": KindStyle("Towards model-generated", "tab:orange"),
-    "cov_random_difference": KindStyle("Towards random", "tab:blue", "dashed", "s"),
-    "real_mixture": KindStyle("Real mixture", "tab:red", (0, (7, 2, 2, 2)), "v"),
-    "cov_random_mixture": KindStyle("Random mixture", "tab:cyan", (0, (3, 1, 1, 1)), "^"),
-    "sae_feature_active": KindStyle("Active latent, along", "tab:green", "solid", "D"),
-    "sae_feature_active_against": KindStyle("Active latent, against", "tab:green", "dotted", "D"),
-    "sae_feature_alive": KindStyle("Silent latent, along", "tab:purple", "solid", "P"),
-    "sae_feature_alive_against": KindStyle("Silent latent, against", "tab:purple", "dotted", "P"),
     "random_base": KindStyle("Random base, towards random", "tab:cyan", "dotted", "v"),
     "added": KindStyle("Latents added", "tab:green", "solid", "o"),
     "removed": KindStyle("Latents removed", "tab:purple", "dashed", "s"),
     "moved": KindStyle("Moved as far, at random", "tab:red", "dotted", "^"),
+    "cov_random_difference": KindStyle("Cov-random difference", "tab:blue", "dashed", "s"),
+    "real_difference": KindStyle("Real difference", "tab:orange", "dashed", "o"),
+    "cov_random_mixture": KindStyle("Cov-random mixture", "tab:blue", "solid", "D"),
+    "real_mixture": KindStyle("Real mixture", "tab:orange", "solid", "^"),
+    "cov_random_difference_with_first": KindStyle(
+        "Cov-random difference (first counted)", "tab:cyan", "dashed"
+    ),
+    "cov_random_mixture_with_first": KindStyle("Cov-random mixture (first counted)", "tab:cyan"),
+    "towards_zero": KindStyle("Towards zero", "tab:red", "dotted", "v"),
+    "sae_error": KindStyle("SAE error", "tab:brown", (0, (7, 2, 2, 2)), "P"),
+    "sae_feature_active": KindStyle("Feature active at the token", "tab:green"),
+    "sae_feature_active_in_prompt": KindStyle("Feature active in the prompt", "tab:olive"),
+    "sae_feature_alive": KindStyle("Feature alive elsewhere", "tab:purple"),
+    "sae_feature_dead": KindStyle("Dead feature", "tab:pink"),
+    "sae_feature_active_against": KindStyle(
+        "Feature active at the token, against", "tab:green", "dashed"
+    ),
+    "sae_feature_alive_against": KindStyle(
+        "Feature alive elsewhere, against", "tab:purple", "dashed"
+    ),
+    "sae": KindStyle("SAE", "tab:brown"),
+    "epsilon_random": KindStyle("Epsilon, isotropic", "tab:gray"),
+    "epsilon_mixture": KindStyle("Epsilon, mixture", "tab:blue"),
+    "theta_random": KindStyle("Theta, base's norm", "tab:olive"),
+    "theta_random_sae_norm": KindStyle("Theta, SAE's norm", "tab:green"),
+    "sae_norm": KindStyle("Base with SAE's norm", "tab:pink"),
+    "norm_corrected": KindStyle("SAE with base's norm", "tab:orange"),
+    "mean_ablation": KindStyle("Mean activation", "tab:purple"),
+    "zero_ablation": KindStyle("Zero", "tab:red"),
 }
 
 _UNKNOWN = ("black", "tab:red", "tab:cyan")

@@ -43,7 +43,6 @@ from steppe.recipes.heimersheim2024.outputs import (
     UNTRAINED,
 )
 from steppe.report import (
-    Band,
     BandPanel,
     ChangePanel,
     CountPanel,
@@ -51,6 +50,7 @@ from steppe.report import (
     Drawing,
     PlaneMap,
     Setting,
+    Spread,
     TriangleMap,
     by_count,
     changes,
@@ -92,7 +92,7 @@ def _panel(
     positions = np.zeros(1)
     for kind in kinds:
         positions, curves = analysis.curves(part, readout, **labels, **{KIND: kind})
-        bands[kind] = Band.of(curves)
+        bands[kind] = Spread.of(curves)
     control = CONTROL_TITLES.get(labels.get(CONTROL, ""), "")
     return BandPanel(
         title=f"{TITLES[mode]}, {control}" if control else TITLES[mode],

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from steppe.core.errors import InputError
+from steppe.core.names import check_names
 from steppe.recipes.faults import as_fault
 from steppe.recipes.heimersheim2024.outputs import PARTS
 from steppe.recipes.study_settings import PAPER_SUBJECT_NAMES, StudySettings, for_subjects
@@ -53,14 +53,7 @@ class Settings(StudySettings):
     @classmethod
     @as_fault
     def _known_parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [part for part in value if part not in PARTS]
-        if unknown:
-            raise InputError(
-                "only",
-                got=", ".join(map(repr, unknown)),
-                expected=", ".join(PARTS),
-                fix="name parts of the study, or leave it out",
-            )
+        check_names("only", value, PARTS)
         return tuple(part for part in PARTS if part in value)
 
     @property
