@@ -1,6 +1,6 @@
 """How long does heimersheim2024 take on a GPT-2-small-shaped subject? A few samples, extrapolated.
 
-    python benchmarks/study_cost.py --samples 6
+    python benchmarks/heimersheim2024_cost.py --samples 6
 
 The subject has GPT-2 small's shape and random weights, its SAE 24,576 random latents, so that
 nothing is downloaded; both cost what the real ones do. Random weights of the usual size hardly
