@@ -166,7 +166,7 @@ def test_a_frame_on_the_sphere_is_orthonormal() -> None:
     frame = optima.tangent_frame(base, torch.randn(3, 20, generator=generator), centered=True)
     torch.testing.assert_close(frame @ frame.T, torch.eye(3).double())
     assert float((frame @ base.double()).abs().max()) < 1e-9
-    assert float(frame.sum(dim=1).abs().max()) < 1e-9
+    assert float(frame.sum(dim=1).abs().max()) < 1e-6
 
 
 def test_the_controls_are_another_subject_and_later_sites(material: Material) -> None:
