@@ -31,8 +31,8 @@ def reproduce(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Make only this table or figure, for instance table_1, or in lee2024 this part, for "
-            "instance baselines (repeatable)."
+            help="Make only this table or figure, for instance table_1, or in lee2024 this part, "
+            "for instance baselines (repeatable)."
         ),
     ] = None,
     step_size: Annotated[
