@@ -31,7 +31,8 @@ def reproduce(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Make only this table, figure or part, for instance table_1 (repeatable)."
+            help="Make only this table or figure, for instance table_1; in the other recipes this "
+            "part, for instance baselines or plateaus (repeatable)."
         ),
     ] = None,
     step_size: Annotated[
@@ -62,8 +63,9 @@ def reproduce(
 
     [bold]steppe reproduce giglemiani2024 --subject gpt2[/bold] runs the paper itself.
 
-    [bold]steppe reproduce heimersheim2024[/bold] runs the study of plateaus and sensitive
-    directions before it. Its settings (draws, n_points, level ...) are given with --set.
+    [bold]steppe reproduce heimersheim2024[/bold]: plateaus, sensitive directions, local optima.
+
+    [bold]steppe reproduce lee2024[/bold]: sensitive directions and SAEs, all positions moved.
     """
     options_given = {
         "recipe": recipe,
