@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from steppe.comparisons import earlier_share, roc_curve
 from steppe.report.drawing import Drawing, Setting, add_legend, panels, sign
-from steppe.report.style import house_style, label_of, style_of
+from steppe.report.style import ROW_HEIGHT, house_style, label_of, style_of
 
 Floats = NDArray[np.float64]
 BINS = 36
@@ -87,6 +87,7 @@ def crossing_shares(rows: Sequence[CrossingRow], what: str, setting: Setting) ->
     """
     with house_style():
         figure, (axes,) = panels(1, len(rows))
+        figure.set_figheight(1.35 * ROW_HEIGHT + 0.35)
         for ax, row in zip(axes, rows, strict=True):
             _shares(ax, row)
             n = max(int((~np.isnan(values)).sum()) for values in row.crossings.values())
