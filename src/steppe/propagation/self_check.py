@@ -14,7 +14,7 @@ from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
 from steppe.propagation.forward import entering_stream, stream_of, to_site
-from steppe.propagation.prefix import build_prefix
+from steppe.propagation.prefix import build_prefix, engine_of
 from steppe.propagation.suffix import Suffix
 from steppe.subject.model import Subject
 
@@ -39,12 +39,14 @@ class SelfCheck:
         tolerance: The largest error that is accepted, by number format.
         passed: Whether it is within the tolerance.
         details: The error per site, prompt length and quantity.
+        engine: The engine that was checked.
     """
 
     max_relative_error: float
     tolerance: float
     passed: bool
     details: dict[str, float]
+    engine: str
 
 
 def self_check(subject: Subject, site: Site) -> SelfCheck:
@@ -69,10 +71,11 @@ def self_check(subject: Subject, site: Site) -> SelfCheck:
     worst = max(details.values())
     tolerance = TOLERANCE[subject.dtype]
     # Written so that NaN fails.
-    return SelfCheck(worst, tolerance, bool(worst <= tolerance), details)
+    passed = bool(worst <= tolerance)
+    return SelfCheck(worst, tolerance, passed, details, engine_of(subject))
 
 
-_passed: WeakKeyDictionary[nn.Module, dict[tuple[str, int], SelfCheck]] = WeakKeyDictionary()
+_passed: WeakKeyDictionary[nn.Module, dict[tuple[str, str, int], SelfCheck]] = WeakKeyDictionary()
 
 
 def require_self_check(subject: Subject, site: Site) -> SelfCheck:
@@ -84,7 +87,7 @@ def require_self_check(subject: Subject, site: Site) -> SelfCheck:
     Raises:
         InputError: The suffix and the full forward pass disagree; names the model's family.
     """
-    key = (subject.coordinates, site.blocks_before(subject.n_layers))
+    key = (engine_of(subject), subject.coordinates, site.blocks_before(subject.n_layers))
     done = _passed.setdefault(subject.model, {})
     if key in done:
         return done[key]
@@ -95,7 +98,8 @@ def require_self_check(subject: Subject, site: Site) -> SelfCheck:
             f"self-check of {subject.name}, model family {subject.anatomy.family!r}",
             got=f"relative error {check.max_relative_error:.1e} ({worst})",
             expected=f"at most {check.tolerance:.0e} between the suffix and the full forward pass",
-            fix="choose a model of another family, coordinates='raw', or dtype='float32'",
+            fix="choose engine='general' or 'full', coordinates='raw', dtype='float32', or "
+            "another model",
         )
     done[key] = check
     return check
