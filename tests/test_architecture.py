@@ -28,6 +28,7 @@ RANKS = {
             "store",
             "report",
             "recipes",
+            "benchmark",
             "execution",
             "cli",
         ]

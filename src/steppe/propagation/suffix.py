@@ -160,9 +160,7 @@ class Suffix:
         """
         self._check_call(prefix, points)
         positions = [self._read_position(site, prefix) for site in self.reads]
-        per_point = bytes_per_point(
-            self.subject, len(prefix.rows), prefix.length, logits=self.logits
-        )
+        per_point = self._bytes_per_point(prefix)
         size, start = points_per_batch(self.subject, len(points), per_point), 0
         while start < len(points):
             steps = slice(start, min(start + size, len(points)))
@@ -175,6 +173,19 @@ class Suffix:
                 raise _out_of_memory(self.subject, per_point)
             else:
                 size //= 2
+
+    def fits(self, prefix: Prefix, points: int) -> bool:
+        """Whether so many points of a prompt run as one batch.
+
+        Args:
+            prefix: The prompt.
+            points: How many.
+        """
+        per_point = self._bytes_per_point(prefix)
+        return points_per_batch(self.subject, points, per_point) == points
+
+    def _bytes_per_point(self, prefix: Prefix) -> int:
+        return bytes_per_point(self.subject, len(prefix.rows), prefix.length, logits=self.logits)
 
     def _batch(
         self, prefix: Prefix, points: Tensor, positions: list[int | slice]
