@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from steppe.core.errors import InputError
+from steppe.core.names import check_names
 from steppe.core.readings import Reading
 from steppe.recipes.faults import as_fault
-from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS, check_names
+from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 from steppe.recipes.study_settings import PAPER_SUBJECT_NAMES, StudySettings, for_subjects
 
 PAPER_SAE = "gpt2-small-res-jb/blocks.1.hook_resid_pre"
