@@ -11,7 +11,7 @@ from typing import Literal
 from steppe.core.errors import InputError
 from steppe.core.parts import Part
 
-_BYTES = re.compile(r"(\d+(?:\.\d+)?) ?([kKmMgGtT])i?B?")
+_BYTES = re.compile(r"(\d+(?:\.\d+)?) ?([kKmMgGtT])(i?)B")
 _TEXT = re.compile(r"(serial|ray)(?::([1-9]\d{0,5}))?")
 
 
@@ -65,7 +65,7 @@ def workers_of(
 
 
 def memory_budget_of(text: str | None) -> int | None:
-    """Read a memory budget, for instance ``500MB`` or ``4GB``, as bytes.
+    """Read a memory budget, for instance ``500MB`` or ``4GiB``, as bytes.
 
     Raises:
         InputError: Something else stands there.
@@ -80,7 +80,8 @@ def memory_budget_of(text: str | None) -> int | None:
             expected="a number and a unit: kB, MB, GB or TB",
             fix="give, for instance, --memory-budget 4GB, or leave it out",
         )
-    return int(float(match[1]) * 1000 ** (1 + "kmgt".index(match[2].lower())))
+    step = 1024 if match[3] else 1000
+    return int(float(match[1]) * step ** (1 + "kmgt".index(match[2].lower())))
 
 
 def _choose_gpu(environment: MutableMapping[str, str]) -> None:
