@@ -80,3 +80,10 @@ def test_the_users_own_model_is_not_halved(subject_of: Callable[[str], Subject])
     assert kinds["c_fc"] == kinds["c_attn"] == torch.bfloat16
     assert kinds["wte"] == kinds["ln_1"] == kinds["ln_f"] == torch.float32
     assert subject_of("gpt2").model.transformer.h[0].mlp.c_fc.weight.dtype == torch.float32
+
+
+def test_elsewhere_than_on_a_processor_torch_does_both_itself() -> None:
+    linear = nn.Linear(8, 8, device="meta")
+    activation = NewGELUActivation()
+    assert {part for part, _ in replacements([linear, activation])} == {activation}
+    assert tanh_gelu(torch.empty(3, 8, device="meta")).device.type == "meta"
