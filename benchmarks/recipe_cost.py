@@ -71,6 +71,7 @@ def build(folder: Path, prompts: int) -> dict[str, str]:
 
 def cost(samples: int, moments: int, engine: str) -> dict[str, Any]:
     """Time the two parts of the study on some samples."""
+    before = _peak()
     with tempfile.TemporaryDirectory() as folder:
         files = build(Path(folder), max(2 * moments, 2 * samples))
         started = time.perf_counter()
@@ -90,15 +91,21 @@ def cost(samples: int, moments: int, engine: str) -> dict[str, Any]:
             found[f"curves, {len(part)} samples"] = middle - started
             found[f"plateaus, {len(part)} samples"] = time.perf_counter() - middle
     timed = sum(value for name, value in found.items() if name.endswith(" samples"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = _peak()
     return found | {
         "engine": material.check.engine,
         "threads": torch.get_num_threads(),
         "minutes_for_1000": timed / samples * PAPER_SAMPLES / 60,
         "weights_gb": weights / 1e9,
         "peak_gb": peak / 1e9,
-        "peak_beyond_weights_gb": (peak - weights) / 1e9,
+        "python_and_libraries_gb": before / 1e9,
+        "peak_beyond_both_gb": (peak - weights - before) / 1e9,
     }
+
+
+def _peak() -> int:
+    """Largest memory of this process so far, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:

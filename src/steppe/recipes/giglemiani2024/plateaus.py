@@ -72,11 +72,13 @@ def measure(
     found["target_step"] = np.zeros(shape, np.int64)
     step_size = material.scales.step_size
     placed = list(_placed(draws.base, {kind: draws.targets[kind] for kind in bases}))
-    paths = torch.stack([lay(material, "absolute", base, end) for _, base in placed], dim=1)
+    laid = [lay(material, "absolute", base, end) for _, base in placed]
     with material.suffix() as suffix:
         curves = [
-            measure_paths(suffix, prefix, points, READOUTS, material.read)
-            for prefix, points in zip(draws.prefixes, paths, strict=True)
+            measure_paths(
+                suffix, prefix, torch.stack([paths[s] for paths in laid]), READOUTS, material.read
+            )
+            for s, prefix in enumerate(draws.prefixes)
         ]
     for index, (place, base) in enumerate(placed):
         for name in READOUTS:

@@ -85,16 +85,14 @@ def measure(
     shape = (len(selection.kinds), len(selection.modes), len(samples))
     n_steps = absolute_grid(reading=material.settings.reading).n_points
     curves = {name: np.full((*shape, n_steps), np.nan, np.float32) for name in READOUTS}
-    paths = torch.stack(
-        [
-            lay(material, mode, draws.base, draws.targets[kind])
-            for kind in selection.kinds
-            for mode in selection.modes
-        ],
-        dim=1,
-    )
+    laid = [
+        lay(material, mode, draws.base, draws.targets[kind])
+        for kind in selection.kinds
+        for mode in selection.modes
+    ]
     with material.suffix() as suffix:
-        for s, (prefix, points) in enumerate(zip(draws.prefixes, paths, strict=True)):
+        for s, prefix in enumerate(draws.prefixes):
+            points = torch.stack([paths[s] for paths in laid])
             found = measure_paths(suffix, prefix, points, READOUTS, material.read)
             for name in READOUTS:
                 curves[name][:, :, s] = found[name].reshape(*shape[:2], n_steps)
