@@ -31,8 +31,8 @@ def reproduce(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Make only this table or figure, for instance table_1, or in lee2024 this part, "
-            "for instance baselines (repeatable)."
+            help="Make only this table or figure, for instance table_1; in the other recipes this "
+            "part, for instance baselines or plateaus (repeatable)."
         ),
     ] = None,
     step_size: Annotated[
@@ -64,6 +64,8 @@ def reproduce(
     [bold]steppe reproduce giglemiani2024[/bold] runs on the bundled subject, in minutes, offline.
 
     [bold]steppe reproduce giglemiani2024 --subject gpt2[/bold] runs the paper itself.
+
+    [bold]steppe reproduce heimersheim2024[/bold]: plateaus, sensitive directions, local optima.
 
     [bold]steppe reproduce lee2024[/bold]: sensitive directions and SAEs, all positions moved.
     """
