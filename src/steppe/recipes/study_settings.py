@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from steppe.core.engines import Engine
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.recipes.faults import as_fault
@@ -49,7 +50,10 @@ class StudySettings(BaseModel):
     seed: int = Field(0, ge=0, description="seed of every named random stream")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1' ...")
     dtype: Literal["float32", "float64", "bfloat16", "float16"] = Field(
-        "float32", description="number format of the subject's weights"
+        "float32", description="number format of the blocks' matrices; the rest is float32"
+    )
+    engine: Engine = Field(
+        "auto", description="how the subject is run on: auto, fast, general, full"
     )
     coordinates: Literal["centered", "raw"] | None = Field(
         None, description="None: centered for LayerNorm models, raw for others"
