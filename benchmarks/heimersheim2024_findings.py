@@ -1,4 +1,4 @@
-"""What did a run of heimersheim2024 find? Puts its tables into the findings section of the page.
+"""What did a run of heimersheim2024 find? Puts tables and figures into the findings of its page.
 
 steppe reproduce heimersheim2024
 python benchmarks/heimersheim2024_findings.py runs/heimersheim2024-demo
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 import steppe
 from steppe.report import to_markdown
@@ -18,17 +19,21 @@ from steppe.report import to_markdown
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "heimersheim2024.md"
 BEGIN = "<!-- findings: begin (benchmarks/heimersheim2024_findings.py) -->"
 END = "<!-- findings: end -->"
-# Tables of the section: their title, and columns that are left to the run folder.
+IMAGES = PAGE.parent / "images"
+# Tables of the section, with their titles; the others are left to the run folder.
 TABLES = {
-    "plateaus": ("Plateaus: median crossings, and mean KL and L2 on the way", []),
-    "directions": ("Directions: median crossings, and how they compare with real-other", []),
-    "optima": ("Local optima in random 2-D families of directions", []),
-    "ascent": ("Before and after climbing the sensitivity", []),
-    "features": ("SAE decoder rows", []),
-    "controls": ("Controls", []),
-    "encoding": ("Latents that the SAE finds", []),
-    "search": ("The search of crossings", []),
+    "plateaus": "Plateaus: median crossings, and mean KL and L2 up to a right angle or the norm",
+    "directions": "Directions: median crossings, and how often real-other comes earlier",
+    "optima": "Local optima in random 2-D families of directions",
+    "ascent": "Before and after climbing the sensitivity",
+    "features": "SAE decoder rows beside other directions",
+    "artificial": "Bases with latents added or removed, or moved as far",
+    "controls": "Controls",
+    "encoding": "Latents that the SAE finds",
+    "search": "The search of crossings",
 }
+# Figures that the page shows.
+FIGURES = ("plateau_curves", "direction_curves", "plane_1", "triangles")
 
 
 def section(path: Path) -> str:
@@ -48,11 +53,25 @@ def section(path: Path) -> str:
         f"Claims ({said}; every number is positive where its claim holds; `tables/claims.csv`):",
         _claims(claims),
     ]
-    for name, (title, dropped) in TABLES.items():
+    for name in FIGURES:
+        caption = (path / "figures" / f"{name}.txt").read_text(encoding="utf-8").strip()
+        parts += [f"![{name}](images/{_image(name)})", f"*{caption}*"]
+    for name, title in TABLES.items():
         if name in tables:
-            shown = tables[name].drop(columns=dropped)
-            parts += [f"{title} (`{name}`):", to_markdown(shown)]
+            parts += [f"{title} (`{name}`):", to_markdown(tables[name])]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _image(name: str) -> str:
+    return f"heimersheim2024_{name}.png"
+
+
+def _shrink(figure: Path, image: Path) -> None:
+    """A figure as a page needs it: 1050 pixels wide, in 96 colours."""
+    with Image.open(figure) as opened:
+        whole = opened.convert("RGB")
+    height = round(whole.height * 1050 / whole.width)
+    whole.resize((1050, height), Image.Resampling.LANCZOS).quantize(96).save(image, optimize=True)
 
 
 def _claims(claims: pd.DataFrame) -> str:
@@ -74,7 +93,10 @@ def main() -> None:
     _, end, after = rest.partition(END)
     if not (begin and end):
         sys.exit(f"{PAGE} has no lines {BEGIN!r} and {END!r}")
-    made = section(parser.parse_args().run)
+    run = parser.parse_args().run
+    made = section(run)
+    for name in FIGURES:
+        _shrink(run / "figures" / f"{name}.png", IMAGES / _image(name))
     PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n{END}{after}", encoding="utf-8")
 
 
