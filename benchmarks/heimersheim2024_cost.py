@@ -14,10 +14,11 @@ import json
 import resource
 import tempfile
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -27,7 +28,8 @@ from steppe.recipes.heimersheim2024.settings import Settings
 from steppe.recipes.heimersheim2024.study import SHARDED
 
 LATENTS, PROMPTS = 24_576, 33_000
-FEW = {PLANES: "planes", TRIANGLES: "triangles", ASCENT: "ascent_bases"}
+# Parts of few samples: one of each is timed.
+FEW = (PLANES, TRIANGLES, ASCENT)
 
 
 def write_subject(folder: Path) -> Settings:
@@ -58,46 +60,48 @@ def write_subject(folder: Path) -> Settings:
     )
 
 
-def timed_parts(material: Material, samples: int) -> dict[str, tuple[float, int, float]]:
-    """By part: seconds per sample, samples of a whole run, and peak memory so far in MB."""
-    found = {}
-    for name, part in SHARDED.items():
-        whole = part.lay_out(material).samples
-        measured = 1 if name in FEW else samples
-        started = perf_counter()
-        part.measure(material, range(measured))
-        seconds = (perf_counter() - started) / measured
-        found[name] = (seconds, whole, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    return found
+class Clock:
+    """Wall and CPU seconds since it was started: on a shared machine, the latter tell the cost."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = perf_counter(), process_time()
+
+    def read(self, share: float = 1.0) -> NDArray[np.float64]:
+        """(wall, CPU) seconds, times ``share``."""
+        found = perf_counter() - self._wall, process_time() - self._cpu
+        return np.array(found) * share
+
+
+def prepared(settings: Settings) -> tuple[Material, NDArray[np.float64]]:
+    """The material, from a tenth of the activations, and what all of them would cost."""
+    few = {"moments_samples": settings.moments_samples // 10, "control_samples": 1000}
+    clock = Clock()
+    material = prepare(settings.model_copy(update=few))
+    cost = clock.read(10)
+    clock = Clock()
+    _ = material.controls
+    return material, cost + clock.read(settings.control_samples / 1000)
 
 
 def main() -> None:
     """Time some samples of every part and print what a whole run comes to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=6)
-    chosen = parser.parse_args()
+    samples = parser.parse_args().samples
     with tempfile.TemporaryDirectory() as place:
-        settings = write_subject(Path(place))
-        share = 10
-        tenth = settings.model_copy(
-            update={
-                "moments_samples": settings.moments_samples // share,
-                "control_samples": 1000,
-            }
-        )
-        started = perf_counter()
-        material = prepare(tenth)
-        preparing = (perf_counter() - started) * share
-        started = perf_counter()
-        _ = material.controls
-        preparing += (perf_counter() - started) * settings.control_samples / 1000
-        print(f"preparing: {preparing:.0f} s (moments and controls, extrapolated)", flush=True)
-        total = preparing
-        for name, (seconds, whole, memory) in timed_parts(material, chosen.samples).items():
-            total += seconds * whole
-            print(f"{name:<11} {seconds:7.2f} s x {whole:4d} = {seconds * whole:6.0f} s, "
-                  f"peak {memory:.0f} MB", flush=True)  # fmt: skip
-        print(f"whole run: {total / 60:.0f} minutes on {torch.get_num_threads()} threads")
+        material, total = prepared(write_subject(Path(place)))
+        print(f"preparing    wall {total[0]:6.0f} s, CPU {total[1]:6.0f} s", flush=True)
+        for name, part in SHARDED.items():
+            whole, measured = part.lay_out(material).samples, 1 if name in FEW else samples
+            clock = Clock()
+            part.measure(material, range(measured))
+            cost = clock.read(whole / measured)
+            total = total + cost
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(f"{name:<12} wall {cost[0]:6.0f} s, CPU {cost[1]:6.0f} s for {whole}; peak "
+                  f"{peak:.0f} MB", flush=True)  # fmt: skip
+        print(f"whole run    wall {total[0] / 60:.0f} min, CPU {total[1] / 60:.0f} min, "
+              f"{torch.get_num_threads()} threads")  # fmt: skip
 
 
 if __name__ == "__main__":
