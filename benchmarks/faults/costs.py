@@ -15,8 +15,11 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from faults.tiny import Tiny, ended, started
 from steppe.core.parts import Part
 from steppe.core.sites import Site
+from steppe.execution.run import run_study
+from steppe.execution.workers import Workers
 from steppe.propagation import Suffix, build_prefix
 from steppe.readouts import measure_path
+from steppe.recipes.giglemiani2024.settings import Settings
 from steppe.store import Opening, RunFolder, Template, Variable, open_run
 from steppe.store.status import status_of
 
@@ -93,6 +96,45 @@ def storing(work: Path, shards: int) -> dict[str, Any]:
         "overhead_percent": 100 * float(np.median(took)) / compute,
         "bytes_per_shard": size // shards,
         "curves_per_shard": CURVES_PER_SHARD,
+    }
+
+
+def overhead(work: Path, samples: int) -> dict[str, Any]:
+    """Seconds of a run of the bundled subject, whole study, that go to storing and to resuming.
+
+    At most: `Opening.open` checks again, which is counted twice.
+
+    The run is done in two starts: one part of two, then the rest.
+    """
+    spent = {"seconds_storing": 0.0, "seconds_starting_and_resuming": 0.0}
+
+    def timed(name: str, owner: Any, method: str) -> None:
+        real = getattr(owner, method)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return real(*arguments, **named)
+            finally:
+                spent[name] += time.perf_counter() - begin
+
+        setattr(owner, method, call)
+
+    timed("seconds_storing", RunFolder, "write_shard")
+    for method in ("create_dataset", "finished", "close", "write_moments"):
+        timed("seconds_starting_and_resuming", RunFolder, method)
+    for method in ("check", "open"):
+        timed("seconds_starting_and_resuming", Opening, method)
+    settings = Settings(samples=samples)
+    begin = time.perf_counter()
+    run_study(settings, Opening(work / "overhead"), Workers(part=Part(0, 2)))
+    run_study(settings, Opening(work / "overhead"), Workers())
+    seconds = time.perf_counter() - begin
+    return {
+        **spent,
+        "seconds_in_all": seconds,
+        "overhead_percent": 100 * sum(spent.values()) / seconds,
+        "shards": sum(progress.shards for progress in status_of(work / "overhead").datasets),
     }
 
 

@@ -19,6 +19,7 @@ from steppe.store.template import dims_of
 
 EXPECTED = {"SIGKILL": {-9}, "SIGTERM": {143}, "SIGINT": {130}, "full disk": {1}}
 SHARE_STOPPED_WHILE_LOADING = 0.2
+MOST_SECONDS_AT_WORK = 1.5
 LIMIT_SECONDS = 900.0
 TMPFS_MIB = 256
 
@@ -56,7 +57,10 @@ class Disk:
 
 
 def kill_campaign(tiny: Tiny, work: Path, kills: int, samples: int) -> dict[str, Any]:
-    """Stop one run ``kills`` times, then let it finish, and compare it with an undisturbed one."""
+    """Stop one run until ``kills`` stops fell into its measuring; then let it finish, and compare.
+
+    Some more stops fall into its loading. What is left is compared with an undisturbed run.
+    """
     generator = np.random.default_rng(1)
     log = work / "kills.log"
     disk = Disk(work / "disk")
@@ -75,17 +79,17 @@ def _campaign(
     (kills, samples), (generator, disk, log) = sizes, tools
     ways = ["SIGKILL", "SIGTERM", "SIGINT"] + ["full disk"] * disk.mounted
     run = disk.place / "run"
-    tally: Counter[str] = Counter()
-    lost_shards, wrong_endings, lost_most, while_measuring = 0, [], 0, 0
-    for number in range(kills):
-        way = ways[number % len(ways)]
+    measuring, loading = Counter[str](), Counter[str]()
+    lost_shards, wrong_endings, lost_most = 0, [], 0
+    while sum(measuring.values()) < kills:
+        way = ways[(sum(measuring.values()) + sum(loading.values())) % len(ways)]
         before = markers(run)
-        ending = _stop(way, started(tiny.command(run, samples), log), (generator, disk, run))
+        child = started(tiny.command(run, samples), log)
+        ending, at_work = _stop(way, child, (generator, disk, run))
         after = markers(run)
         if ending == 0:
             break
-        tally[way] += 1
-        while_measuring += len(after) > len(before) or len(after) < shards_of(samples)
+        (measuring if at_work and len(after) < shards_of(samples) else loading)[way] += 1
         lost_shards += sum(after.get(name) != seal for name, seal in before.items())
         lost_most = max(lost_most, _begun_and_not_finished(run))
         if ending not in EXPECTED[way]:
@@ -96,8 +100,9 @@ def _campaign(
     undisturbed = work / "undisturbed"
     alone = ended(started(tiny.command(undisturbed, samples), log), LIMIT_SECONDS)
     return {
-        "kills": dict(tally),
-        "kills_before_the_last_shard": while_measuring,
+        "kills_wanted": kills,
+        "kills": dict(measuring),
+        "kills_while_loading": dict(loading),
         "full_disk": "tried" if disk.mounted else "SKIPPED: no right to mount a tmpfs",
         "shards": len(markers(undisturbed)),
         "shards_done_at_last_kill": done,
@@ -116,14 +121,26 @@ def shards_of(samples: int) -> int:
     return 2 * -(-samples // 20)
 
 
-def _stop(way: str, child: int, tools: tuple[np.random.Generator, Disk, Path]) -> int | None:
-    """Stop a child in one way at a random moment; how it ended (0: it was done before)."""
-    generator, disk, run = tools
+def _stop(
+    way: str, child: int, tools: tuple[np.random.Generator, Disk, Path]
+) -> tuple[int | None, bool]:
+    """Stop a child in one way at a random moment.
+
+    Returns:
+        How it ended (0: it was done before), and whether it was measuring when it was stopped.
+    """
+    generator, _, run = tools
     if generator.random() > SHARE_STOPPED_WHILE_LOADING:
         _wait_until_at_work(run, child)
-    ending = ended(child, float(generator.uniform(0.05, 2.0)))
-    if ending is not None:
-        return ending
+    ending = ended(child, float(generator.uniform(0.05, MOST_SECONDS_AT_WORK)))
+    at_work_now = _is_at_work(run, child)
+    if ending is None:
+        ending = _stopped(way, child, tools)
+    return ending, at_work_now
+
+
+def _stopped(way: str, child: int, tools: tuple[np.random.Generator, Disk, Path]) -> int | None:
+    generator, disk, _ = tools
     if way == "full disk":
         disk.fill(int(generator.integers(0, 60_000)))
         ending = ended(child, 60.0)
@@ -138,9 +155,13 @@ def _wait_until_at_work(run: Path, child: int) -> None:
     """Until the process has loaded everything, and measures."""
     deadline = time.monotonic() + 60.0
     while time.monotonic() < deadline:
-        if any(f"process {child} on" in str(claim) for claim in at_work(run)):
+        if _is_at_work(run, child):
             return
         time.sleep(0.02)
+
+
+def _is_at_work(run: Path, child: int) -> bool:
+    return any(claim.pid == child for claim in at_work(run))
 
 
 def _begun_and_not_finished(run: Path) -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -22,7 +24,7 @@ import torch
 from steppe.core.errors import InputError, MissingExtraError, RunFailedError, SteppeError
 from steppe.core.lazy import load
 from steppe.core.progress import progress
-from steppe.execution.serial import compute_and_store
+from steppe.execution.serial import compute_and_store, telling_of_memory
 from steppe.execution.workers import Workers, usable_cpus
 from steppe.recipes.catalogue import find_recipe
 from steppe.recipes.study import Shard, Study
@@ -33,6 +35,7 @@ LOSSES_OF_A_SHARD = 3
 _CPUS_PER_ACTOR = 4
 _OBJECT_STORE_BYTES = 100_000_000
 _IN_PLACE = "/tmp"
+_QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Worker:
         self.assignment = assignment
         self.study: Study | None = None
 
-    def open(self) -> SteppeError | None:
+    def open(self) -> SteppeError | OSError | None:
         """Load the study; what is wrong with it is returned, so that it can be told as it is."""
         wanted = self.assignment
         if Path(wanted.folder).is_dir():
@@ -83,17 +86,18 @@ class Worker:
         torch.set_num_threads(wanted.threads)
         try:
             open_study = load(find_recipe(wanted.settings.recipe).study)
-            self.study = open_study(wanted.settings, wanted.opening)
-        except SteppeError as error:
+            with telling_of_memory("a worker of Ray, loading the study"):
+                self.study = open_study(wanted.settings, wanted.opening)
+        except (SteppeError, OSError) as error:
             return error
         return None
 
-    def work(self, shard: Shard) -> float | SteppeError:
+    def work(self, shard: Shard) -> float | SteppeError | OSError:
         """Compute and store one shard; the seconds it took, or why it could not be done."""
         assert self.study is not None
         try:
             return compute_and_store(self.study, shard)
-        except SteppeError as error:
+        except (SteppeError, OSError) as error:
             return error
 
 
@@ -107,7 +111,8 @@ def started(workers: Workers, device: str) -> Iterator[Crew]:
 
     Raises:
         MissingExtraError: Ray is not installed.
-        InputError: The cluster has no room for one actor, or the device cannot be shared out.
+        InputError: There is no cluster at ``RAY_ADDRESS``, it has no room for one actor, or the
+            device cannot be shared out.
     """
     ray = _import_ray()
     if device not in {"auto", "cpu", "cuda"}:
@@ -152,6 +157,14 @@ class _Pool:
         self.crew = crew
         self.doing: dict[Any, tuple[Any, Shard | None]] = {}
         self.losses: dict[Shard | None, int] = {}
+        told = ray.exceptions
+        self.lost = (
+            told.RayActorError,
+            told.WorkerCrashedError,
+            told.NodeDiedError,
+            told.OutOfMemoryError,
+            told.ObjectLostError,
+        )
 
     def run(self, left: Sequence[Shard]) -> Iterator[Shard]:
         """Compute shards, in the order in which they get done."""
@@ -164,13 +177,13 @@ class _Pool:
             actor, shard = self.doing.pop(ready)
             try:
                 answer = self.ray.get(ready)
-            except self.ray.exceptions.RayActorError as error:
+            except self.lost as error:
                 self._count_loss(shard, error)
                 if shard is not None:
                     waiting.appendleft(shard)
                 self._hire()
                 continue
-            if isinstance(answer, SteppeError):
+            if isinstance(answer, SteppeError | OSError):
                 raise answer
             if shard is not None:
                 done += 1
@@ -200,7 +213,7 @@ class _Pool:
             what = "loading the study" if shard is None else f"{shard.dataset}, shard {shard.index}"
             raise RunFailedError(
                 f"Ray's workers, {what}",
-                got=f"{LOSSES_OF_A_SHARD} of them ended: {str(error).strip().splitlines()[0]}",
+                got=f"{LOSSES_OF_A_SHARD} of them ended: {_first_line(error)}",
                 expected="workers that live; often they ran out of memory",
                 fix="ask for fewer workers (--workers ray:2), then give the same command again: "
                 "finished shards are kept",
@@ -219,28 +232,57 @@ def _import_ray() -> Any:
 
 @contextmanager
 def _session(ray: Any, workers: Workers) -> Iterator[None]:
-    common = {"log_to_driver": False, "logging_level": "ERROR"}
-    place = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if os.environ.get("RAY_ADDRESS"):
-            ray.init(address="auto", **common)
-        else:
-            # The sockets in Ray's folder have short names only if the folder has one.
-            place = tempfile.mkdtemp(prefix="steppe-ray-", dir=_IN_PLACE)
-            ray.init(
-                num_cpus=max(usable_cpus(), (workers.count or 1) * (workers.threads or 1)),
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=place,
-                **common,
-            )
+    address, place = os.environ.get("RAY_ADDRESS"), None
     try:
+        with warnings.catch_warnings(), _signals_kept():
+            warnings.simplefilter("ignore")
+            if address:
+                _join(ray, address)
+            else:
+                # The sockets in Ray's folder have short names only if the folder has one.
+                place = tempfile.mkdtemp(prefix="steppe-ray-", dir=_IN_PLACE)
+                ray.init(
+                    num_cpus=max(usable_cpus(), (workers.count or 1) * (workers.threads or 1)),
+                    include_dashboard=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    _temp_dir=place,
+                    **_QUIETLY,
+                )
         yield
     finally:
         ray.shutdown()
         if place is not None:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _join(ray: Any, address: str) -> None:
+    try:
+        ray.init(address=address, **_QUIETLY)
+    # Ray tells by these that nobody answers, that versions differ, and that it is no address.
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise InputError(
+            "RAY_ADDRESS",
+            got=f"{address!r}: {_first_line(error)}",
+            expected="the address of a Ray cluster that runs, with the same Ray and Python",
+            fix="start it with `ray start`, or unset RAY_ADDRESS to use this machine alone",
+        ) from error
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep what SIGTERM does in this process: Ray sets its own way as it starts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _crew(resources: dict[str, float], workers: Workers, device: str) -> Crew:
