@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import steppe
+from steppe.core.bundled import demo_folder, demo_saes
 from steppe.sae import quality
 from steppe.subject import Subject
-from steppe.subject.bundled import demo_folder, demo_saes
 
 MEGABYTE = 1_000_000
 
@@ -56,7 +56,7 @@ def test_its_main_sae_reconstructs_its_activations(demo: Subject) -> None:
 
 
 def test_every_bundled_sae_belongs_to_it(demo: Subject) -> None:
-    for folder in demo_saes():
+    for folder in demo_saes().values():
         sae = steppe.load_sae(folder, subject=demo)
         assert torch.isfinite(sae.W_dec).all()
 

@@ -7,13 +7,13 @@ itself. A lost actor is replaced and its shard computed again, by whichever is f
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import signal
+import socket
 import tempfile
-import threading
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from steppe.core.errors import InputError, MissingExtraError, RunFailedError, St
 from steppe.core.lazy import load
 from steppe.core.progress import progress
 from steppe.execution.serial import compute_and_store, telling_of_memory
+from steppe.execution.signals import deferred, kept
 from steppe.execution.workers import Workers, usable_cpus
 from steppe.recipes.catalogue import find_recipe
 from steppe.recipes.study import Shard, Study
@@ -35,6 +36,9 @@ LOSSES_OF_A_SHARD = 3
 _CPUS_PER_ACTOR = 4
 _OBJECT_STORE_BYTES = 100_000_000
 _IN_PLACE = "/tmp"
+_POLL_SECONDS = 0.2
+_ANSWER_SECONDS = 10.0
+_ADDRESS = re.compile(r"(?:ray://)?(\[[^\]]+\]|[^:/\s]+):(\d{1,5})")
 _QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
@@ -139,10 +143,13 @@ def run_on_ray(study: Study, left: Sequence[Shard], assignment: Assignment, crew
         SteppeError: What an actor could not do.
         RunFailedError: Actors were lost again and again.
     """
-    if left:
-        pool = _Pool(_import_ray(), assignment, crew)
+    if not left:
+        return
+    pool = _Pool(_import_ray(), assignment, crew)
+    with deferred() as carry_out_signals:
         try:
-            for _ in progress(pool.run(left), "measuring", total=len(left), unit="shard"):
+            done = pool.run(left, carry_out_signals)
+            for _ in progress(done, "measuring", total=len(left), unit="shard"):
                 study.folder.check_claim()
         finally:
             pool.dismiss()
@@ -166,14 +173,18 @@ class _Pool:
             told.ObjectLostError,
         )
 
-    def run(self, left: Sequence[Shard]) -> Iterator[Shard]:
-        """Compute shards, in the order in which they get done."""
+    def run(self, left: Sequence[Shard], between: Callable[[], None]) -> Iterator[Shard]:
+        """Compute shards, in the order in which they get done; call ``between`` while waiting."""
         waiting = deque(left)
         for _ in range(min(self.crew.count, len(left))):
             self._hire()
         done = 0
         while done < len(left):
-            [ready], _ = self.ray.wait(list(self.doing), num_returns=1)
+            found, _ = self.ray.wait(list(self.doing), num_returns=1, timeout=_POLL_SECONDS)
+            between()
+            if not found:
+                continue
+            [ready] = found
             actor, shard = self.doing.pop(ready)
             try:
                 answer = self.ray.get(ready)
@@ -223,6 +234,9 @@ class _Pool:
 def _import_ray() -> Any:
     # Ray announces a change of how it hides GPUs from actors that ask for none; these use none.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if os.environ.get("RAY_ADDRESS") and (Path.home() / ".ray" / "auth_token").exists():
+        # `ray start` asks for this token wherever there is one, and a driver does not show it.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError as fault:
@@ -234,11 +248,13 @@ def _import_ray() -> Any:
 def _session(ray: Any, workers: Workers) -> Iterator[None]:
     address, place = os.environ.get("RAY_ADDRESS"), None
     try:
-        with warnings.catch_warnings(), _signals_kept():
+        with warnings.catch_warnings(), kept():
             warnings.simplefilter("ignore")
             if address:
                 _join(ray, address)
             else:
+                # By Ray's own choice workers give way to every other process of the machine.
+                os.environ.setdefault("RAY_worker_niceness", "0")
                 # The sockets in Ray's folder have short names only if the folder has one.
                 place = tempfile.mkdtemp(prefix="steppe-ray-", dir=_IN_PLACE)
                 ray.init(
@@ -257,28 +273,25 @@ def _session(ray: Any, workers: Workers) -> Iterator[None]:
 
 def _join(ray: Any, address: str) -> None:
     try:
+        _check_answers(address)
         ray.init(address=address, **_QUIETLY)
-    # Ray tells by these that nobody answers, that versions differ, and that it is no address.
-    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+    # Ray tells by these that nobody is there, and that versions differ.
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             "RAY_ADDRESS",
             got=f"{address!r}: {_first_line(error)}",
-            expected="the address of a Ray cluster that runs, with the same Ray and Python",
+            expected="host:port, or auto, of a Ray cluster that runs, with the same Ray and Python",
             fix="start it with `ray start`, or unset RAY_ADDRESS to use this machine alone",
         ) from error
 
 
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Keep what SIGTERM does in this process: Ray sets its own way as it starts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _check_answers(address: str) -> None:
+    """Fail at once where nobody answers; Ray itself tries for minutes."""
+    found = _ADDRESS.fullmatch(address)
+    if found:
+        socket.create_connection((found[1].strip("[]"), int(found[2])), _ANSWER_SECONDS).close()
+    elif address != "auto":
+        raise ValueError("no address")
 
 
 def _first_line(error: Exception) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steppe.core.bundled import DEMO, demo_saes
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Site
 from steppe.propagation import SelfCheck, Suffix, build_prefix, read_residuals, self_check
 from steppe.sae import Sae, SaeQuality, firing_rates, load_sae, quality
 from steppe.subject import Subject, load_prompts, load_subject
-from steppe.subject.bundled import DEMO, demo_saes
 
 LENGTH = 128
 SEQUENCES = 200
@@ -132,7 +132,9 @@ def check_subject(request: CheckRequest) -> CheckReport:
     length = request.length or min(LENGTH, subject.context_length or LENGTH)
     prompts = load_prompts(request.prompts, subject, length=length, limit=SEQUENCES)
     tokens = torch.from_numpy(prompts.tokens)
-    sources = request.saes or (demo_saes() if request.subject == DEMO else ())
+    sources = request.saes or (
+        tuple(f"{DEMO}/{sae_id}" for sae_id in demo_saes()) if request.subject == DEMO else ()
+    )
     saes = [load_sae(source, subject=subject, device=subject.device) for source in sources]
     loss = _mean_loss(subject, tokens, None)
     check = self_check(subject, Site(min(1, subject.n_layers - 1), "resid_pre"))

@@ -26,12 +26,12 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in _FULL
+        mend = "free some space" if full else "see to its permissions and its disk"
         raise RunFailedError(
             f"writing {path}",
             got="the disk is full" if full else error.strerror or str(error),
             expected="room for the run's data" if full else "a folder that can be written",
-            fix=f"{'free some space' if full else 'mend that'}, then give the same command again: "
-            "finished shards are kept",
+            fix=f"{mend}, then give the same command again: finished shards are kept",
         ) from error
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from steppe.core.bundled import DEMO, demo_model
 from steppe.subject.anatomy import Anatomy, find_anatomy
-from steppe.subject.bundled import DEMO, demo_model
 from steppe.subject.coordinates import Coordinates, center, choose_coordinates
 from steppe.subject.loading import (
     find_commit,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from steppe.core.errors import InputError
 
 KINDS = (
     "real",
@@ -125,22 +122,4 @@ def select(only: Sequence[str], kinds: Sequence[str]) -> Selection:
         modes=tuple(mode for mode in MODES if mode in modes),
         bases=tuple(k for k in BASE_KINDS if k in kinds) if PLATEAU_OUTPUT in outputs else (),
         latents=bool({LATENT_OUTPUT, *LATENT_FIGURES} & set(outputs)),
-    )
-
-
-def check_names(place: str, names: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse names that are not among the known ones.
-
-    Raises:
-        InputError: A name is unknown; the nearest known one is suggested.
-    """
-    unknown = [name for name in names if name not in known]
-    if not unknown:
-        return
-    near = difflib.get_close_matches(unknown[0], known, n=1)
-    raise InputError(
-        place,
-        got=", ".join(map(repr, unknown)),
-        expected=", ".join(known),
-        fix=f"did you mean {near[0]!r}?" if near else "use the names above",
     )

@@ -7,18 +7,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from steppe.core.bundled import DEMO
 from steppe.core.errors import InputError
+from steppe.core.names import check_all
+from steppe.core.number_formats import Dtype
 from steppe.core.readings import Reading
 from steppe.core.sites import Site
 from steppe.recipes.faults import as_fault
-from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS, check_names
+from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 
 PAPER_SUBJECT = "gpt2"
 PAPER_SUBJECT_NAMES = (PAPER_SUBJECT, "openai-community/gpt2")
 PAPER_SAE = "gpt2-small-res-jb/blocks.1.hook_resid_pre"
 PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
 
-DEMO = "demo"
 SAES = {DEMO: DEMO} | dict.fromkeys(PAPER_SUBJECT_NAMES, PAPER_SAE)
 PROMPTS = {DEMO: DEMO} | dict.fromkeys(PAPER_SUBJECT_NAMES, PAPER_PROMPTS)
 
@@ -36,9 +38,7 @@ class Settings(BaseModel):
     reading: Reading = Field("code", description="what the authors ran, or what the paper says")
     seed: int = Field(0, ge=0, description="seed of every named random stream")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1' ...")
-    dtype: Literal["float32", "float64", "bfloat16", "float16"] = Field(
-        "float32", description="number format of the subject's weights"
-    )
+    dtype: Dtype = Field("float32", description="number format of the subject's weights")
     coordinates: Literal["centered", "raw"] | None = Field(
         None, description="None: centered for LayerNorm models, raw for others"
     )
@@ -66,7 +66,7 @@ class Settings(BaseModel):
     @classmethod
     @as_fault
     def _known_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_names("kinds", value, KINDS)
+        check_all(value, KINDS, "kinds")
         if "real" not in value:
             raise InputError(
                 "kinds",
@@ -80,7 +80,7 @@ class Settings(BaseModel):
     @classmethod
     @as_fault
     def _known_outputs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_names("only", value, ALL_OUTPUTS)
+        check_all(value, ALL_OUTPUTS, "only")
         return tuple(name for name in ALL_OUTPUTS if name in value)
 
     @field_validator("subject", "sae", "prompts")
