@@ -35,6 +35,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--other-rate", type=float, default=3e-3, help="AdamW's learning rate")
     parser.add_argument("--warm-up", type=int, default=500_000, help="tokens of rising rate")
     parser.add_argument("--decay-share", type=float, default=0.25, help="last part, falling rate")
+    parser.add_argument("--dropout", type=float, default=0.1, help="share left out; GPT-2's is 0.1")
     parser.add_argument("--evaluate-every", type=int, default=100, help="steps")
     parser.add_argument("--checkpoint-seconds", type=float, default=180.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -57,6 +58,7 @@ def run_settings(options: argparse.Namespace) -> RunSettings:
         seed=options.seed,
         warm_up_tokens=options.warm_up,
         decay_share=options.decay_share,
+        dropout=options.dropout,
         evaluate_every=options.evaluate_every,
         checkpoint_seconds=options.checkpoint_seconds,
         compiled=not options.no_compile,

@@ -49,3 +49,26 @@ def test_exported_folder_gives_the_same_loss(tmp_path) -> None:
     theirs = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
     ours = next_token_loss(weights, SHAPE, inputs, targets)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_dropout_factors_act_where_vectors_enter_the_stream() -> None:
+    weights = large_weights()
+    inputs, targets = batch()
+    plain = next_token_loss(weights, SHAPE, inputs, targets)
+    shape = (1 + 2 * SHAPE.layers, *inputs.shape, SHAPE.width)
+    torch.testing.assert_close(
+        next_token_loss(weights, SHAPE, inputs, targets, torch.ones(shape)), plain
+    )
+    # Without what layer 1's feed-forward writes, as if that layer had none.
+    kept = torch.ones(shape)
+    kept[4] = 0
+    silent = weights | {
+        f"transformer.h.1.mlp.c_proj.{part}": torch.zeros_like(
+            weights[f"transformer.h.1.mlp.c_proj.{part}"]
+        )
+        for part in ("weight", "bias")
+    }
+    torch.testing.assert_close(
+        next_token_loss(weights, SHAPE, inputs, targets, kept),
+        next_token_loss(silent, SHAPE, inputs, targets),
+    )

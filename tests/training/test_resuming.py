@@ -73,6 +73,13 @@ def test_model_run(tmp_path, material, monkeypatch, killed_after) -> None:
     assert (tmp_path / "killed" / "model" / "model.safetensors").exists()
 
 
+def test_a_resumed_run_tells_what_dropout_it_had(tmp_path, material) -> None:
+    model_run(tmp_path, material, steps=8, dropout=0.0).train()
+    longer = model_run(tmp_path, material, steps=12, dropout=0.1)
+    assert longer.dropout_history == [(0, 0.0), (longer.tokens, 0.1)]
+    assert longer.tokens == 6 * STEP
+
+
 def test_longer_run_goes_on_from_before_the_decay(tmp_path, material) -> None:
     model_run(tmp_path / "branched", material, steps=8).train()
     longer = model_run(tmp_path / "branched", material, steps=12, decay_share=0.5)

@@ -60,7 +60,9 @@ def _norm(name: str, width: int) -> Weights:
     return {f"{name}.weight": torch.ones(width), f"{name}.bias": torch.zeros(width)}
 
 
-def next_token_loss(weights: Weights, shape: Shape, inputs: Tensor, targets: Tensor) -> Tensor:
+def next_token_loss(
+    weights: Weights, shape: Shape, inputs: Tensor, targets: Tensor, kept: Tensor | None = None
+) -> Tensor:
     """Returns the mean cross-entropy in nats per token.
 
     Args:
@@ -68,10 +70,15 @@ def next_token_loss(weights: Weights, shape: Shape, inputs: Tensor, targets: Ten
         shape: the model's sizes.
         inputs: token ids, shape (b, t).
         targets: the next tokens, shape (b, t).
+        kept: for dropout: factors on the embedding and on what each block's attention and
+            feed-forward write, shape (1 + 2 layers, b, t, d).
     """
     stream = embedded(weights, inputs)
+    if kept is not None:
+        stream = stream * kept[0]
     for layer in range(shape.layers):
-        stream = block_output(weights, shape, layer, stream)
+        pair = None if kept is None else kept[1 + 2 * layer : 3 + 2 * layer]
+        stream = block_output(weights, shape, layer, stream, pair)
     logits = unembedded(weights, stream)
     loss: Tensor = functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
     return loss
@@ -84,11 +91,15 @@ def embedded(weights: Weights, inputs: Tensor) -> Tensor:
     return (weights["transformer.wte.weight"][inputs] + positions).float()
 
 
-def block_output(weights: Weights, shape: Shape, layer: int, stream: Tensor) -> Tensor:
+def block_output(
+    weights: Weights, shape: Shape, layer: int, stream: Tensor, kept: Tensor | None = None
+) -> Tensor:
     """Returns the residual stream after block `layer`, shape (b, t, d), float32."""
     block = f"transformer.h.{layer}."
-    stream = stream + _attention(weights, block, _normalise(weights, block + "ln_1", stream), shape)
-    return stream + _feed_forward(weights, block, _normalise(weights, block + "ln_2", stream))
+    mixed = _attention(weights, block, _normalise(weights, block + "ln_1", stream), shape)
+    stream = stream + (mixed if kept is None else mixed * kept[0])
+    hidden = _feed_forward(weights, block, _normalise(weights, block + "ln_2", stream))
+    return stream + (hidden if kept is None else hidden * kept[1])
 
 
 def unembedded(weights: Weights, stream: Tensor) -> Tensor:

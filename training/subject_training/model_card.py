@@ -115,8 +115,13 @@ that text is part of the project.
 | 5-gram (modified Kneser-Ney, same text, unbroken context) | {_row(baseline)} |
 
 Seed {run.settings.seed}, {datetime.now(UTC):%Y-%m-%d}, Muon and AdamW, warm-up, stable, decay:
-the rate fell from {run.plan.decay_start:,} tokens on. Command: `training/train_model.py {words}`.
+the rate fell from {run.plan.decay_start:,} tokens on. Dropout where GPT-2 has it on the residual
+stream: {_dropout(run)}. Command: `training/train_model.py {words}`.
 """
+
+
+def _dropout(run: ModelRun) -> str:
+    return ", ".join(f"{share:g} from token {start:,} on" for start, share in run.dropout_history)
 
 
 def _row(losses: dict[str, float], prefix: str = "") -> str:

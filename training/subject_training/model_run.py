@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from subject_training.checkpoint import load_record, load_state, save_state
 from subject_training.corpus import Windows
+from subject_training.dropout import Dropout
 from subject_training.hub_folder import write_model_folder
 from subject_training.language_model import Shape, initial_weights, next_token_loss
 from subject_training.machine import best_device, fast_precision
@@ -44,6 +45,8 @@ class RunSettings:
     seed: int = 0
     warm_up_tokens: int = 500_000
     decay_share: float = 0.25
+    dropout: float = 0.1
+    """Share left out of what enters the residual stream; GPT-2's. Resumed runs may change it."""
     evaluate_every: int = 100
     """Steps between held-out losses."""
     held_out_windows: int = 256
@@ -90,6 +93,10 @@ class ModelRun:
             for name, tensor in initial_weights(settings.shape, settings.seed).items()
         }
         self.optimiser = MuonWithAdamW(self.weights, settings.optimiser)
+        self.dropout = Dropout(
+            settings.dropout, settings.shape, settings.seed, self.device, self.precision
+        )
+        self.dropout_history: list[tuple[int, float]] = [(0, settings.dropout)]
         self.plan = self._restore()
         self.copies = {
             name: tensor.to(self.precision).requires_grad_()
@@ -147,8 +154,10 @@ class ModelRun:
         total = 0.0
         count = self.settings.microbatches
         for part in range(count):
-            batch = self._on_device(*self.windows.batch(self.step * count + part))
-            loss = self.loss(self.copies, self.settings.shape, *batch)
+            number = self.step * count + part
+            inputs, targets = self._on_device(*self.windows.batch(number))
+            kept = self.dropout.kept(number, inputs)
+            loss = self.loss(self.copies, self.settings.shape, inputs, targets, kept)
             parts = torch.autograd.grad(loss, list(self.copies.values()))
             for name, gradient in zip(self.copies, parts, strict=True):
                 share = gradient.float() / count
@@ -197,6 +206,7 @@ class ModelRun:
             "step": self.step,
             "tokens": self.tokens,
             "plan": self.plan.as_record(),
+            "dropout_history": self.dropout_history,
             "settings": asdict(self.settings),
         }
         tensors = {f"weights.{key}": tensor for key, tensor in self.weights.items()}
@@ -226,6 +236,9 @@ class ModelRun:
         for name, value in self.optimiser.state.items():
             value.copy_(tensors[name])
         self.step = self.optimiser.steps = record["step"]
+        self.dropout_history = [(int(start), share) for start, share in record["dropout_history"]]
+        if self.dropout_history[-1][1] != self.settings.dropout:
+            self.dropout_history.append((self.tokens, self.settings.dropout))
 
     def _log(self, values: dict[str, Any]) -> None:
         line = {"step": self.step, "tokens": self.tokens} | values

@@ -65,9 +65,19 @@ class Gaussian:
         Returns:
             Activations, float32 on the CPU, ``(sample, d_model)``.
         """
+        return self.of_noise(standard_normal(generators, len(self.mean))).float()
+
+    def of_noise(self, noise: Tensor) -> Tensor:
+        """Give standard normal numbers this mean and covariance.
+
+        Args:
+            noise: float64 ``(row, d_model)``.
+
+        Returns:
+            Activations, float64 on the CPU, ``(row, d_model)``.
+        """
         root, mean = torch.from_numpy(self.root), torch.from_numpy(self.mean)
-        noise = standard_normal(generators, len(self.mean))
-        return in_blocks(lambda rows: rows @ root + mean, noise).float()
+        return in_blocks(lambda rows: rows @ root + mean, noise)
 
 
 def standard_normal(generators: Sequence[np.random.Generator], width: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""`steppe list`: which recipes, kinds, readouts, statistics and SAE releases there are."""
+"""`steppe list`: which recipes, kinds, directions, readouts, statistics, SAE releases there are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from steppe.core.lazy import load
 SOURCES = {
     "recipes": "steppe.recipes.catalogue:RECIPES",
     "kinds": "steppe.activations:KINDS",
+    "directions": "steppe.paths:DIRECTIONS",
+    "substitutions": "steppe.paths:SUBSTITUTIONS",
     "readouts": "steppe.readouts:CATALOGUE",
     "statistics": "steppe.statistics:CATALOGUE",
     "sae releases": "steppe.sae:releases",
@@ -17,7 +19,7 @@ SOURCES = {
 
 
 def listing(as_json: options.Json = False) -> None:
-    """List the recipes, and the kinds, readouts, statistics and SAE releases they can use."""
+    """List the recipes, and what they can use: kinds, directions, readouts, statistics, SAEs."""
     content = {name: _lines(_loaded(address)) for name, address in SOURCES.items()}
     if as_json:
         print(json.dumps(content, indent=2))

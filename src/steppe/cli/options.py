@@ -22,6 +22,14 @@ Prompts = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 Dtype = Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any other setting of the recipe (repeatable), for instance prompt_length=20.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 RunPath = Annotated[
     Path, typer.Argument(help="A run folder, for instance runs/giglemiani2024-demo.")

@@ -8,6 +8,7 @@ import typer
 
 from steppe.cli import options
 from steppe.cli.running import How, run_study
+from steppe.core.lazy import load
 
 
 def reproduce(
@@ -18,11 +19,14 @@ def reproduce(
     sae: options.Sae = None,
     prompts: options.Prompts = None,
     samples: Annotated[
-        int, typer.Option(help="Base prompts, each with one target per kind.")
-    ] = 1000,
+        int | None, typer.Option(help="Base prompts (lee2024: sequences).", show_default="1000")
+    ] = None,
     reading: Annotated[
-        str, typer.Option(help="'code': what the authors ran; 'text': what the paper says.")
-    ] = "code",
+        str | None,
+        typer.Option(
+            help="'code': what the authors ran; 'text': what the paper says.", show_default="code"
+        ),
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(help="Make only this table or figure, for instance table_1 (repeatable)."),
@@ -38,6 +42,7 @@ def reproduce(
     seed: Annotated[int, typer.Option(help="Seed of every named random stream.")] = 0,
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
+    setting: options.Setting = None,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
     workers: options.Workers = "serial",
@@ -54,19 +59,22 @@ def reproduce(
 
     [bold]steppe reproduce giglemiani2024 --subject gpt2[/bold] runs the paper itself.
     """
-    asked = {
+    options_given = {
         "recipe": recipe,
         "subject": subject,
         "sae": sae,
         "prompts": prompts,
         "samples": samples,
         "reading": reading,
-        "only": only or [],
+        "only": only,
         "step_size": step_size,
         "threshold": threshold,
         "seed": seed,
         "device": device,
         "dtype": dtype,
     }
+    # What was not given is left to the recipe: each has options and defaults of its own.
+    asked = {key: value for key, value in options_given.items() if value is not None}
+    asked |= load("steppe.recipes.configuration:assignments")(setting or [])
     how = How(out, overwrite, workers, shard, threads)
     run_study(asked, "the command line", how)

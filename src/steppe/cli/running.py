@@ -64,10 +64,9 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
 
 
 def default_folder(settings: Any) -> Path:
-    """``runs/<recipe>-<subject>``, with what was singled out by --only and --reading."""
+    """``runs/<recipe>-<subject>``, with what was singled out of the recipe."""
     subject = str(settings.subject).rstrip("/").split("/")[-1]
-    reading = [] if settings.reading == "code" else [settings.reading]
-    return Path("runs") / "-".join([settings.recipe, subject, *reading, *settings.only])
+    return Path("runs") / "-".join([settings.recipe, subject, *settings.variant])
 
 
 def _confirm_overwriting(folder: Path) -> None:

@@ -12,6 +12,9 @@ D_MODEL = "d_model"
 VOCAB = "vocab"
 LATENT = "latent"
 RANK = "rank"
+SERIES = "series"
+QUANTILE = "quantile"
+SAE = "sae"
 
 MEANING: dict[str, str] = {
     KIND: "how targets (or bases) are made",
@@ -24,4 +27,7 @@ MEANING: dict[str, str] = {
     VOCAB: "token of the vocabulary",
     LATENT: "latent of a sparse autoencoder",
     RANK: "rank of a latent by its activation, 1 the strongest",
+    SERIES: "one kind of direction, or of replacement, at one site and with one SAE",
+    QUANTILE: "quantile over the tokens of a sample",
+    SAE: "one sparse autoencoder",
 }

@@ -8,3 +8,7 @@ from steppe.readouts.catalogue import find_readouts as find_readouts
 from steppe.readouts.measure import measure as measure
 from steppe.readouts.measure import measure_path as measure_path
 from steppe.readouts.measure import needs_logits as needs_logits
+from steppe.readouts.tokens import CleanOutputs as CleanOutputs
+from steppe.readouts.tokens import TokenCurves as TokenCurves
+from steppe.readouts.tokens import clean_outputs as clean_outputs
+from steppe.readouts.tokens import measure_tokens as measure_tokens

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from reprlib import Repr
 from typing import Any
@@ -54,6 +54,29 @@ def read_config(path: Path) -> dict[str, Any]:
             fix="start the file with `recipe: giglemiani2024`; a run's config.yaml shows every key",
         )
     return content
+
+
+def assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """Read settings given as ``key=value``, the value as YAML would have it.
+
+    Raises:
+        InputError: One has no key, no ``=``, or a value that YAML cannot read.
+    """
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        try:
+            found[key] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            equals = ""
+        if not (key.isidentifier() and equals):
+            raise InputError(
+                "--set",
+                got=repr(text),
+                expected="key=value, for instance prompt_length=20 or kinds=[real,random]",
+                fix="the settings that a run was made with are in its config.yaml",
+            )
+    return found
 
 
 def settings_of(request: Mapping[str, Any], place: str) -> BaseModel:

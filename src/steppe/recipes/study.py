@@ -45,6 +45,10 @@ class Study(ABC):
         """Measure one shard: variables of its dataset, restricted to its samples."""
 
     @abstractmethod
+    def create_datasets(self) -> None:
+        """Lay out the datasets, and measure the small ones that have no shards."""
+
+    @abstractmethod
     def report(self) -> None:
         """Write tables, figures and the summary from what the folder holds."""
 

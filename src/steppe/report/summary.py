@@ -91,7 +91,7 @@ def render_summary(summary: Summary) -> str:
 
 _FILES = """- `config.yaml`: the settings as asked and as resolved
 - `provenance.json`: versions, machine and command of each start
-- `*.zarr`: what was measured (`steppe.open_run`, or xarray): curves, plateaus, latents
+- `*.zarr`: what was measured (`steppe.open_run(...).dataset(name)`, or xarray)
 - `tables/`: every table as CSV (all digits), Markdown and LaTeX
 - `figures/`: every figure as PDF and PNG, its caption as text
 """

@@ -28,6 +28,7 @@ _TEXTS = (
     "activation_fn_str",
     "model_name",
     "neuronpedia_id",
+    "objective",
     "reshape_activations",
 )
 # More than any array can have; Python prints no number of thousands of digits.
@@ -60,6 +61,8 @@ class SaeConfig:
         model_name: Name of the model as the SAE's trainer knew it.
         prepend_bos: Whether the training prompts began with BOS.
         neuronpedia_id: Where the latents can be looked up, ``model/source``.
+        objective: What the SAE was trained to match, where its file says: ``local`` (the
+            activations), ``e2e`` (the model's outputs) or ``e2e_ds`` (and later layers, too).
         generation: Which SAELens generation wrote the file.
     """
 
@@ -75,6 +78,7 @@ class SaeConfig:
     model_name: str | None = None
     prepend_bos: bool | None = None
     neuronpedia_id: str | None = None
+    objective: str | None = None
     generation: Generation = "v6"
 
     @property
@@ -152,6 +156,7 @@ def parse_config(cfg: dict[str, Any], path: Path) -> SaeConfig:
         model_name=settings.get("model_name"),
         prepend_bos=settings.get("prepend_bos"),
         neuronpedia_id=settings.get("neuronpedia_id"),
+        objective=settings.get("objective"),
         generation=generation,
     )
 

@@ -10,8 +10,9 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from steppe.comparisons import Resamples, corrected_interval, ks_null_band, ks_statistic
+from steppe.comparisons import Resamples, ks_null_band, ks_statistic
 from steppe.core.axes import CONTEXT, KIND, MODE
+from steppe.recipes.deciding import COLUMNS, decide
 from steppe.recipes.giglemiani2024.outputs import PLATEAU_OUTPUT
 from steppe.recipes.giglemiani2024.steps import Analysis, published_values
 
@@ -19,7 +20,6 @@ Floats = NDArray[np.float64]
 # (mode or context, kind): the step of every sample.
 Steps = Mapping[tuple[str, str], Floats]
 
-HOLDS, FAILS, UNDECIDED, UNDEFINED = "holds", "does not hold", "undecided", "undefined"
 REAL, RANDOM = "real", "random"
 BASELINE, STRUCTURED = "synthetic_baseline", "synthetic_structured"
 PLAIN, WITHOUT = "synthetic_random", "synthetic_structured_without_cosine"
@@ -190,7 +190,7 @@ def claims_table(analysis: Analysis, steps: Mapping[str, xr.DataArray]) -> pd.Da
         steps: Steps per table, dimensions kind, sample, and mode or context.
 
     Returns:
-        Columns id, statement, quantity, number, low, high, verdict, published. A claim holds where
+        Columns id, statement, number, low, high, verdict, quantity, published. A claim holds where
         the whole 95% bootstrap interval (over samples, kinds paired) is positive, does not hold
         where it is negative, is undecided otherwise, and undefined where the number is.
     """
@@ -199,8 +199,7 @@ def claims_table(analysis: Analysis, steps: Mapping[str, xr.DataArray]) -> pd.Da
         known = _by_group(steps[claim.table]) if claim.table in steps else {}
         if set(claim.needs) <= known.keys():
             rows.append(_decide(analysis, f"G{index}", claim, known))
-    columns = ["id", "statement", "quantity", "number", "low", "high", "verdict", "published"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*COLUMNS, "quantity", "published"])
 
 
 def _by_group(steps: xr.DataArray) -> dict[tuple[str, str], Floats]:
@@ -216,31 +215,10 @@ def _decide(
     analysis: Analysis, id_: str, claim: Claim, known: dict[tuple[str, str], Floats]
 ) -> dict[str, object]:
     steps = {place: known[place] for place in claim.needs}
-    number = claim.number(steps)
     samples = len(next(iter(steps.values())))
     drawn = Resamples.draw(samples, analysis.settings.bootstrap, analysis.generator(id_))
-    resampled = [
-        claim.number({place: values[chosen] for place, values in steps.items()})
-        for block in drawn.blocks()
-        for chosen in block
-    ]
-    low, high = corrected_interval(number, np.array(resampled), 0.95)
-    return {
-        "id": id_,
-        "statement": claim.statement,
-        "quantity": claim.quantity,
-        "number": number,
-        "low": low,
-        "high": high,
-        "verdict": _verdict(low, high),
-        "published": _published(claim),
-    }
-
-
-def _verdict(low: float, high: float) -> str:
-    if np.isnan(low):
-        return UNDEFINED
-    return HOLDS if low > 0 else FAILS if high < 0 else UNDECIDED
+    decision = decide(claim.number, steps, drawn)
+    return decision.row(id_, claim.statement, quantity=claim.quantity, published=_published(claim))
 
 
 def _published(claim: Claim) -> float:

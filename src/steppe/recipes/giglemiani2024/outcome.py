@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
 import xarray as xr
 
 from steppe.comparisons import ks_null_band
 from steppe.core.axes import CONTEXT, KIND, MODE
+from steppe.recipes import reporting
 from steppe.recipes.giglemiani2024.claims import claims_table
 from steppe.recipes.giglemiani2024.outputs import (
     EXAMPLE_FIGURE,
@@ -29,64 +29,40 @@ from steppe.recipes.giglemiani2024.steps import (
     step_table,
     table_steps,
 )
+from steppe.recipes.reporting import short
 from steppe.report import (
-    Drawing,
-    FigureEntry,
     Setting,
-    Summary,
-    TableEntry,
     example_curves,
     latent_cosines,
     latent_counts,
-    save_drawing,
     step_distribution,
-    write_summary,
-    write_table,
 )
-from steppe.store import FIGURES, SUMMARY, TABLES, open_run
+from steppe.store import open_run
 
 TITLE = "Evaluating Synthetic Activations composed of SAE Latents (Giglemiani et al. 2024)"
 # The paper's Figure 3 leaves out steps above 40.
 FIGURE_3_UP_TO = 40.0
 
 
-@dataclass
-class Report:
-    """What has been written so far, in the order it is to be read.
+@dataclass(kw_only=True)
+class Report(reporting.Report):
+    """What has been written so far.
 
     Attributes:
-        analysis: The run.
+        analysis: The run and its settings.
         selection: What was asked for.
-        tables: Tables written.
-        figures: Figures written.
         steps: The steps behind each table, for the claims.
     """
 
     analysis: Analysis
     selection: Selection
-    tables: list[TableEntry] = field(default_factory=list)
-    figures: list[FigureEntry] = field(default_factory=list)
     steps: dict[str, xr.DataArray] = field(default_factory=dict)
-
-    @property
-    def root(self) -> Path:
-        """The run folder."""
-        return self.analysis.run.path
-
-    def add_table(self, name: str, table: pd.DataFrame, caption: str) -> None:
-        """Write a table and remember it for the summary."""
-        write_table(self.root / TABLES, name, table, caption)
-        self.tables.append(TableEntry(name, table, caption))
-
-    def add_figure(self, name: str, drawing: Drawing) -> None:
-        """Write a figure and remember it for the summary."""
-        save_drawing(self.root / FIGURES, name, drawing)
-        self.figures.append(FigureEntry(name, drawing.caption))
 
 
 def report_outcome(path: Path, selection: Selection) -> None:
     """Write every table and figure that was asked for, the claims, and the summary."""
-    report = Report(Analysis.of(open_run(path)), selection)
+    run = open_run(path)
+    report = Report(run=run, analysis=Analysis.of(run), selection=selection)
     if selection.wants(EXAMPLE_FIGURE):
         _example_figure(report)
     for table in STEP_TABLES:
@@ -97,9 +73,8 @@ def report_outcome(path: Path, selection: Selection) -> None:
     if selection.latents:
         _latent_outputs(report)
     claims = claims_table(report.analysis, report.steps)
-    if len(claims):
-        write_table(report.root / TABLES, "claims", claims, _claims_caption(report))
-    write_summary(report.root / SUMMARY, _summary(report, claims))
+    title = f"{TITLE}, on {report.analysis.subject}"
+    report.finish(title, _facts(report), claims, _claims_caption(report))
 
 
 def _example_figure(report: Report) -> None:
@@ -211,23 +186,16 @@ def _claims_caption(report: Report) -> str:
     )
 
 
-def _summary(report: Report, claims: pd.DataFrame) -> Summary:
-    resolved = report.analysis.run.config["resolved"]
+def _facts(report: Report) -> dict[str, object]:
+    resolved = report.run.config["resolved"]
     settings = report.analysis.settings
-    sentences = [
-        f"**{row.id} {row.verdict}**: {row.statement} ({row.quantity}: {row.number:.2f}, "
-        f"95% interval {row.low:.2f} to {row.high:.2f}"
-        + ("" if pd.isna(row.published) else f"; GPT-2 as published: {row.published:.2f}")
-        + ")"
-        for row in claims.itertuples()
-    ]
-    facts = {
-        "subject": f"{report.analysis.subject} (weights {_short(resolved['subject_identity'])})",
+    return {
+        "subject": f"{report.analysis.subject} (weights {short(resolved['subject_identity'])})",
         "coordinates": resolved["coordinates"],
-        "SAE": f"{resolved['sae_identity']['source']} ({_short(resolved['sae_identity'])})",
+        "SAE": f"{resolved['sae_identity']['source']} ({short(resolved['sae_identity'])})",
         "firing rates": resolved["firing_rates"],
         "prompts": f"{settings.prompts_source}, {settings.prompt_length} tokens "
-        f"({_short(resolved['prompts_identity'])})",
+        f"({short(resolved['prompts_identity'])})",
         "samples": settings.samples,
         "moments from": f"{resolved['moments_from']} activations",
         "reading": settings.reading,
@@ -237,14 +205,3 @@ def _summary(report: Report, claims: pd.DataFrame) -> Summary:
         "step and threshold": f"{report.analysis.scales['step_size']:.4g} and "
         f"{report.analysis.scales['threshold']:.4g}: {report.analysis.scales['origin']}",
     }
-    return Summary(
-        title=f"{TITLE}, on {report.analysis.subject}",
-        facts=facts,
-        claims=sentences,
-        tables=report.tables,
-        figures=report.figures,
-    )
-
-
-def _short(identity: dict[str, str]) -> str:
-    return f"sha256 {identity['sha256'][:12]}"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steppe.core.provenance import provenance
 from steppe.recipes.giglemiani2024 import latents, plateaus, sensitivity
 from steppe.recipes.giglemiani2024.material import Material, prepare
 from steppe.recipes.giglemiani2024.outcome import report_outcome
 from steppe.recipes.giglemiani2024.outputs import Selection, select
 from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.recipes.starting import start_study
 from steppe.recipes.study import Shard, Study, split
 from steppe.store import CURVES, LATENTS, PLATEAUS, Opening, RunFolder
-from steppe.subject import device_facts
 
 SHARD_SIZE = 20
 
@@ -63,44 +61,6 @@ class Giglemiani2024(Study):
         self.folder.write_moments({"mean": moments.mean, "covariance": moments.covariance})
 
 
-def open_study(settings: Settings, opening: Opening) -> Giglemiani2024:
-    """Prepare the study and start, or continue, its run folder.
-
-    Raises:
-        InputError: Settings that do not fit, a folder of another configuration, or one that another
-            process is at work in.
-    """
-    asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
-    # What these two resolve to is not known yet: the last layer's number, the best device.
-    stated = settings.model_dump(mode="json", exclude={"read", "device"})
-    opening.check(stated)
-    material = prepare(settings)
-    resolved = material.resolved()
-    folder = opening.open({"asked": asked, "resolved": resolved}, _provenance(material, resolved))
-    study = Giglemiani2024(material, folder)
-    if opening.role == "owner":
-        try:
-            with folder.alone():
-                study.create_datasets()
-        except BaseException:
-            folder.close()
-            raise
-    return study
-
-
-def _provenance(material: Material, resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be known of one start, beside what the configuration says."""
-    return {
-        **provenance(),
-        **device_facts(material.subject.device),
-        "dtype": material.settings.dtype,
-        "engine": "suffix only, over a frozen shared prefix",
-        "self_check": {
-            "max_relative_error": material.check.max_relative_error,
-            "tolerance": material.check.tolerance,
-        },
-        "subject": resolved["subject_identity"],
-        "sae": resolved["sae_identity"],
-        "prompts": resolved["prompts_identity"],
-        "seed": material.settings.seed,
-    }
+def open_study(settings: Settings, opening: Opening) -> Study:
+    """Prepare the study and start, or continue, its run folder (`start_study`)."""
+    return start_study(settings, opening, lambda: prepare(settings), Giglemiani2024)

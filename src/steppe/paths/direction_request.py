@@ -1,0 +1,90 @@
+"""What can directions be made from, and how is a vector made a direction?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steppe.activations.composition import Autoencoder, one_generator_each
+from steppe.activations.gaussian import Gaussian
+from steppe.core.errors import InputError
+from steppe.sae.rates import FiringRates
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionRequest:
+    """All that directions can be made from.
+
+    Attributes:
+        base: Activations that will be moved, float32 on the CPU: ``(sample, d_model)``, or
+            ``(sample, position, d_model)`` for one direction per token.
+        generators: Gives one generator per sample for a stream's name. All tokens of a sample draw
+            from its generator, in the order of their positions.
+        gaussian: The distribution that random activations are drawn from.
+        pool: Real activations to choose from, ``(candidate, d_model)``.
+        sae: The SAE of the site.
+        rates: The SAE's firing rates.
+        centered: Whether activations are in centred coordinates.
+        ordinary_from: The first position whose latents count as active in the prompt; 1 leaves out
+            a beginning-of-sequence token, whose activation is unlike any other.
+    """
+
+    base: Tensor
+    generators: Callable[[str], Sequence[np.random.Generator]]
+    gaussian: Gaussian | None = None
+    pool: Tensor | None = None
+    sae: Autoencoder | None = None
+    rates: FiringRates | None = None
+    centered: bool = True
+    ordinary_from: int = 0
+
+    @property
+    def rows(self) -> Tensor:
+        """The bases, one a row, ``(sample * position, d_model)``."""
+        return self.base.reshape(-1, self.base.shape[-1])
+
+    @property
+    def shape_of_one(self) -> tuple[int, ...]:
+        """Shape of one sample's bases without ``d_model``: ``()`` or ``(position,)``."""
+        return tuple(self.base.shape[1:-1])
+
+    def streams(self, name: str) -> Sequence[np.random.Generator]:
+        """Each sample's generator of the stream called ``name``."""
+        return one_generator_each(self.generators(name), len(self.base))
+
+    def normal(self, name: str) -> Tensor:
+        """Standard normal numbers, float64 ``(sample * position, d_model)``."""
+        shape = (*self.shape_of_one, self.base.shape[-1])
+        drawn = np.stack([generator.standard_normal(shape) for generator in self.streams(name)])
+        return torch.from_numpy(drawn).reshape(-1, shape[-1])
+
+    def uniform(self, name: str) -> Tensor:
+        """Uniform numbers in [0, 1), float64 ``(sample * position,)``."""
+        drawn = np.stack([generator.random(self.shape_of_one) for generator in self.streams(name)])
+        return torch.from_numpy(drawn).reshape(-1)
+
+
+def as_directions(vectors: Tensor, request: DirectionRequest) -> Tensor:
+    """Scale vectors to length 1.
+
+    Args:
+        vectors: ``(sample * position, d_model)``.
+        request: Gives the shape.
+
+    Returns:
+        float32 in the shape of the request's base; NaN where a vector has no direction because it
+        is zero, or was undefined.
+    """
+    exact = vectors.double()
+    lengths = exact.norm(dim=-1, keepdim=True)
+    units = torch.where(lengths > 0, exact / lengths, torch.nan)
+    return units.float().reshape(request.base.shape)
+
+
+def lacking(kind: str, what: str, fix: str) -> InputError:
+    """The error for a request without something that a kind needs."""
+    return InputError(f"directions of kind {kind!r}", got=f"no {what}", expected=what, fix=fix)

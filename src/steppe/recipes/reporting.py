@@ -1,0 +1,87 @@
+"""How does a recipe's report grow: tables, figures and claims, then the summary of all of them?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from steppe.report import (
+    Drawing,
+    FigureEntry,
+    Summary,
+    TableEntry,
+    save_drawing,
+    write_summary,
+    write_table,
+)
+from steppe.store import FIGURES, SUMMARY, TABLES, Run
+
+CLAIMS = "claims"
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What has been written of a run so far, in the order it is to be read.
+
+    Attributes:
+        run: The run.
+        tables: Tables written.
+        figures: Figures written.
+    """
+
+    run: Run
+    tables: list[TableEntry] = field(default_factory=list)
+    figures: list[FigureEntry] = field(default_factory=list)
+
+    @property
+    def root(self) -> Path:
+        """The run folder."""
+        return self.run.path
+
+    def add_table(self, name: str, table: pd.DataFrame, caption: str) -> None:
+        """Write a table and remember it for the summary."""
+        write_table(self.root / TABLES, name, table, caption)
+        self.tables.append(TableEntry(name, table, caption))
+
+    def add_figure(self, name: str, drawing: Drawing) -> None:
+        """Write a figure and remember it for the summary."""
+        save_drawing(self.root / FIGURES, name, drawing)
+        self.figures.append(FigureEntry(name, drawing.caption))
+
+    def finish(
+        self, title: str, facts: Mapping[str, object], claims: pd.DataFrame, caption: str
+    ) -> None:
+        """Write the claims, unless there are none, and the summary.
+
+        Args:
+            title: The summary's heading.
+            facts: What was run, in the order it is to be read.
+            claims: Rows of `Decision.row`, with a column ``quantity``, and ``published`` if known.
+            caption: What is said under the claims' table.
+        """
+        if len(claims):
+            write_table(self.root / TABLES, CLAIMS, claims, caption)
+        summary = Summary(title, facts, sentences_of(claims), self.tables, self.figures)
+        write_summary(self.root / SUMMARY, summary)
+
+
+def sentences_of(claims: pd.DataFrame) -> list[str]:
+    """One sentence a claim: its verdict, what it says, and the number that decides it."""
+    return [
+        f"**{row.id} {row.verdict}**: {row.statement} ({row.quantity}: {row.number:.2f}, "
+        f"95% interval {row.low:.2f} to {row.high:.2f}{_as_published(row)})"
+        for row in claims.itertuples()
+    ]
+
+
+def _as_published(row: object) -> str:
+    published = getattr(row, "published", None)
+    return "" if pd.isna(published) else f"; GPT-2 as published: {published:.2f}"
+
+
+def short(identity: Mapping[str, str]) -> str:
+    """The beginning of an identity's checksum, for a summary's facts."""
+    return f"sha256 {identity['sha256'][:12]}"

@@ -1,0 +1,91 @@
+"""How does a recipe start, or go on: settings are checked, material is prepared, data laid out?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from steppe.core.provenance import provenance
+from steppe.propagation import SelfCheck
+from steppe.recipes.study import Study
+from steppe.recipes.study_settings import StudySettings
+from steppe.store import Opening, RunFolder
+from steppe.subject import Subject, device_facts
+
+
+class Material(Protocol):
+    """What every shard of a study draws on."""
+
+    @property
+    def settings(self) -> StudySettings:
+        """What was asked."""
+
+    @property
+    def subject(self) -> Subject:
+        """The model under study."""
+
+    @property
+    def check(self) -> SelfCheck:
+        """The comparison of suffix and full forward pass."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that decides the run's numbers, as plain data.
+
+        With ``subject_identity``, ``sae_identity`` and ``prompts_identity`` among it.
+        """
+
+
+M = TypeVar("M", bound=Material)
+
+
+def start_study(
+    settings: StudySettings,
+    opening: Opening,
+    prepare: Callable[[], M],
+    build: Callable[[M, RunFolder], Study],
+) -> Study:
+    """Prepare a study and start, or continue, its run folder.
+
+    Args:
+        settings: What was asked.
+        opening: What this process wants of the folder.
+        prepare: Loads and measures what all shards share; called once the folder can be had.
+        build: Makes the study of its material and its folder.
+
+    Raises:
+        InputError: Settings that do not fit, a folder of another configuration, or one that another
+            process is at work in.
+    """
+    asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
+    opening.check(settings.model_dump(mode="json", exclude=set(settings.UNRESOLVED)))
+    material = prepare()
+    resolved = material.resolved()
+    record = _provenance(material, resolved)
+    folder = opening.open({"asked": asked, "resolved": resolved}, record)
+    study = build(material, folder)
+    if opening.role == "owner":
+        try:
+            with folder.alone():
+                study.create_datasets()
+        except BaseException:
+            folder.close()
+            raise
+    return study
+
+
+def _provenance(material: Material, resolved: dict[str, Any]) -> dict[str, Any]:
+    """What is to be known of one start, beside what the configuration says."""
+    return {
+        **provenance(),
+        **device_facts(material.subject.device),
+        "dtype": material.settings.dtype,
+        "engine": "suffix only, over a frozen shared prefix",
+        "self_check": {
+            "max_relative_error": material.check.max_relative_error,
+            "tolerance": material.check.tolerance,
+        },
+        "subject": resolved["subject_identity"],
+        "sae": resolved["sae_identity"],
+        "prompts": resolved["prompts_identity"],
+        "seed": material.settings.seed,
+    }

@@ -1,0 +1,119 @@
+"""What can be asked of any recipe: subject, SAE, prompts, samples, seed and number format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from steppe.core.bundled import DEMO
+from steppe.core.errors import InputError
+from steppe.core.number_formats import Dtype
+from steppe.core.sites import Site
+from steppe.recipes.faults import as_fault
+
+# The names under which the published studies' subject is known.
+PAPER_SUBJECT_NAMES = ("gpt2", "openai-community/gpt2")
+
+
+def for_subjects(demo: str, paper: str) -> dict[str, str]:
+    """What belongs to a subject, by its name: one entry for the bundled one, one per name of GPT-2.
+
+    Args:
+        demo: For the bundled subject.
+        paper: For the published studies' subject.
+    """
+    return {DEMO: demo} | dict.fromkeys(PAPER_SUBJECT_NAMES, paper)
+
+
+class StudySettings(BaseModel):
+    """Settings that every recipe has; a recipe adds its own.
+
+    Every field is a key of the YAML file, and of ``--set`` on the command line.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # The SAE and the prompts that belong to a subject, by its name.
+    SAES: ClassVar[Mapping[str, str]] = {}
+    PROMPTS: ClassVar[Mapping[str, str]] = {}
+    # What these resolve to is not known before the subject is loaded: for instance the best device.
+    UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device"})
+
+    recipe: str
+    subject: str = Field(DEMO, description="'demo', a hub id, or a local model folder")
+    sae: str | None = Field(None, description="'demo', a release, or an SAELens folder")
+    prompts: str | None = Field(None, description="a text, jsonl or parquet file, or a data set")
+    samples: int = Field(1000, ge=2, description="base prompts")
+    seed: int = Field(0, ge=0, description="seed of every named random stream")
+    device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1' ...")
+    dtype: Dtype = Field("float32", description="number format of the subject's weights")
+    coordinates: Literal["centered", "raw"] | None = Field(
+        None, description="None: centered for LayerNorm models, raw for others"
+    )
+    bootstrap: int = Field(2000, ge=100, le=1_000_000, description="resamples behind each interval")
+
+    @field_validator("subject", "sae", "prompts")
+    @classmethod
+    @as_fault
+    def _one_spelling_per_place(cls, value: str | None) -> str | None:
+        return one_spelling(value)
+
+    @field_validator("site", "read", check_fields=False)
+    @classmethod
+    @as_fault
+    def _known_site(cls, value: str) -> str:
+        return Site.parse(value).name
+
+    @property
+    def sae_source(self) -> str:
+        """The SAE asked for, or the one that belongs to the subject."""
+        return self._source("sae", self.sae, self.SAES)
+
+    @property
+    def prompts_source(self) -> str:
+        """The prompts asked for, or those that belong to the subject."""
+        return self._source("prompts", self.prompts, self.PROMPTS)
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """What the name of the run folder says beside recipe and subject."""
+        return ()
+
+    def _source(self, option: str, asked: str | None, known: Mapping[str, str]) -> str:
+        if asked is not None:
+            return asked
+        if self.subject in known:
+            return known[self.subject]
+        raise InputError(
+            f"--{option}",
+            got="nothing",
+            expected=f"the {option} to use with the subject {self.subject!r}",
+            fix=f"add --{option}; only these come with their own: {', '.join(known)}",
+        )
+
+
+def one_spelling(place: str | None) -> str | None:
+    """A local path as one and the same text however it was typed, so that a run can be resumed.
+
+    Args:
+        place: A name, a path, or None.
+
+    Raises:
+        InputError: No name, and no path that can be.
+    """
+    if place is None or place == DEMO:
+        return place
+    try:
+        path = Path(place).expanduser()
+        return str(path.resolve()) if path.exists() else place
+    except (OSError, RuntimeError, ValueError) as error:
+        # Too long for a path, the home of nobody, or no text that a path can be.
+        raise InputError(
+            "path",
+            got=place,
+            expected="a name, or a path that can be",
+            fix=f"{getattr(error, 'strerror', None) or error}",
+        ) from error
