@@ -24,7 +24,7 @@ import torch
 from faults import costs, damage, fuzz, kills, tiny
 
 FULL = {"kills": 68, "samples": 1600, "damage": 100, "fuzz": 1000, "curves": 1_000_000,
-        "rate": 800, "overhead": 40}  # fmt: skip
+        "rate": 400, "overhead": 40}  # fmt: skip
 QUICK = {"kills": 4, "samples": 100, "damage": 8, "fuzz": 40, "curves": 20_000, "rate": 0,
          "overhead": 20}  # fmt: skip
 
@@ -38,7 +38,7 @@ def parts(sizes: dict[str, int], subject: tiny.Tiny, work: Path) -> dict[str, Ca
         "saes": lambda: fuzz.fuzz_saes(subject, work, sizes["fuzz"]),
         "storing": lambda: costs.storing(work, 20),
         "opening": lambda: costs.opening(work, sizes["curves"]),
-        "ray": lambda: costs.ray_against_serial(subject, work, sizes["rate"]),
+        "ray": lambda: costs.ray_against_serial(work, sizes["rate"]),
         "plan": lambda: costs.plan(31_250, 64),
         "overhead": lambda: costs.overhead(work, sizes["overhead"]),
     }
