@@ -202,9 +202,7 @@ def ray_against_serial(work: Path, samples: int) -> dict[str, Any]:
     for name, more in ways.items():
         run = work / f"rate-{len(rates)}"
         study = ["reproduce", "giglemiani2024", "--samples", str(samples), "--only", "table_1"]
-        status = ended(
-            started([*study, "--out", str(run), *more.split()], work / "rates.log"), 600.0
-        )
+        status = ended(started([*study, "--out", str(run), *more], work / "rates.log"), 600.0)
         times = sorted(
             json.loads(path.read_text())["finished"] for path in run.glob("done/curves/*.json")
         )
