@@ -23,7 +23,7 @@ import torch
 
 from faults import costs, damage, fuzz, kills, tiny
 
-FULL = {"kills": 68, "samples": 1600, "damage": 100, "fuzz": 1000, "curves": 1_000_000,
+FULL = {"kills": 68, "samples": 1000, "damage": 100, "fuzz": 1000, "curves": 1_000_000,
         "rate": 400, "overhead": 40}  # fmt: skip
 QUICK = {"kills": 4, "samples": 100, "damage": 8, "fuzz": 40, "curves": 20_000, "rate": 0,
          "overhead": 20}  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +20,8 @@ from steppe.store.template import dims_of
 
 EXPECTED = {"SIGKILL": {-9}, "SIGTERM": {143}, "SIGINT": {130}, "full disk": {1}}
 SHARE_STOPPED_WHILE_LOADING = 0.2
-MOST_SECONDS_AT_WORK = 1.5
+# So that the run is not finished before the last kill, and nearly so.
+SHARE_DONE_UNDER_KILLS = 0.75
 LIMIT_SECONDS = 900.0
 TMPFS_MIB = 256
 
@@ -77,6 +79,9 @@ def _campaign(
     tools: tuple[np.random.Generator, Disk, Path],
 ) -> dict[str, Any]:
     (kills, samples), (generator, disk, log) = sizes, tools
+    undisturbed = work / "undisturbed"
+    alone = ended(started(tiny.command(undisturbed, samples), log), LIMIT_SECONDS)
+    longest = 2 * SHARE_DONE_UNDER_KILLS * shards_of(samples) / kills * _pace(undisturbed)
     ways = ["SIGKILL", "SIGTERM", "SIGINT"] + ["full disk"] * disk.mounted
     run = disk.place / "run"
     measuring, loading = Counter[str](), Counter[str]()
@@ -85,7 +90,7 @@ def _campaign(
         way = ways[(sum(measuring.values()) + sum(loading.values())) % len(ways)]
         before = markers(run)
         child = started(tiny.command(run, samples), log)
-        ending, at_work = _stop(way, child, (generator, disk, run))
+        ending, at_work = _stop(way, child, (generator, disk, run), longest)
         after = markers(run)
         if ending == 0:
             break
@@ -97,8 +102,6 @@ def _campaign(
     done = len(markers(run))
     child = started(tiny.command(run, samples), log)
     finished = ended(child, LIMIT_SECONDS)
-    undisturbed = work / "undisturbed"
-    alone = ended(started(tiny.command(undisturbed, samples), log), LIMIT_SECONDS)
     return {
         "kills_wanted": kills,
         "kills": dict(measuring),
@@ -116,15 +119,21 @@ def _campaign(
     }
 
 
+def _pace(run: Path) -> float:
+    """Seconds per shard of a run that is finished."""
+    times = [json.loads(path.read_text())["finished"] for path in run.glob("done/*/*.json")]
+    return (max(times) - min(times)) / len(times)
+
+
 def shards_of(samples: int) -> int:
     """Shards of the two datasets of the study: 20 samples each."""
     return 2 * -(-samples // 20)
 
 
 def _stop(
-    way: str, child: int, tools: tuple[np.random.Generator, Disk, Path]
+    way: str, child: int, tools: tuple[np.random.Generator, Disk, Path], longest: float
 ) -> tuple[int | None, bool]:
-    """Stop a child in one way at a random moment.
+    """Stop a child in one way at a random moment, ``longest`` seconds after its start at most.
 
     Returns:
         How it ended (0: it was done before), and whether it was measuring when it was stopped.
@@ -132,7 +141,7 @@ def _stop(
     generator, _, run = tools
     if generator.random() > SHARE_STOPPED_WHILE_LOADING:
         _wait_until_at_work(run, child)
-    ending = ended(child, float(generator.uniform(0.05, MOST_SECONDS_AT_WORK)))
+    ending = ended(child, float(generator.uniform(0.0, longest)))
     at_work_now = _is_at_work(run, child)
     if ending is None:
         ending = _stopped(way, child, tools)

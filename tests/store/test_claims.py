@@ -166,6 +166,20 @@ def test_turns_are_taken_one_after_the_other(
     assert list((tmp_path / "working").iterdir()) == []
 
 
+def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with alone(tmp_path):
+        held = take(tmp_path, Part())
+    assert at_work(tmp_path) == [held.claim]
+    with pytest.raises(InputError, match="another run is at work"), alone(tmp_path):
+        take(tmp_path, Part())
+    held.release()
+    assert list((tmp_path / "working").iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")

@@ -8,6 +8,7 @@ belongs to the run as a whole.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -29,6 +30,8 @@ HEARTBEAT_SECONDS = 5.0
 # A process on another machine that has been silent for this long is taken to be gone.
 SILENCE_SECONDS = 120.0
 _TURN = "turn.json"
+# How file systems without hard links answer.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}
 _POLL_SECONDS = 0.1
 
 
@@ -208,19 +211,30 @@ def _leave(path: Path, claim: Claim) -> None:
 
 def _place(path: Path, claim: Claim) -> bool:
     """Put a claim where none is, all of it at once; False where there is one."""
-    unfinished = unfinished_path(path)
+    unfinished, text = unfinished_path(path), json.dumps(asdict(claim))
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(asdict(claim)), encoding="utf-8")
+            unfinished.write_text(text, encoding="utf-8")
             try:
-                os.link(unfinished, path)
+                _link(unfinished, path, text)
             except FileExistsError:
                 return False
         return True
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def _link(unfinished: Path, path: Path, text: str) -> None:
+    try:
+        os.link(unfinished, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Who reads it half written takes it for a claim that cannot be read, which counts as one.
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
 
 
 def _remove_stale(path: Path) -> None:
