@@ -1,9 +1,9 @@
-"""Which entry has this name? If none: which names there are, and which is nearest."""
+"""Find an entry of a catalogue by its name, or say which names there are and which is nearest."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from steppe.core.errors import InputError
@@ -30,25 +30,21 @@ def find(name: str, catalogue: Mapping[str, T], place: str, otherwise: str) -> T
     )
 
 
-def check_all(names: Iterable[str], known: Collection[str], place: str) -> None:
+def check_names(place: str, names: Sequence[str], known: Sequence[str]) -> None:
     """Refuse names that are not among the known ones, all of them at once.
-
-    Args:
-        names: The names asked for.
-        known: The names there are.
-        place: What is looked up, for the error.
 
     Raises:
         InputError: Some are unknown; the nearest to the first of them is suggested.
     """
     unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InputError(
-            place,
-            got=", ".join(map(repr, unknown)),
-            expected=", ".join(known),
-            fix=_mend(unknown[0], known, "use the names above"),
-        )
+    if not unknown:
+        return
+    raise InputError(
+        place,
+        got=", ".join(map(repr, unknown)),
+        expected=", ".join(known),
+        fix=_mend(unknown[0], known, "use the names above"),
+    )
 
 
 def _mend(name: str, known: Collection[str], otherwise: str) -> str:

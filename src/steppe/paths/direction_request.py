@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from steppe.activations.composition import Autoencoder, one_generator_each
 from steppe.activations.gaussian import Gaussian
+from steppe.activations.reconstruction import sae_reconstruction
 from steppe.core.errors import InputError
+from steppe.sae.blocks import row_slices
 from steppe.sae.rates import FiringRates
 
 
@@ -46,6 +49,39 @@ class DirectionRequest:
     def rows(self) -> Tensor:
         """The bases, one a row, ``(sample * position, d_model)``."""
         return self.base.reshape(-1, self.base.shape[-1])
+
+    @cached_property
+    def reconstruction(self) -> Tensor:
+        """What the SAE makes of the bases, in their shape; computed once.
+
+        Raises:
+            InputError: The request has no SAE.
+        """
+        return sae_reconstruction(self.rows, self._needed_sae()).reshape(self.base.shape)
+
+    @cached_property
+    def active(self) -> Tensor:
+        """Which latents are active on each base, ``(sample * position, latent)``; computed once.
+
+        Raises:
+            InputError: The request has no SAE.
+        """
+        sae, rows = self._needed_sae(), self.rows
+        with torch.no_grad():
+            found = [
+                (sae.encode(rows[part]) > 0).cpu() for part in row_slices(len(rows), len(sae.W_dec))
+            ]
+        return torch.cat(found)
+
+    def _needed_sae(self) -> Autoencoder:
+        if self.sae is None:
+            raise InputError(
+                "directions that an SAE singles out",
+                got="no SAE",
+                expected="an SAE of the subject's site",
+                fix="give an SAE, or leave out this kind",
+            )
+        return self.sae
 
     @property
     def shape_of_one(self) -> tuple[int, ...]:

@@ -8,10 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from steppe.activations.composition import Autoencoder
-from steppe.activations.reconstruction import sae_reconstruction
 from steppe.paths.direction_request import DirectionRequest, as_directions, lacking
-from steppe.sae.blocks import row_slices
 
 Choice = Literal["active", "active_in_prompt", "alive", "dead", "any"]
 Sense = Literal["along", "against"]
@@ -23,9 +20,8 @@ def sae_error(request: DirectionRequest) -> Tensor:
 
     At the length of the error itself the moved base is the reconstruction.
     """
-    sae = _sae(request, "sae_error")
-    rows = request.rows
-    return as_directions(sae_reconstruction(rows, sae).double() - rows.double(), request)
+    errors = request.reconstruction.double() - request.base.double()
+    return as_directions(errors.reshape(request.rows.shape), request)
 
 
 def sae_feature(request: DirectionRequest, *, choice: Choice, sense: Sense = "along") -> Tensor:
@@ -43,11 +39,12 @@ def sae_feature(request: DirectionRequest, *, choice: Choice, sense: Sense = "al
     Returns:
         Directions; NaN where the choice leaves no latent.
     """
-    sae = _sae(request, f"sae_feature_{choice}")
-    decoder = sae.W_dec.detach()
+    active = request.active
+    assert request.sae is not None
+    decoder = request.sae.W_dec.detach()
     uniform = request.uniform("sae_feature")
     chosen = torch.empty(len(uniform), dtype=torch.int64)
-    for part, allowed in _allowed(request, sae, choice):
+    for part, allowed in _allowed(request, active, choice):
         cumulative, counts = allowed.long().cumsum(dim=1), allowed.sum(dim=1)
         wanted = (uniform[part] * counts).long() + 1
         # The first place up to which as many latents are allowed as are wanted.
@@ -64,41 +61,27 @@ def sae_feature(request: DirectionRequest, *, choice: Choice, sense: Sense = "al
 
 
 def _allowed(
-    request: DirectionRequest, sae: Autoencoder, choice: Choice
+    request: DirectionRequest, active: Tensor, choice: Choice
 ) -> Iterator[tuple[slice, Tensor]]:
     """Which latents bases may be given: a part of the rows, and ``(row, latent)``.
 
     There is one row for all bases of the part where all may be given the same.
     """
-    d_sae = len(sae.W_dec)
-    rows, per_sample = request.rows, max(1, len(request.rows) // max(len(request.base), 1))
-    everything = torch.ones(d_sae, dtype=torch.bool)
-    by_rates = everything
+    d_sae = active.shape[1]
+    per_sample = max(1, len(active) // max(len(request.base), 1))
+    by_rates = torch.ones(d_sae, dtype=torch.bool)
     if choice in _NEEDS_RATES:
         if request.rates is None:
             raise lacking(f"sae_feature_{choice}", "rates", "firing_rates(sae, activations)")
         alive = torch.from_numpy(request.rates.alive)
         by_rates = alive if choice == "alive" else ~alive
-    if choice == "active":
-        for part in row_slices(len(rows), d_sae):
-            yield part, _active(sae, rows[part])
-        return
-    for sample in range(len(request.base)):
-        part = slice(sample * per_sample, (sample + 1) * per_sample)
-        allowed = by_rates
-        if choice in ("active_in_prompt", "alive"):
-            ordinary = rows[part][min(request.ordinary_from, per_sample - 1) :]
-            in_prompt = _active(sae, ordinary).any(dim=0)
-            allowed = in_prompt if choice == "active_in_prompt" else by_rates & ~in_prompt
-        yield part, allowed[None]
-
-
-def _active(sae: Autoencoder, rows: Tensor) -> Tensor:
-    with torch.no_grad():
-        return (sae.encode(rows) > 0).cpu()
-
-
-def _sae(request: DirectionRequest, kind: str) -> Autoencoder:
-    if request.sae is None:
-        raise lacking(kind, "SAE", "give an SAE of the subject's site, or leave out this kind")
-    return request.sae
+    for start in range(0, len(active), per_sample):
+        part = slice(start, start + per_sample)
+        if choice == "active":
+            yield part, active[part]
+            continue
+        in_prompt = active[part][min(request.ordinary_from, per_sample - 1) :].any(dim=0)
+        if choice == "active_in_prompt":
+            yield part, in_prompt[None]
+        else:
+            yield part, (by_rates & ~in_prompt if choice == "alive" else by_rates)[None]

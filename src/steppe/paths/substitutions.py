@@ -14,7 +14,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from steppe.activations.reconstruction import sae_reconstruction
 from steppe.core.names import find
 from steppe.paths.direction_request import DirectionRequest, lacking
 from steppe.paths.directions import make_directions
@@ -39,20 +38,19 @@ class Substitution:
 
 def reconstruction(request: DirectionRequest) -> Tensor:
     """SAE(x)."""
-    if request.sae is None:
-        raise lacking("substitution", "SAE", "give an SAE of the subject's site")
-    return sae_reconstruction(request.rows, request.sae).reshape(request.base.shape)
+    return request.reconstruction
 
 
 def epsilon(request: DirectionRequest, *, kind: str) -> Tensor:
     """As far from x as SAE(x) is, in a direction of ``kind``."""
-    distance = (reconstruction(request) - request.base).norm(dim=-1, keepdim=True)
-    return request.base + distance * make_directions(kind, request)
+    distance = (request.reconstruction - request.base).norm(dim=-1, keepdim=True)
+    moved: Tensor = request.base + distance * make_directions(kind, request)
+    return moved
 
 
 def theta_random(request: DirectionRequest, *, norm: Literal["base", "sae"]) -> Tensor:
     """At the angle to x that SAE(x) has, on a random side, with the norm of x or of SAE(x)."""
-    base, made = request.base.double(), reconstruction(request).double()
+    base, made = request.base.double(), request.reconstruction.double()
     length, made_length = (v.norm(dim=-1, keepdim=True) for v in (base, made))
     along = base / length
     cosine = (along * made).sum(dim=-1, keepdim=True) / made_length
@@ -60,14 +58,16 @@ def theta_random(request: DirectionRequest, *, norm: Literal["base", "sae"]) -> 
     side = side - (side * along).sum(dim=-1, keepdim=True) * along
     side = side / side.norm(dim=-1, keepdim=True)
     turned = cosine * along + (1 - cosine.square()).clamp_min(0).sqrt() * side
-    return ((length if norm == "base" else made_length) * turned).float()
+    result: Tensor = (length if norm == "base" else made_length) * turned
+    return result.float()
 
 
 def scaled(request: DirectionRequest, *, which: Literal["base", "sae"]) -> Tensor:
     """The base with the norm of SAE(x), or SAE(x) with the norm of x."""
-    base, made = request.base, reconstruction(request)
+    base, made = request.base, request.reconstruction
     lengths = [vectors.norm(dim=-1, keepdim=True) for vectors in (base, made)]
-    return base * lengths[1] / lengths[0] if which == "base" else made * lengths[0] / lengths[1]
+    result: Tensor = base * lengths[1] / lengths[0]
+    return result if which == "base" else made * lengths[0] / lengths[1]
 
 
 def mean_ablation(request: DirectionRequest) -> Tensor:

@@ -37,6 +37,14 @@ RECIPES: dict[str, Recipe] = {
             settings="steppe.recipes.giglemiani2024.settings:Settings",
             study="steppe.recipes.giglemiani2024.study:open_study",
         ),
+        Recipe(
+            name="lee2024",
+            paper="Investigating Sensitive Directions in GPT-2: An Improved Baseline and "
+            "Comparative Analysis of SAEs (Lee & Heimersheim, 2024; arXiv 2410.12555)",
+            question="Are SAE errors and SAE features more influential than random directions?",
+            settings="steppe.recipes.lee2024.settings:Settings",
+            study="steppe.recipes.lee2024.study:open_study",
+        ),
     ]
 }
 

@@ -40,6 +40,35 @@ KINDS: dict[str, KindStyle] = {
     "synthetic_structured_without_cosine": KindStyle(
         "Synthetic-structured (w/o cos sim)", "tab:olive", (0, (3, 1, 1, 1))
     ),
+    "cov_random_difference": KindStyle("Cov-random difference", "tab:blue", "dashed", "s"),
+    "real_difference": KindStyle("Real difference", "tab:orange", "dashed", "o"),
+    "cov_random_mixture": KindStyle("Cov-random mixture", "tab:blue", "solid", "D"),
+    "real_mixture": KindStyle("Real mixture", "tab:orange", "solid", "^"),
+    "cov_random_difference_with_first": KindStyle(
+        "Cov-random difference (first counted)", "tab:cyan", "dashed"
+    ),
+    "cov_random_mixture_with_first": KindStyle("Cov-random mixture (first counted)", "tab:cyan"),
+    "towards_zero": KindStyle("Towards zero", "tab:red", "dotted", "v"),
+    "sae_error": KindStyle("SAE error", "tab:brown", (0, (7, 2, 2, 2)), "P"),
+    "sae_feature_active": KindStyle("Feature active at the token", "tab:green"),
+    "sae_feature_active_in_prompt": KindStyle("Feature active in the prompt", "tab:olive"),
+    "sae_feature_alive": KindStyle("Feature alive elsewhere", "tab:purple"),
+    "sae_feature_dead": KindStyle("Dead feature", "tab:pink"),
+    "sae_feature_active_against": KindStyle(
+        "Feature active at the token, against", "tab:green", "dashed"
+    ),
+    "sae_feature_alive_against": KindStyle(
+        "Feature alive elsewhere, against", "tab:purple", "dashed"
+    ),
+    "sae": KindStyle("SAE", "tab:brown"),
+    "epsilon_random": KindStyle("Epsilon, isotropic", "tab:gray"),
+    "epsilon_mixture": KindStyle("Epsilon, mixture", "tab:blue"),
+    "theta_random": KindStyle("Theta, base's norm", "tab:olive"),
+    "theta_random_sae_norm": KindStyle("Theta, SAE's norm", "tab:green"),
+    "sae_norm": KindStyle("Base with SAE's norm", "tab:pink"),
+    "norm_corrected": KindStyle("SAE with base's norm", "tab:orange"),
+    "mean_ablation": KindStyle("Mean activation", "tab:purple"),
+    "zero_ablation": KindStyle("Zero", "tab:red"),
 }
 
 _UNKNOWN = ("black", "tab:red", "tab:cyan")

@@ -15,6 +15,7 @@ from steppe.store.writing import write_atomically
 UNDEFINED = "–"
 
 _HEADINGS = {"n": "n", "mode": "Path", "std": "Std dev", "ks": "KS"}
+_WORDS = {"kl": "KL", "l0": "L0", "sae": "SAE", "ks": "KS"}
 # A column that names what each row measures: its numbers have no common unit.
 _MIXED = "quantity"
 _LATEX = str.maketrans(
@@ -153,7 +154,8 @@ def _heading(name: str) -> str:
     prefix, _, rest = name.partition("_")
     if prefix == "published" and rest in _HEADINGS:
         return f"Published {_HEADINGS[rest]}".replace(" Std", " std")
-    return name.replace("_", " ").capitalize()
+    words = name.replace("_", " ").capitalize().split(" ")
+    return " ".join(_WORDS.get(word.lower(), word) for word in words)
 
 
 def _right_aligned(table: pd.DataFrame, cells: pd.DataFrame) -> list[bool]:

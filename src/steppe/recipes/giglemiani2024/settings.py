@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from steppe.core.errors import InputError
-from steppe.core.names import check_all
+from steppe.core.names import check_names
 from steppe.core.readings import Reading
 from steppe.recipes.faults import as_fault
 from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
@@ -51,7 +51,7 @@ class Settings(StudySettings):
     @classmethod
     @as_fault
     def _known_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_all(value, KINDS, "kinds")
+        check_names("kinds", value, KINDS)
         if "real" not in value:
             raise InputError(
                 "kinds",
@@ -65,7 +65,7 @@ class Settings(StudySettings):
     @classmethod
     @as_fault
     def _known_outputs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_all(value, ALL_OUTPUTS, "only")
+        check_names("only", value, ALL_OUTPUTS)
         return tuple(name for name in ALL_OUTPUTS if name in value)
 
     @property

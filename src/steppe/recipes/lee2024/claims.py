@@ -1,0 +1,263 @@
+"""Which of the paper's claims hold on this subject: the number that decides each, and a verdict.
+
+A number is a difference of logarithms of mean KLs, averaged over the scanned lengths (each counts
+alike) unless it says otherwise, and is positive where the claim holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from steppe.recipes.deciding import COLUMNS
+from steppe.recipes.lee2024 import plan as p
+from steppe.recipes.lee2024.analysis import Analysis, Floats, Means, log_ratio
+from steppe.recipes.lee2024.outputs import DIRECTIONS, SUBSTITUTIONS
+from steppe.recipes.lee2024.plan import SaeFacts, Series
+from steppe.recipes.lee2024.published import published_number
+
+# Two curves are nearly indistinguishable when their KLs differ by less than this factor.
+NEARLY = 1.2
+# SAE errors were called pathological at ratios from 2 on (Gurnee 2024).
+PATHOLOGICAL = 2.0
+ALIVE, ACTIVE = "sae_feature_alive", "sae_feature_active_in_prompt"
+_LN = "ln KL"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper, and a number that is positive where it holds.
+
+    Attributes:
+        id: Its number.
+        statement: The claim, in our words; it says no more than the number decides.
+        quantity: What the number is.
+        number: Its computation from mean KLs.
+        needs: The series it is computed from.
+        dataset: Where these are.
+    """
+
+    id: str
+    statement: str
+    quantity: str
+    number: Callable[[Means], Floats]
+    needs: tuple[Series, ...]
+    dataset: str = DIRECTIONS
+
+
+def claims_table(analysis: Analysis) -> pd.DataFrame:
+    """Decide every claim that the run has the series for.
+
+    Returns:
+        Columns id, statement, number, low, high, verdict, quantity, published.
+    """
+    rows = []
+    for claim in _claims(analysis):
+        known = analysis.plan.directions
+        if claim.dataset == SUBSTITUTIONS:
+            known = analysis.plan.substitutions
+        if claim.needs and set(claim.needs) <= set(known):
+            decision = analysis.number(claim.number, dataset=claim.dataset)
+            further = {"quantity": claim.quantity, "published": published_number(claim.id)}
+            rows.append(decision.row(claim.id, claim.statement, **further))
+    return pd.DataFrame(rows, columns=[*COLUMNS, "quantity", "published"])
+
+
+def _claims(analysis: Analysis) -> list[Claim]:
+    return [*_on_baselines(analysis), *_on_errors(analysis), *_on_features(analysis)]
+
+
+def _on_baselines(analysis: Analysis) -> list[Claim]:
+    site = analysis.plan.site
+    mixture, real_mixture = Series(p.MIXTURE, site), Series(p.REAL_MIXTURE, site)
+    difference, real_difference = Series(p.DIFFERENCE, site), Series(p.REAL_DIFFERENCE, site)
+    isotropic = Series(p.ISOTROPIC, site)
+    blends = [Series(f"cov_random{p.BLEND}{share:g}", site) for share in p.PROPORTIONS]
+    return [
+        _above("LH1a", "Cov-random differences are more influential than cov-random mixtures.",
+               difference, mixture),
+        _above("LH1b", "Real differences are more influential than real mixtures.",
+               real_difference, real_mixture),
+        Claim("LH1c", "It is the base in them: the less of it, the less influence.",
+              f"minus the slope of {_LN} against the mixed-in proportion (0 to 1, cov-random)",
+              lambda get: _falling(get, [difference, *blends, mixture]),
+              (difference, *blends, mixture)),
+        _above("LH2", "Cov-random mixtures are more influential than isotropic directions.",
+               mixture, isotropic),
+        Claim("LH3a", f"Real and cov-random mixtures differ by less than a factor {NEARLY:g}.",
+              f"ln {NEARLY:g} minus |ln(KL real mixture / KL cov-random mixture)|",
+              lambda get: math.log(NEARLY) - np.abs(log_ratio(get, real_mixture, mixture)),
+              (real_mixture, mixture)),
+        Claim("LH3b", "They differ less than mixtures and isotropic directions do.",
+              "|ln(KL cov-random mixture / KL isotropic)| minus "
+              "|ln(KL real mixture / KL cov-random mixture)|",
+              lambda get: np.abs(log_ratio(get, mixture, isotropic))
+              - np.abs(log_ratio(get, real_mixture, mixture)),
+              (real_mixture, mixture, isotropic)),
+    ]  # fmt: skip
+
+
+def _on_errors(analysis: Analysis) -> list[Claim]:
+    layers = analysis.plan.per_layer
+    if not layers:
+        return []
+    main = next((sae for sae in layers if sae.site == analysis.plan.site), layers[0])
+    pairs = [
+        [Series(kind, sae.site, sae.label) for kind in ("sae", "epsilon_mixture", "epsilon_random")]
+        for sae in layers
+    ]
+    made, _, isotropic = pairs[layers.index(main)]
+    everything = tuple(series for pair in pairs for series in pair)
+
+    def ratios(get: Means) -> Floats:
+        return np.stack([np.log(get(a) / get(b))[..., 0] for a, b, _ in pairs])
+
+    means = analysis.estimates(SUBSTITUTIONS, "kl") if analysis.substitutions is not None else None
+    high = low = 0
+    if means is not None:
+        found = ratios(lambda series: means.means[means.places[series.name]])
+        high, low = int(found.argmax()), int(found.argmin())
+
+    def spread(get: Means) -> Floats:
+        # Between the two layers that are farthest apart in the run itself, also when resampled.
+        gap: Floats = ratios(get)[high] - ratios(get)[low]
+        return gap
+
+    claims = [
+        Claim("LH4a", "An SAE error is more than twice as influential as an isotropic direction of "
+              "its length (Gurnee's puzzle).",
+              f"{_LN} SAE minus {_LN} epsilon-random minus ln 2, {_of(main)}",
+              lambda get: (np.log(get(made) / get(isotropic)) - math.log(PATHOLOGICAL))[..., 0],
+              (made, isotropic), SUBSTITUTIONS),
+        Claim("LH4b", "Against cov-random mixtures of its length it is not: less than twice, in "
+              "the worst layer.",
+              f"ln 2 minus the largest {_LN} SAE minus {_LN} epsilon-mixture of "
+              f"{len(layers)} layers",
+              lambda get: math.log(PATHOLOGICAL) - ratios(get).max(axis=0),
+              everything, SUBSTITUTIONS),
+    ]  # fmt: skip
+    if len(layers) > 1:
+        claims.append(
+            Claim("LH4c", "Some dependence on the layer remains.",
+                  f"{_LN} SAE minus {_LN} epsilon-mixture, highest layer's minus lowest layer's",
+                  spread, everything, SUBSTITUTIONS)
+        )  # fmt: skip
+    return claims
+
+
+def _on_features(analysis: Analysis) -> list[Claim]:
+    site = analysis.plan.site
+    here = [sae for sae in analysis.plan.saes if sae.site == site]
+    local = sorted((sae for sae in here if sae.family == p.LOCAL), key=lambda sae: sae.l0)
+    trained = [sae for sae in here if sae.family != p.LOCAL]
+    mixture = Series(p.MIXTURE, site)
+    claims = []
+    kinds = {"a": (ALIVE, "alive elsewhere"), "b": (ACTIVE, "active in the prompt")}
+    if len(here) > 1:
+        every = [Series(kind, site, sae.label) for kind, _ in kinds.values() for sae in here]
+        claims.append(
+            Claim("LH5", "Feature directions lie above or below the mixture, depending on SAE and "
+                  "sparsity: some above, some below.",
+                  "the smaller of: highest ln(KL feature / KL mixture), minus the lowest",
+                  lambda get: _both_sides(get, every, mixture), (*every, mixture))
+        )  # fmt: skip
+    for letter, (kind, what) in kinds.items():
+        features = [Series(kind, site, sae.label) for sae in local]
+        if len(local) > 1:
+            claims.append(
+                Claim(f"LH6{letter}", f"The lower L0, the more influential are features {what}.",
+                      f"minus the slope of {_LN} against ln L0, {len(local)} local SAEs",
+                      _declining(local, features), tuple(features))
+            )  # fmt: skip
+    for letter, (kind, what) in kinds.items():
+        features = [Series(kind, site, sae.label) for sae in local]
+        for family in dict.fromkeys(sae.family for sae in trained) if local else ():
+            those = [sae for sae in trained if sae.family == family]
+            needs = (*features, *(Series(kind, site, sae.label) for sae in those))
+            name = "End-to-end" if family == p.E2E else "Downstream"
+            number = f"LH7{letter}" if family == p.E2E else f"LH7{letter}-ds"
+            claims.append(
+                Claim(number, f"{name} features {what} are not more influential than local ones "
+                      "at like L0.",
+                      f"{_LN} local (interpolated in ln L0) minus {_LN} {family}",
+                      _matched(local, features, those, kind), needs)
+            )  # fmt: skip
+    return claims
+
+
+def _above(id_: str, statement: str, over: Series, under: Series) -> Claim:
+    quantity = f"ln(KL {over.kind} / KL {under.kind})"
+    return Claim(id_, statement, quantity, lambda get: log_ratio(get, over, under), (over, under))
+
+
+def _falling(get: Means, ordered: Sequence[Series]) -> Floats:
+    """Minus the slope of ln KL against the proportion, from 0 to 1 in even steps."""
+    proportions = np.linspace(0, 1, len(ordered))
+    return -_slope(proportions, [np.log(get(one)[..., 1:]).mean(axis=-1) for one in ordered])
+
+
+def _declining(local: Sequence[SaeFacts], features: Sequence[Series]) -> Callable[[Means], Floats]:
+    x = np.log([sae.l0 for sae in local])
+
+    def number(get: Means) -> Floats:
+        return -_slope(x, [np.log(get(one)[..., 1:]).mean(axis=-1) for one in features])
+
+    return number
+
+
+def _slope(x: Floats, y: Sequence[Floats]) -> Floats:
+    away = x - x.mean()
+    stacked = np.stack(y, axis=-1)
+    slope: Floats = (stacked * away).sum(axis=-1) / (away**2).sum()
+    return slope
+
+
+def _both_sides(get: Means, features: Sequence[Series], mixture: Series) -> Floats:
+    ratios = np.stack([log_ratio(get, one, mixture) for one in features])
+    smaller: Floats = np.minimum(ratios.max(axis=0), -ratios.min(axis=0))
+    return smaller
+
+
+def _matched(
+    local: Sequence[SaeFacts],
+    features: Sequence[Series],
+    trained: Sequence[SaeFacts],
+    kind: str,
+) -> Callable[[Means], Floats]:
+    """Local less other, at the other's L0; mean over the SAEs of a family."""
+
+    def number(get: Means) -> Floats:
+        found = [
+            interpolated(get, local, features, sae.l0)
+            - np.log(get(Series(kind, sae.site, sae.label))[..., 1:])
+            for sae in trained
+        ]
+        gaps: Floats = np.stack(found).mean(axis=0).mean(axis=-1)
+        return gaps
+
+    return number
+
+
+def interpolated(
+    get: Means, local: Sequence[SaeFacts], features: Sequence[Series], l0: float
+) -> Floats:
+    """Ln KL of local features at an L0, along ln L0 between its neighbours; ``(..., step)``.
+
+    Beyond the sparsest or densest local SAE it is that SAE's.
+    """
+    x = np.log([sae.l0 for sae in local])
+    at = float(np.clip(np.log(l0), x[0], x[-1]))
+    right = int(np.clip(np.searchsorted(x, at), 1, len(x) - 1)) if len(x) > 1 else 0
+    left = max(right - 1, 0)
+    weight = 0.0 if right == left else (at - x[left]) / (x[right] - x[left])
+    ends = [np.log(get(features[i])[..., 1:]) for i in (left, right)]
+    blend: Floats = (1 - weight) * ends[0] + weight * ends[1]
+    return blend
+
+
+def _of(sae: SaeFacts) -> str:
+    return f"{sae.label} (L0 {sae.l0:.0f})"

@@ -1,0 +1,251 @@
+"""What every shard of this study draws on: subject, SAEs, prompts, moments and pools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steppe.activations import Gaussian, Moments, estimate_moments
+from steppe.core.errors import InputError
+from steppe.core.seeds import stream
+from steppe.core.sites import Position, Site
+from steppe.paths import DirectionRequest
+from steppe.propagation import (
+    Prefix,
+    SelfCheck,
+    Suffix,
+    build_prefix,
+    read_residuals,
+    require_self_check,
+)
+from steppe.readouts import CleanOutputs, clean_outputs
+from steppe.recipes.lee2024.plan import Plan, make_plan
+from steppe.recipes.lee2024.saes import UsedSae, open_saes, use_sae
+from steppe.recipes.lee2024.settings import MIDDLE, Settings
+from steppe.subject import Prompts, Subject, load_prompts, load_subject
+
+# Norm of an ordinary activation of GPT-2 before block 6: the authors' notebooks print 81.6 for one
+# token, and a mean of 102.3 that the first position, some forty times as long, has a part in.
+PAPER_NORM = 80.0
+CALIBRATION_SEQUENCES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """One site, and what is drawn from there.
+
+    Attributes:
+        site: The site.
+        pool: Real activations of ordinary positions (all but the first), ``(candidate, d_model)``.
+        moments: Their mean and covariance.
+        gaussian: The Gaussian with these moments.
+        gaussian_with_first: The same with the first positions among the activations.
+    """
+
+    site: Site
+    pool: Tensor
+    moments: Moments
+    gaussian: Gaussian
+    gaussian_with_first: Gaussian
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """One prompt that is about to be measured.
+
+    Attributes:
+        prefix: What all its points share.
+        clean: Its own outputs.
+        base: Its activations, ``(1, position, d_model)``, or ``(1, d_model)`` at the last position.
+    """
+
+    prefix: Prefix
+    clean: CleanOutputs
+    base: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What every shard draws on; the same in every process that runs the same settings.
+
+    Attributes:
+        settings: What was asked.
+        subject: The model under study.
+        prompts: The sequences, each with a first token that starts a text.
+        base_rows: Which sequences are measured, ``(sample,)``.
+        places: By the name of each site that is measured.
+        saes: By label.
+        plan: What is measured.
+        scale: Lengths in this subject per length in GPT-2.
+        check: The comparison of suffix and full forward pass.
+    """
+
+    settings: Settings
+    subject: Subject
+    prompts: Prompts
+    base_rows: NDArray[np.int64]
+    places: Mapping[str, Place]
+    saes: Mapping[str, UsedSae]
+    plan: Plan
+    scale: float
+    check: SelfCheck
+
+    @property
+    def lengths(self) -> NDArray[np.float64]:
+        """The lengths that are scanned, from 0 on, in the subject's own units, ``(step,)``."""
+        return np.array(self.settings.paper_lengths) * self.scale
+
+    def suffix(self, place: Place) -> Suffix:
+        """The part of the subject after a site; a context manager."""
+        return Suffix(self.subject, place.site, read=[], logits=True)
+
+    def open_prompt(self, suffix: Suffix, place: Place, sample: int) -> Opened:
+        """Run one sample's sequence as it is."""
+        tokens = torch.from_numpy(self.prompts.tokens[self.base_rows[sample]])
+        following = None
+        if place.site.position != "all":
+            tokens, following = tokens[:-1], tokens[-1:]
+        prefix = build_prefix(self.subject, tokens, place.site)
+        clean = clean_outputs(suffix, prefix, following)
+        return Opened(prefix, clean, prefix.base.float().cpu()[None])
+
+    def request(
+        self, place: Place, opened: Opened, sample: int, sae: str = "", *, with_first: bool = False
+    ) -> DirectionRequest:
+        """What the directions of one sample are made from."""
+        used = self.saes.get(sae)
+        seed = self.settings.seed
+        return DirectionRequest(
+            base=opened.base,
+            generators=lambda name: [stream(seed, name, sample)],
+            gaussian=place.gaussian_with_first if with_first else place.gaussian,
+            pool=place.pool,
+            sae=used.sae if used else None,
+            rates=used.rates if used else None,
+            centered=self.subject.coordinates == "centered",
+            ordinary_from=1,
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that decides the run's numbers, as plain data."""
+        asked = self.settings.model_dump(mode="json")
+        return {
+            **asked,
+            "saes": list(self.settings.sae_sources),
+            "prompts": self.settings.prompts_source,
+            "site": self.plan.site,
+            # Which one of several like devices computes a shard changes nothing.
+            "device": self.subject.device.type,
+            "coordinates": self.subject.coordinates,
+            "lengths": list(self.settings.paper_lengths[1:]),
+            "scale": self.scale,
+            "first_position": first_position(self.settings),
+            "subject_identity": asdict(self.subject.identity),
+            "sae_identity": {label: asdict(used.sae.identity) for label, used in self.saes.items()},
+            "prompts_identity": {"source": self.prompts.source, "sha256": self.prompts.sha256},
+            "moments_from": len(next(iter(self.places.values())).pool),
+        }
+
+
+def first_position(settings: Settings) -> str:
+    """Whether substitutions replace the activation of the first token."""
+    return settings.first_position or ("replaced" if settings.is_paper_subject else "kept")
+
+
+def prepare(settings: Settings) -> Material:
+    """Load everything and measure what all samples share.
+
+    Raises:
+        InputError: Subject, SAEs, prompts or site do not exist or do not fit each other.
+    """
+    torch.set_float32_matmul_precision("highest")
+    subject = load_subject(
+        settings.subject,
+        coordinates=settings.coordinates,
+        device=settings.device,
+        dtype=settings.dtype,
+    )
+    middle = f"blocks.{subject.n_layers // 2}.hook_resid_pre"
+    main = Site.parse(middle if settings.site == MIDDLE else settings.site)
+    main = main.resolve(subject.n_layers)
+    check = require_self_check(subject, main)
+    prompts = _load(settings, subject)
+    saes = open_saes(settings.sae_sources, subject)
+    base_rows, pool_rows = _choose_rows(settings, prompts, subject.d_model)
+    names = dict.fromkeys([main.name, *(sae.site.name for sae in saes.values())])
+    position: Position = "all" if settings.positions == "all" else -1
+    places = {
+        name: _make_place(subject, prompts.tokens[pool_rows], Site.parse(name, position))
+        for name in names
+    }
+    used = {label: use_sae(label, sae, places[sae.site.name].pool) for label, sae in saes.items()}
+    plan = make_plan(main.name, [one.facts for one in used.values()], settings.only)
+    return Material(
+        settings=settings,
+        subject=subject,
+        prompts=prompts,
+        base_rows=base_rows,
+        places=places,
+        saes=used,
+        plan=plan,
+        scale=settings.scale or _measured_scale(settings, subject, prompts, main),
+        check=check,
+    )
+
+
+def _load(settings: Settings, subject: Subject) -> Prompts:
+    """The sequences; where they do not begin with the token that starts a text, it is put there."""
+    source, length = settings.prompts_source, settings.prompt_length
+    prompts = load_prompts(source, subject, length=length, limit=settings.max_prompts)
+    first = subject.bos_token_id
+    if first is None or (prompts.tokens[:, 0] == first).all():
+        return prompts
+    tokens = np.roll(prompts.tokens, 1, axis=1)
+    tokens[:, 0] = first
+    return Prompts(tokens, f"{prompts.source}, token {first} before each", prompts.sha256)
+
+
+def _choose_rows(
+    settings: Settings, prompts: Prompts, d_model: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sequences that are measured (without replacement), and those behind the moments."""
+    rows, per_row = len(prompts), settings.prompt_length - 1
+    needed = max(settings.samples, -(-(d_model + 1) // per_row))
+    if rows < needed:
+        raise InputError(
+            f"prompts {settings.prompts_source}",
+            got=f"{rows} sequences of {settings.prompt_length} tokens",
+            expected=f"at least {needed}: {settings.samples} samples, and more than d_model = "
+            f"{d_model} activations for a covariance",
+            fix="give more text, or ask for fewer --samples",
+        )
+    bases = stream(settings.seed, "base_prompts").permutation(rows)[: settings.samples]
+    wanted = -(-settings.moments_samples // per_row)
+    pool = stream(settings.seed, "moment_prompts").permutation(rows)[:wanted]
+    return bases, pool
+
+
+def _make_place(subject: Subject, tokens: NDArray[np.int64], site: Site) -> Place:
+    everywhere = Site(site.layer, site.point, "all")
+    activations = read_residuals(subject, tokens, everywhere, batch_size=32)
+    pool = activations[:, 1:].flatten(0, 1)
+    moments = estimate_moments(pool)
+    with_first = Gaussian.from_moments(estimate_moments(activations.flatten(0, 1)))
+    return Place(site, pool, moments, Gaussian.from_moments(moments), with_first)
+
+
+def _measured_scale(settings: Settings, subject: Subject, prompts: Prompts, site: Site) -> float:
+    """Mean norm over GPT-2's, on sequences that are the same for every seed; 1 on GPT-2 itself."""
+    if settings.is_paper_subject:
+        return 1.0
+    order = stream(0, "calibration_prompts").permutation(len(prompts))[:CALIBRATION_SEQUENCES]
+    everywhere = Site(site.layer, site.point, "all")
+    norms = read_residuals(subject, prompts.tokens[order], everywhere, batch_size=32).norm(dim=-1)
+    # Four digits: what depends on it shall not hang on a machine's last bit.
+    return float(f"{float(norms[:, 1:].mean()) / PAPER_NORM:.4g}")

@@ -1,0 +1,5 @@
+"""Names of this study's datasets."""
+
+DIRECTIONS = "directions"
+SUBSTITUTIONS = "substitutions"
+SAES = "saes"

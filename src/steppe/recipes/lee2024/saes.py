@@ -1,0 +1,187 @@
+"""Which SAEs does a run use, what were they trained to match, and how do they fit this subject?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from steppe.activations import Moments
+from steppe.core.axes import SAE
+from steppe.core.errors import InputError
+from steppe.recipes.lee2024.plan import DOWNSTREAM, E2E, FAMILIES, LOCAL, SaeFacts
+from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae, quality
+from steppe.sae.config import CFG_FILE
+from steppe.subject import Subject
+from steppe.subject.bundled import DEMO, demo_saes
+
+# Activations that quality is measured on.
+MEASURED_ON = 8192
+# Families of the releases of Braun et al. 2024, which their files do not tell.
+_RELEASED = {
+    "gpt2-small-res_sle-ajt": E2E,
+    "gpt2-small-res_sce-ajt": E2E,
+    "gpt2-small-res_slefr-ajt": DOWNSTREAM,
+    "gpt2-small-res_scefr-ajt": DOWNSTREAM,
+}
+_ENDINGS = {"-e2e": E2E, "-e2e-ds": DOWNSTREAM}
+
+
+@dataclass(frozen=True, eq=False)
+class UsedSae:
+    """An SAE of a run.
+
+    Attributes:
+        sae: The SAE.
+        rates: Its firing rates.
+        quality: How it does on this subject's ordinary activations.
+        facts: What the plan knows of it.
+    """
+
+    sae: Sae
+    rates: FiringRates
+    quality: SaeQuality
+    facts: SaeFacts
+
+
+def open_saes(sources: Sequence[str], subject: Subject) -> dict[str, Sae]:
+    """Load SAEs, those of a folder of SAEs in the order of their names.
+
+    Args:
+        sources: SAEs as `load_sae` takes them, ``demo`` for all that are bundled, or folders that
+            hold one SAE folder each.
+        subject: The model they belong to.
+
+    Returns:
+        By label: the SAE's id or folder name, with its source where two would be called the same.
+
+    Raises:
+        InputError: One cannot be read, does not fit, or is given twice.
+    """
+    found: dict[str, Sae] = {}
+    every = [one for given in sources for one in _expanded(given)]
+    for source in dict.fromkeys(every):
+        sae = load_sae(source, subject=subject, device=subject.device)
+        label = _label(sae)
+        if label in found:
+            label = f"{sae.identity.source}/{label}"
+        if label in found:
+            raise InputError(
+                f"SAE {source}",
+                got="an SAE that was given already",
+                expected="each SAE once",
+                fix="leave one of them out",
+            )
+        found[label] = sae
+    return found
+
+
+def use_sae(label: str, sae: Sae, pool: Tensor) -> UsedSae:
+    """Measure an SAE on activations of its site, ``(sample, d_model)``."""
+    rates = firing_rates(sae, pool)
+    found = quality(sae, pool[:MEASURED_ON])
+    dead = int((~rates.alive).sum())
+    facts = SaeFacts(label, sae.site.name, family_of(label, sae), found.mean_l0, dead)
+    return UsedSae(sae, rates, found, facts)
+
+
+def family_of(label: str, sae: Sae) -> str:
+    """What an SAE was trained to match: by its file, its release, or the end of its name."""
+    if sae.config.objective in FAMILIES:
+        return str(sae.config.objective)
+    if sae.identity.release in _RELEASED:
+        return _RELEASED[sae.identity.release]
+    return next((family for end, family in _ENDINGS.items() if label.endswith(end)), LOCAL)
+
+
+def sae_dataset(saes: Sequence[UsedSae], moments: dict[str, Moments]) -> xr.Dataset:
+    """What is known of every SAE: fit, and how evenly its decoder rows point everywhere.
+
+    Args:
+        saes: The SAEs.
+        moments: Moments of the activations of each site.
+
+    Returns:
+        Over ``sae``. ``effective_dimension_*``: the participation ratio of the second moment of
+        unit decoder rows, over ``d_model``: 1 when they point everywhere alike, 1 / d_model when
+        all point the same way or the opposite; of alive and of dead latents, and of all weighed by
+        firing rate. ``variance_along_*``: the activations' variance along the rows over that along
+        isotropic directions.
+    """
+    rows = [_shape_of(used, moments[used.facts.site]) for used in saes]
+    names = {
+        "l0": ("latents", "mean active latents"),
+        "explained_variance": ("1", "share of variance explained"),
+        "latents": ("latents", "number of latents"),
+        "dead": ("latents", "latents that never fire"),
+        "effective_dimension_alive": ("1", "effective dimension of alive rows over d_model"),
+        "effective_dimension_dead": ("1", "effective dimension of dead rows over d_model"),
+        "effective_dimension_by_rate": ("1", "the same, weighed by firing rate"),
+        "variance_along_alive": ("1", "variance along alive rows over that along isotropic ones"),
+        "variance_along_by_rate": ("1", "the same, weighed by firing rate"),
+        "effective_dimension_activations": ("1", "effective dimension of activations"),
+    }
+    return xr.Dataset(
+        {
+            name: (SAE, np.array([row[name] for row in rows], float), {"unit": u, "long_name": t})
+            for name, (u, t) in names.items()
+        },
+        coords={
+            SAE: (SAE, np.array([used.facts.label for used in saes], object)),
+            "site": (SAE, np.array([used.facts.site for used in saes], object)),
+            "family": (SAE, np.array([used.facts.family for used in saes], object)),
+        },
+    )
+
+
+def _shape_of(used: UsedSae, moments: Moments) -> dict[str, float]:
+    decoder = used.sae.W_dec.detach().double().cpu()
+    rows = torch.nan_to_num(decoder / decoder.norm(dim=1, keepdim=True))
+    covariance = torch.from_numpy(moments.covariance)
+    along = ((rows @ covariance) * rows).sum(dim=1) / covariance.trace() * len(covariance)
+    alive = torch.from_numpy(used.rates.alive).double()
+    weights = {"alive": alive, "dead": 1 - alive, "by_rate": torch.from_numpy(used.rates.values)}
+    return {
+        "l0": used.facts.l0,
+        "explained_variance": used.quality.explained_variance,
+        "latents": len(rows),
+        "dead": used.facts.dead,
+        **{f"effective_dimension_{n}": _dimension(rows, w) for n, w in weights.items()},
+        **{
+            f"variance_along_{name}": float((along * weights[name]).sum() / weights[name].sum())
+            for name in ("alive", "by_rate")
+        },
+        "effective_dimension_activations": _participation(covariance),
+    }
+
+
+def _dimension(rows: Tensor, weights: Tensor) -> float:
+    total = float(weights.sum())
+    return _participation((rows * weights[:, None]).T @ rows) if total else float("nan")
+
+
+def _participation(moment: Tensor) -> float:
+    """How many directions share a second moment, over how many there are."""
+    return float(moment.trace() ** 2 / moment.square().sum() / len(moment))
+
+
+def _expanded(source: str) -> Sequence[str]:
+    if source == DEMO:
+        return demo_saes()
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not (folder / CFG_FILE).exists():
+        inner = sorted(str(path.parent) for path in folder.glob(f"*/{CFG_FILE}"))
+        return inner or [source]
+    return [source]
+
+
+def _label(sae: Sae) -> str:
+    identity = sae.identity
+    if identity.release not in (None, DEMO):
+        return f"{identity.release}/{identity.sae_id}"
+    return identity.sae_id or Path(identity.source).name

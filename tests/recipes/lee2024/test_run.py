@@ -1,0 +1,83 @@
+"""The whole study on the tiny subject, by the command line: tables, figures, claims, resuming."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import steppe
+from steppe.cli.main import main
+
+FIGURES = [f"figure_{number}" for number in range(1, 8)]
+TABLES = [f"table_{number}" for number in range(1, 9)]
+
+
+def run(folder: Path, asked: dict[str, Any], *options: str) -> Path:
+    study = folder / "study.yaml"
+    study.write_text(yaml.safe_dump(asked))
+    with pytest.raises(SystemExit) as end:
+        main(["run", str(study), "--out", str(folder / "run"), *options])
+    assert not end.value.code
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def finished(asked: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(tmp_path_factory.mktemp("lee"), asked)
+
+
+def test_every_table_and_figure_is_there(finished: Path) -> None:
+    for name in [*TABLES, "claims", "curves", "published_errors", "published_features"]:
+        assert len(pd.read_csv(finished / "tables" / f"{name}.csv")), name
+    for name in FIGURES:
+        assert (finished / "figures" / f"{name}.png").stat().st_size > 10_000
+        caption = (finished / "figures" / f"{name}.txt").read_text()
+        assert "n = 6 sequences" in caption
+        assert "model, all positions moved at blocks.1.hook_resid_pre" in caption
+
+
+def test_claims_begin_as_in_every_recipe(finished: Path) -> None:
+    claims = pd.read_csv(finished / "tables" / "claims.csv")
+    assert list(claims.columns[:6]) == ["id", "statement", "number", "low", "high", "verdict"]
+    ids = set(claims["id"])
+    assert {"LH1a", "LH2", "LH3a", "LH4b", "LH4c", "LH5", "LH6a", "LH7a"} <= ids
+    assert not {"LH7a-ds"} & ids
+    defined = claims.dropna(subset=["number", "low", "high"])
+    assert (defined["low"] <= defined["high"]).all()
+
+
+def test_every_length_is_in_the_table_of_curves(finished: Path) -> None:
+    curves = pd.read_csv(finished / "tables" / "curves.csv")
+    assert (curves.loc[curves["length"] == 0, "kl"] == 0).all()
+    shown = curves[(curves["kind"] == "isotropic") & (curves["site"] == "blocks.1.hook_resid_pre")]
+    assert shown["paper_length"].round(6).tolist() == [0, 1, 11, 51]
+    table = pd.read_csv(finished / "tables" / "table_1.csv").set_index("kind")
+    assert table.loc["isotropic", "kl_at_51"] == pytest.approx(shown["kl"].iloc[-1])
+
+
+def test_parts_of_a_run_give_the_same_numbers(asked: dict[str, Any], tmp_path: Path) -> None:
+    little = {**asked, "only": ["baselines"]}
+    (tmp_path / "parts").mkdir()
+    whole = run(tmp_path, little)
+    for part in ("1/2", "0/2"):
+        parted = run(tmp_path / "parts", little, "--shard", part)
+    found = [steppe.open_run(path).dataset("directions")["kl"].values for path in (whole, parted)]
+    np.testing.assert_array_equal(*found)
+    claims = [(path / "tables" / "claims.csv").read_bytes() for path in (whole, parted)]
+    assert claims[0] == claims[1]
+
+
+def test_without_saes_less_is_made_and_said(asked: dict[str, Any], tmp_path: Path) -> None:
+    parts = ["baselines", "features", "end_to_end"]
+    one = {**asked, "saes": [], "sae": f"{asked['saes'][0]}/later", "only": parts}
+    folder = run(tmp_path, one)
+    summary = (folder / "summary.md").read_text()
+    assert "features (no SAE for it), end_to_end (no SAE for it)" in summary
+    assert "checks (not asked for)" in summary
+    assert not (folder / "tables" / "table_3.csv").exists()
+    assert (folder / "tables" / "table_1.csv").exists()
