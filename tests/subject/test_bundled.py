@@ -56,7 +56,7 @@ def test_its_main_sae_reconstructs_its_activations(demo: Subject) -> None:
 
 
 def test_every_bundled_sae_belongs_to_it(demo: Subject) -> None:
-    for folder in demo_saes().values():
+    for folder in demo_saes():
         sae = steppe.load_sae(folder, subject=demo)
         assert torch.isfinite(sae.W_dec).all()
 

@@ -24,13 +24,19 @@ def demo_model() -> Path:
     return _existing("model")
 
 
-def demo_saes() -> dict[str, Path]:
-    """Folders of all bundled SAEs, by id, for instance ``blocks.1.hook_resid_pre``.
+def demo_saes() -> tuple[str, ...]:
+    """Names of all bundled SAEs, as `load_sae` takes them: ``demo/blocks.1.hook_resid_pre`` ...
 
     Raises:
         InputError: This installation carries no bundled subject.
     """
-    return {path.parent.name: path.parent for path in sorted(_existing("saes").glob("*/cfg.json"))}
+    folders = sorted(path.parent.name for path in _existing("saes").glob("*/cfg.json"))
+    return tuple(f"{DEMO}/{name}" for name in folders)
+
+
+def demo_sae(sae_id: str) -> Path:
+    """Folder of one bundled SAE; it need not exist."""
+    return demo_folder() / "saes" / sae_id
 
 
 def demo_prompts() -> Path:

@@ -132,9 +132,7 @@ def check_subject(request: CheckRequest) -> CheckReport:
     length = request.length or min(LENGTH, subject.context_length or LENGTH)
     prompts = load_prompts(request.prompts, subject, length=length, limit=SEQUENCES)
     tokens = torch.from_numpy(prompts.tokens)
-    sources = request.saes or (
-        tuple(f"{DEMO}/{sae_id}" for sae_id in demo_saes()) if request.subject == DEMO else ()
-    )
+    sources = request.saes or (demo_saes() if request.subject == DEMO else ())
     saes = [load_sae(source, subject=subject, device=subject.device) for source in sources]
     loss = _mean_loss(subject, tokens, None)
     check = self_check(subject, Site(min(1, subject.n_layers - 1), "resid_pre"))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from steppe.core.bundled import DEMO, demo_saes
+from steppe.core.bundled import DEMO, demo_sae, demo_saes
 from steppe.core.errors import InputError
 from steppe.core.number_formats import check_dtype
 from steppe.sae.config import CFG_FILE, read_config
@@ -171,14 +171,16 @@ def _local(path: Path, sae_id: str | None) -> _Located:
 
 def _demo(sae_id: str) -> _Located:
     known = demo_saes()
-    if sae_id not in known:
+    if f"{DEMO}/{sae_id}" not in known:
         raise InputError(
             f"bundled SAE {sae_id}",
             got="no such SAE",
             expected=" or ".join(known),
             fix=f"load_sae('demo', sae_id={DEMO_SAE_ID!r})",
         )
-    return _Located(known[sae_id], SaeIdentity(source=DEMO, sha256="", release=DEMO, sae_id=sae_id))
+    return _Located(
+        demo_sae(sae_id), SaeIdentity(source=DEMO, sha256="", release=DEMO, sae_id=sae_id)
+    )
 
 
 def _released(name: str, sae_id: str | None, revision: str | None) -> _Located:
