@@ -30,13 +30,15 @@ class CleanOutputs:
     """What a prompt gives when nothing is moved.
 
     Attributes:
-        log_probabilities: Of the next token, float32 ``(position, vocab)``; at the positions that
-            are moved.
+        log_probabilities: Of the next token, float32 ``(position, vocab)``, at the positions that
+            are moved; not below -80, too little to matter in any sum.
+        probabilities: Their exponentials, kept because every comparison needs them.
         following: The token that does follow, int64 ``(position,)``; -1 where there is none.
         loss: Its negative log-probability in nats, ``(position,)``; NaN where there is none.
     """
 
     log_probabilities: Tensor
+    probabilities: Tensor
     following: Tensor
     loss: Tensor
 
@@ -79,7 +81,9 @@ def clean_outputs(suffix: Suffix, prefix: Prefix, following: Tensor | None = Non
             expected=f"({len(log_p)},), one per position that is moved",
             fix=f"give {_NONE} where no token follows",
         )
-    return CleanOutputs(log_p, following, _loss(log_p, following))
+    loss = _loss(log_p, following)
+    log_p = log_p.clamp_min(_FLOOR)
+    return CleanOutputs(log_p, log_p.exp(), following, loss)
 
 
 def measure_tokens(
@@ -120,13 +124,13 @@ def _compare(logits: Tensor, clean: CleanOutputs) -> tuple[Tensor, Tensor]:
     kls, losses = [], []
     for start in range(0, positions, at_once):
         part = slice(start, start + at_once)
-        base = clean.log_probabilities[part].clamp_min(_FLOOR)
         log_p = logits[:, part].log_softmax(-1)
         losses.append(_loss(log_p, clean.following[part]) - clean.loss[part])
         # sum P_0 (exp(c) - 1) is 0, so adding it to -sum P_0 c changes nothing; its terms are
         # never negative, which keeps the digits of small divergences.
-        change = log_p.sub_(base)
-        kls.append(change.expm1().sub_(change).mul_(base.exp()).sum(-1).clamp_min(0.0))
+        change = log_p.sub_(clean.log_probabilities[part])
+        terms = change.expm1().sub_(change).mul_(clean.probabilities[part])
+        kls.append(terms.sum(-1).clamp_min(0.0))
     return torch.cat(kls, dim=1), torch.cat(losses, dim=1)
 
 

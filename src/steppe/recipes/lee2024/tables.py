@@ -19,6 +19,19 @@ from steppe.recipes.lee2024.plan import SaeFacts, Series
 
 # Lengths of the paper that tables have a column for; the nearest ones that were scanned are taken.
 SHOWN = (11, 31, 51, 101)
+# What is told of every SAE's fit and decoder, in this order.
+SHAPE = (
+    "l0",
+    "explained_variance",
+    "latents",
+    "dead",
+    "effective_dimension_alive",
+    "effective_dimension_dead",
+    "effective_dimension_by_rate",
+    "effective_dimension_activations",
+    "variance_along_alive",
+    "variance_along_by_rate",
+)
 
 
 def shown_steps(analysis: Analysis) -> dict[str, int]:
@@ -176,11 +189,11 @@ def isotropy_table(analysis: Analysis) -> pd.DataFrame:
     assert analysis.saes is not None
     site = analysis.plan.site
     rows = []
-    numbers = [str(name) for name, found in analysis.saes.items() if found.dtype.kind == "f"]
-    columns = {name: sae_column(analysis.saes, name) for name in numbers}
+    columns = {name: sae_column(analysis.saes, name) for name in SHAPE}
     for sae in analysis.plan.saes:
         row: dict[str, object] = {"sae": sae.label, "family": sae.family}
         row |= {name: values[sae.label] for name, values in columns.items()}
+        row |= {name: int(columns[name][sae.label]) for name in ("latents", "dead")}
         for kind in ("sae_feature_alive", "sae_feature_active"):
             series = Series(kind, sae.site, sae.label)
             if series in analysis.plan.directions and sae.site == site:

@@ -1,0 +1,162 @@
+"""How long does `reproduce lee2024` take at the paper's size on a subject of GPT-2 small's shape?
+
+python benchmarks/lee2024_cost.py            random weights; about two minutes on two cores
+
+Every series that the paper's run has is counted with `make_plan`; a few of them are measured on one
+sequence, at three of the twelve layers, and the rest is taken from the nearest by its number of
+blocks. Memory is read after one and after several sequences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from steppe.recipes.lee2024.material import Material, prepare
+from steppe.recipes.lee2024.measuring import measure_directions, measure_substitutions
+from steppe.recipes.lee2024.plan import LOCAL, SaeFacts, Series, make_plan
+from steppe.recipes.lee2024.settings import PAPER_SAES, PAPER_SAMPLES, Settings
+
+MEASURED_LAYERS = (0, 6, 11)
+
+
+def write_subject(folder: Path) -> None:
+    """GPT-2 small's architecture with random weights, and token rows."""
+    torch.manual_seed(0)
+    GPT2LMHeadModel(GPT2Config()).save_pretrained(folder / "model")
+    rows = np.random.default_rng(0).integers(0, 50_000, size=(24, 128))
+    rows[:, 0] = 50_256
+    lines = [json.dumps({"input_ids": row.tolist()}) for row in rows]
+    (folder / "prompts.jsonl").write_text("\n".join(lines) + "\n")
+    for layer in MEASURED_LAYERS:
+        write_sae(folder / "saes" / f"layer-{layer}", layer)
+
+
+def write_sae(folder: Path, layer: int) -> None:
+    """A random SAE of 24,576 latents, some fifty of them active on a token."""
+    torch.manual_seed(layer)
+    decoder = torch.nn.functional.normalize(torch.randn(24_576, 768), dim=1)
+    weights = {"W_enc": 0.05 * decoder.T.contiguous(), "W_dec": decoder,
+               "b_enc": torch.full((24_576,), -0.04), "b_dec": torch.zeros(768)}  # fmt: skip
+    folder.mkdir(parents=True)
+    save_file(weights, folder / "sae_weights.safetensors")
+    config = {"architecture": "standard", "d_in": 768, "d_sae": 24_576, "dtype": "float32",
+              "metadata": {"sae_lens_version": "6.0.0",
+                           "hook_name": f"blocks.{layer}.hook_resid_pre"}}  # fmt: skip
+    (folder / "cfg.json").write_text(json.dumps(config))
+
+
+def paper_facts() -> list[SaeFacts]:
+    """The paper's SAEs, as far as a plan has to know them."""
+    facts = []
+    for name in PAPER_SAES:
+        release, _, site = name.partition("/")
+        family = "e2e" if release.endswith(("sle-ajt", "sce-ajt")) else LOCAL
+        family = "e2e_ds" if "fr-ajt" in release else family
+        facts.append(SaeFacts(name, site, family, 50.0, 100))
+    return facts
+
+
+def seconds_per_series(
+    measure: Callable[[Material, range], Any], material: Material, series: int
+) -> float:
+    """Seconds that one sequence takes, over the series that are measured."""
+    started = time.perf_counter()
+    measure(material, range(1))
+    return (time.perf_counter() - started) / series
+
+
+def prepared(folder: Path, layer: int, parts: list[str]) -> Material:
+    """The material of a run with one SAE, at one layer."""
+    return prepare(
+        Settings.model_validate(
+            {
+                "recipe": "lee2024",
+                "subject": str(folder / "model"),
+                "saes": [str(folder / "saes" / f"layer-{layer}")],
+                "prompts": str(folder / "prompts.jsonl"),
+                "site": f"blocks.{layer}.hook_resid_pre",
+                "lengths": "paper",
+                "scale": 1.0,
+                "samples": 8,
+                "moments_samples": 1000,
+                "only": parts,
+            }
+        )
+    )
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measured(folder: Path) -> dict[str, Any]:
+    """Seconds per series and sequence at the measured layers, and memory."""
+    found: dict[str, Any] = {"direction": {}, "substitution": {}}
+    for layer in MEASURED_LAYERS:
+        material = prepared(folder, layer, ["errors", "substitution"])
+        directions = len(material.plan.directions)
+        made = len(material.plan.substitutions)
+        found["direction"][layer] = seconds_per_series(measure_directions, material, directions)
+        found["substitution"][layer] = seconds_per_series(measure_substitutions, material, made)
+    material = prepared(folder, 6, ["features"])
+    count = len(material.plan.directions)
+    found["feature"] = seconds_per_series(measure_directions, material, count)
+    found["megabytes"] = [peak_megabytes()]
+    few = prepared(folder, 11, ["errors"])
+    measure_directions(few, range(6))
+    found["megabytes"].append(peak_megabytes())
+    return found
+
+
+def cost_of(series: Series, found: dict[str, Any], kind: str) -> float:
+    """Seconds of one series on one sequence, by its number of blocks from the measured layers."""
+    layers = list(MEASURED_LAYERS)
+    layer = int(series.site.split(".")[1])
+    if series.kind.startswith("sae_feature"):
+        return float(found["feature"])
+    return float(np.interp(layer, layers, [found[kind][one] for one in layers]))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write what was found to this file")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_subject(folder)
+        found = measured(folder)
+    plan = make_plan("blocks.6.hook_resid_pre", paper_facts())
+    seconds = sum(cost_of(one, found, "direction") for one in plan.directions)
+    seconds += sum(cost_of(one, found, "substitution") for one in plan.substitutions)
+    found |= {
+        "directions": len(plan.directions),
+        "substitutions": len(plan.substitutions),
+        "seconds_per_sequence": seconds,
+        "days": seconds * PAPER_SAMPLES / 86_400,
+        "threads": torch.get_num_threads(),
+        "cpus": os.cpu_count(),
+        "mean_seconds_per_direction": statistics.mean(found["direction"].values()),
+    }
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1))
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
