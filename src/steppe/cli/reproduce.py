@@ -19,7 +19,8 @@ def reproduce(
     sae: options.Sae = None,
     prompts: options.Prompts = None,
     samples: Annotated[
-        int | None, typer.Option(help="Base prompts (lee2024: sequences).", show_default="1000")
+        int | None,
+        typer.Option(help="Base prompts (lee2024: sequences).", show_default="the recipe's"),
     ] = None,
     reading: Annotated[
         str | None,
@@ -29,7 +30,10 @@ def reproduce(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Make only this table or figure, for instance table_1 (repeatable)."),
+        typer.Option(
+            help="Make only this table or figure, for instance table_1; in the other recipes this "
+            "part, for instance baselines or plateaus (repeatable)."
+        ),
     ] = None,
     step_size: Annotated[
         float | None,
@@ -58,6 +62,10 @@ def reproduce(
     [bold]steppe reproduce giglemiani2024[/bold] runs on the bundled subject, in minutes, offline.
 
     [bold]steppe reproduce giglemiani2024 --subject gpt2[/bold] runs the paper itself.
+
+    [bold]steppe reproduce heimersheim2024[/bold]: plateaus, sensitive directions, local optima.
+
+    [bold]steppe reproduce lee2024[/bold]: sensitive directions and SAEs, all positions moved.
     """
     options_given = {
         "recipe": recipe,

@@ -1,5 +1,13 @@
 """How kinds differ: distributions, intervals, tables, and ours beside the published numbers."""
 
+from steppe.comparisons.censored import (
+    as_ranked,
+    censored_median,
+    censored_median_interval,
+    earlier_share,
+    paired_earlier_share,
+    roc_curve,
+)
 from steppe.comparisons.distributions import ks_null_band, ks_statistic
 from steppe.comparisons.intervals import (
     Interval,
@@ -14,12 +22,18 @@ from steppe.comparisons.summary import compare
 __all__ = [
     "Interval",
     "Resamples",
+    "as_ranked",
     "beside",
+    "censored_median",
+    "censored_median_interval",
     "compare",
     "corrected_interval",
+    "earlier_share",
     "ks_interval",
     "ks_null_band",
     "ks_statistic",
     "mean_interval",
+    "paired_earlier_share",
     "read_published",
+    "roc_curve",
 ]

@@ -15,6 +15,17 @@ RANK = "rank"
 SERIES = "series"
 QUANTILE = "quantile"
 SAE = "sae"
+DRAW = "draw"
+POINT = "point"
+FAMILY = "family"
+NEIGHBOUR = "neighbour"
+CORNER = "corner"
+ROW = "row"
+COLUMN = "column"
+AXIS = "axis"
+START = "start"
+MOMENT = "moment"
+CONTROL = "control"
 
 MEANING: dict[str, str] = {
     KIND: "how targets (or bases) are made",
@@ -30,4 +41,15 @@ MEANING: dict[str, str] = {
     SERIES: "one kind of direction, or of replacement, at one site and with one SAE",
     QUANTILE: "quantile over the tokens of a sample",
     SAE: "one sparse autoencoder",
+    DRAW: "one of several directions drawn for a sample and kind",
+    POINT: "target on the barycentric grid of a triangle",
+    FAMILY: "one 2-D family of directions",
+    NEIGHBOUR: "a direction of such a family: its corner, or near it",
+    CORNER: "one of the activations that span a plane or a triangle",
+    ROW: "place along the second axis of a plane",
+    COLUMN: "place along the first axis of a plane",
+    AXIS: "the two axes of a plane",
+    START: "one of several directions that an ascent starts from",
+    MOMENT: "before or after an ascent",
+    CONTROL: "another subject, or site, with which effects are set beside",
 }

@@ -5,26 +5,46 @@ Depends on core and sae, and on activations for how vectors are given.
 
 from steppe.paths.direction_request import DirectionRequest
 from steppe.paths.directions import DIRECTIONS, DirectionKind, blended, make_directions
+from steppe.paths.family import END, Family, FamilyMode, family_of
 from steppe.paths.grid import STEP_SIZE, Grid, absolute_grid, relative_grid
-from steppe.paths.straight import absolute, along, relative, target_distance, target_step
+from steppe.paths.plane import Plane
+from steppe.paths.sphere import sphere
+from steppe.paths.straight import (
+    absolute,
+    along,
+    relative,
+    straight,
+    target_distance,
+    target_step,
+)
 from steppe.paths.substitutions import SUBSTITUTIONS, Substitution, make_substitution
+from steppe.paths.triangle import barycentric, interpolate
 
 __all__ = [
     "DIRECTIONS",
+    "END",
     "STEP_SIZE",
     "SUBSTITUTIONS",
     "DirectionKind",
     "DirectionRequest",
+    "Family",
+    "FamilyMode",
     "Grid",
+    "Plane",
     "Substitution",
     "absolute",
     "absolute_grid",
     "along",
+    "barycentric",
     "blended",
+    "family_of",
+    "interpolate",
     "make_directions",
     "make_substitution",
     "relative",
     "relative_grid",
+    "sphere",
+    "straight",
     "target_distance",
     "target_step",
 ]

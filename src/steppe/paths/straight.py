@@ -14,6 +14,7 @@ from torch import Tensor
 from steppe.activations.vectors import Vectors, as_vectors
 from steppe.core.errors import InputError
 from steppe.core.readings import Reading
+from steppe.paths.family import family_of
 from steppe.paths.grid import STEP_SIZE, Grid, absolute_grid, relative_grid
 
 
@@ -130,3 +131,27 @@ def _refuse_zero_length(lengths: Tensor) -> None:
             expected="targets that differ from their base: the path's direction leads to them",
             fix="draw those targets again",
         )
+
+
+def straight(
+    base: Vectors, displacement: Vectors, *, n_points: int = 101, mean_free: bool = True
+) -> Tensor:
+    """Move from each base by a displacement that is as long as the base.
+
+    Heimersheim and Mendel 2024, "straight mode": the displacement's mean over ``d_model`` is
+    removed, then its norm is made that of the base; the path is ``base + alpha displacement`` with
+    alpha from 0 to 1.
+
+    Args:
+        base: ``(sample, d_model)``.
+        displacement: Where to, ``(sample, d_model)``; only its direction matters.
+        n_points: Points from alpha = 0 to 1, both included.
+        mean_free: Whether the mean is removed: for centred coordinates.
+
+    Returns:
+        Points, float32 on the CPU, ``(sample, step, d_model)``; NaN where there is no direction.
+
+    Raises:
+        InputError: Shapes differ or a base is not finite.
+    """
+    return family_of("straight", base, displacement, mean_free=mean_free).points(n_points)

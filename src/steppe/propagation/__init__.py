@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from steppe.propagation.forward import read_residuals as read_residuals
+from steppe.propagation.gradient import GradientSuffix as GradientSuffix
 from steppe.propagation.prefix import Prefix as Prefix
 from steppe.propagation.prefix import build_prefix as build_prefix
 from steppe.propagation.propagate import propagate as propagate

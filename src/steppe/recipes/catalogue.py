@@ -38,6 +38,14 @@ RECIPES: dict[str, Recipe] = {
             study="steppe.recipes.giglemiani2024.study:open_study",
         ),
         Recipe(
+            name="heimersheim2024",
+            paper="[Interim research report] Activation plateaus & sensitive directions in GPT2 "
+            "(Heimersheim & Mendel, 2024)",
+            question="Do real activations lie on plateaus, and which directions lead off soonest?",
+            settings="steppe.recipes.heimersheim2024.settings:Settings",
+            study="steppe.recipes.heimersheim2024.study:open_study",
+        ),
+        Recipe(
             name="lee2024",
             paper="Investigating Sensitive Directions in GPT-2: An Improved Baseline and "
             "Comparative Analysis of SAEs (Lee & Heimersheim, 2024; arXiv 2410.12555)",

@@ -53,6 +53,11 @@ class StudySettings(BaseModel):
     coordinates: Literal["centered", "raw"] | None = Field(
         None, description="None: centered for LayerNorm models, raw for others"
     )
+    prompt_length: int = Field(10, ge=1, description="tokens per prompt")
+    max_prompts: int = Field(40_000, ge=2, description="prompts taken from the source, at most")
+    moments_samples: int = Field(
+        32_000, ge=100, description="activations behind the mean, the covariance and own rates"
+    )
     bootstrap: int = Field(2000, ge=100, le=1_000_000, description="resamples behind each interval")
 
     @field_validator("subject", "sae", "prompts")

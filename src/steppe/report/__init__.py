@@ -2,8 +2,12 @@
 
 from steppe.report.bands import Band, Panel, draw_bands
 from steppe.report.bars import Bars, draw_bars
+from steppe.report.by_count import ChangePanel, CountPanel, by_count, changes, count_histogram
+from steppe.report.crossings import CrossingRow, crossing_distributions, crossing_shares
+from steppe.report.curve_bands import BandPanel, Spread, curve_bands
 from steppe.report.drawing import Drawing, Setting, save_drawing
 from steppe.report.example_curves import example_curves
+from steppe.report.landscape import PlaneMap, TriangleMap, plane, triangles
 from steppe.report.latent_properties import latent_cosines, latent_counts
 from steppe.report.step_distribution import step_distribution
 from steppe.report.style import Dash, label_of, style_of
@@ -12,26 +16,41 @@ from steppe.report.tables import terminal_table, to_latex, to_markdown, write_ta
 
 __all__ = [
     "Band",
+    "BandPanel",
     "Bars",
+    "ChangePanel",
+    "CountPanel",
+    "CrossingRow",
     "Dash",
     "Drawing",
     "FigureEntry",
     "Panel",
+    "PlaneMap",
     "Setting",
+    "Spread",
     "Summary",
     "TableEntry",
+    "TriangleMap",
+    "by_count",
+    "changes",
+    "count_histogram",
+    "crossing_distributions",
+    "crossing_shares",
+    "curve_bands",
     "draw_bands",
     "draw_bars",
     "example_curves",
     "label_of",
     "latent_cosines",
     "latent_counts",
+    "plane",
     "save_drawing",
     "step_distribution",
     "style_of",
     "terminal_table",
     "to_latex",
     "to_markdown",
+    "triangles",
     "write_summary",
     "write_table",
 ]

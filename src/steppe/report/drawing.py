@@ -80,6 +80,11 @@ def panels(rows: int, columns: int = 2) -> tuple[Figure, list[list[Axes]]]:
     return figure, [list(row) for row in grid]
 
 
+def sign(figure: Figure, setting: Setting) -> None:
+    """Say in small print, at the figure's lower right, which subject it shows."""
+    figure.supxlabel(f"Subject: {setting.subject}", x=0.995, ha="right", fontsize=6.5, color="0.4")
+
+
 def add_legend(figure: Figure, kinds: list[str], *, dots: bool = False) -> None:
     """One legend above all axes: a line per kind, in its colour and dash, or solid with its dot."""
     handles = [

@@ -40,6 +40,11 @@ KINDS: dict[str, KindStyle] = {
     "synthetic_structured_without_cosine": KindStyle(
         "Synthetic-structured (w/o cos sim)", "tab:olive", (0, (3, 1, 1, 1))
     ),
+    "real_foreign": KindStyle("Model-generated, in another prompt", "tab:brown", "dashdot", "D"),
+    "random_base": KindStyle("Random base, towards random", "tab:cyan", "dotted", "v"),
+    "added": KindStyle("Latents added", "tab:green", "solid", "o"),
+    "removed": KindStyle("Latents removed", "tab:purple", "dashed", "s"),
+    "moved": KindStyle("Moved as far, at random", "tab:red", "dotted", "^"),
     "cov_random_difference": KindStyle("Cov-random difference", "tab:blue", "dashed", "s"),
     "real_difference": KindStyle("Real difference", "tab:orange", "dashed", "o"),
     "cov_random_mixture": KindStyle("Cov-random mixture", "tab:blue", "solid", "D"),

@@ -10,13 +10,16 @@ from steppe.statistics.labelled import ends_at_target, steps_of
 from steppe.statistics.max_slope import max_slope_step
 from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import crossing_step, is_censored, plateau_step
+from steppe.statistics.search import Crossings, find_crossings
 
 __all__ = [
     "CATALOGUE",
+    "Crossings",
     "Statistic",
     "area_step",
     "crossing_step",
     "ends_at_target",
+    "find_crossings",
     "find_statistic",
     "is_censored",
     "max_slope_step",

@@ -11,3 +11,4 @@ from steppe.subject.model import Subject as Subject
 from steppe.subject.model import load_subject as load_subject
 from steppe.subject.prompts import Prompts as Prompts
 from steppe.subject.prompts import load_prompts as load_prompts
+from steppe.subject.random_weights import with_random_weights as with_random_weights

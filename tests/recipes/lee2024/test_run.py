@@ -32,7 +32,7 @@ def finished(asked: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_every_table_and_figure_is_there(finished: Path) -> None:
-    for name in [*TABLES, "claims", "curves", "published_errors", "published_features"]:
+    for name in [*TABLES, "claims", "published_errors", "published_features"]:
         assert len(pd.read_csv(finished / "tables" / f"{name}.csv")), name
     for name in FIGURES:
         assert (finished / "figures" / f"{name}.png").stat().st_size > 10_000
@@ -52,7 +52,7 @@ def test_claims_begin_as_in_every_recipe(finished: Path) -> None:
 
 
 def test_every_length_is_in_the_table_of_curves(finished: Path) -> None:
-    curves = pd.read_csv(finished / "tables" / "curves.csv")
+    curves = pd.read_csv(finished / "figures" / "curves.csv")
     assert (curves.loc[curves["length"] == 0, "kl"] == 0).all()
     shown = curves[(curves["kind"] == "isotropic") & (curves["site"] == "blocks.1.hook_resid_pre")]
     assert shown["paper_length"].round(6).tolist() == [0, 1, 11, 51]
@@ -73,9 +73,12 @@ def test_parts_of_a_run_give_the_same_numbers(asked: dict[str, Any], tmp_path: P
 
 
 def test_without_saes_less_is_made_and_said(asked: dict[str, Any], tmp_path: Path) -> None:
+    """The last position alone, too: one token a sequence."""
     parts = ["baselines", "features", "end_to_end"]
     one = {**asked, "saes": [], "sae": f"{asked['saes'][0]}/later", "only": parts}
-    folder = run(tmp_path, one)
+    folder = run(tmp_path, {**one, "positions": "last"})
+    caption = (folder / "figures" / "figure_1.txt").read_text()
+    assert "n = 6 sequences, one token each" in caption
     summary = (folder / "summary.md").read_text()
     assert "features (no SAE for it), end_to_end (no SAE for it)" in summary
     assert "checks (not asked for)" in summary

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steppe.activations import Gaussian, Moments, estimate_moments
-from steppe.core.errors import InputError
+from steppe.activations import Gaussian, Moments
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
 from steppe.propagation import (
@@ -20,14 +19,14 @@ from steppe.propagation import (
     SelfCheck,
     Suffix,
     build_prefix,
-    read_residuals,
     require_self_check,
 )
 from steppe.readouts import measure_path
 from steppe.recipes.giglemiani2024.scales import Scales, Typical, choose_scales
 from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.recipes.stock import check_sae_site, generators, take_stock
 from steppe.sae import FiringRates, Sae, firing_rates, load_sae
-from steppe.subject import Prompts, Subject, load_prompts, load_subject
+from steppe.subject import Prompts, Subject, load_subject
 
 CALIBRATION_PAIRS = 200
 
@@ -75,7 +74,7 @@ class Material:
 
     def generators(self, name: str, samples: range) -> Sequence[np.random.Generator]:
         """One generator per sample of the stream called ``name``."""
-        return [stream(self.settings.seed, name, sample) for sample in samples]
+        return generators(self.settings.seed, name, samples)
 
     def suffix(self) -> Suffix:
         """The part of the subject after the site; a context manager."""
@@ -119,60 +118,27 @@ def prepare(settings: Settings) -> Material:
     site = Site.parse(settings.site).resolve(subject.n_layers)
     read = Site.parse(settings.read).resolve(subject.n_layers)
     sae = load_sae(settings.sae_source, subject=subject, device=subject.device)
-    _check_site(sae, site)
+    check_sae_site(sae, site)
     check = require_self_check(subject, site)
-    prompts = load_prompts(
-        settings.prompts_source, subject, length=settings.prompt_length, limit=settings.max_prompts
-    )
-    base_rows, pool_rows = _choose_rows(settings, len(prompts.tokens), subject.d_model)
-    pool = read_residuals(subject, prompts.tokens[pool_rows], site)
-    moments = estimate_moments(pool)
+    stock = take_stock(subject, site, settings)
     material = Material(
         settings=settings,
         subject=subject,
         site=site,
         read=read,
         sae=sae,
-        rates=firing_rates(sae, pool),
-        prompts=prompts,
-        pool=pool,
-        pool_rows=pool_rows,
-        base_rows=base_rows,
-        moments=moments,
-        gaussian=Gaussian.from_moments(moments),
+        rates=firing_rates(sae, stock.pool),
+        prompts=stock.prompts,
+        pool=stock.pool,
+        pool_rows=stock.pool_rows,
+        base_rows=stock.base_rows,
+        moments=stock.moments,
+        gaussian=stock.gaussian,
         scales=choose_scales(settings, Typical.unknown(), is_paper=True),
         check=check,
     )
     is_paper = settings.names_paper_subject and subject.identity.source == "hub"
     return replace(material, scales=choose_scales(settings, _typical(material), is_paper=is_paper))
-
-
-def _choose_rows(
-    settings: Settings, rows: int, d_model: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Prompts of the bases (without replacement) and of the pool behind the moments."""
-    needed = max(settings.samples, d_model + 1)
-    if rows < needed:
-        raise InputError(
-            f"prompts {settings.prompts_source}",
-            got=f"{rows} prompts of {settings.prompt_length} tokens",
-            expected=f"at least {needed}: {settings.samples} samples, and more than d_model = "
-            f"{d_model} for a covariance",
-            fix="give more text, or ask for fewer --samples",
-        )
-    bases = stream(settings.seed, "base_prompts").permutation(rows)[: settings.samples]
-    pool = stream(settings.seed, "moment_prompts").permutation(rows)[: settings.moments_samples]
-    return bases, pool
-
-
-def _check_site(sae: Sae, site: Site) -> None:
-    if sae.hook_name is not None and sae.site.name != site.name:
-        raise InputError(
-            f"SAE {sae.identity.source}",
-            got=f"an SAE of {sae.hook_name}",
-            expected=f"an SAE of {site.name}, where activations are moved",
-            fix="choose another --sae, or set `site:` in a YAML file for `steppe run`",
-        )
 
 
 def _typical(material: Material) -> Typical:

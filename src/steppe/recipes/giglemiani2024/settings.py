@@ -30,11 +30,6 @@ class Settings(StudySettings):
     reading: Reading = Field("code", description="what the authors ran, or what the paper says")
     site: str = Field("blocks.1.hook_resid_pre", description="where activations are moved")
     read: str = Field("blocks.last.hook_resid_post", description="where L2 and cosine are read")
-    prompt_length: int = Field(10, ge=1, description="tokens per prompt")
-    max_prompts: int = Field(40_000, ge=2, description="prompts taken from the source, at most")
-    moments_samples: int = Field(
-        32_000, ge=100, description="activations behind the mean, the covariance and own rates"
-    )
     latent_samples: int = Field(2000, ge=2, description="activations behind Appendix E")
     step_size: float | None = Field(
         None, gt=0, description="length of an absolute step; None: the paper's 0.5, scaled"

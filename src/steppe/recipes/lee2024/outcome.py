@@ -16,8 +16,9 @@ from steppe.recipes.lee2024.figures import ROWS, Figures
 from steppe.recipes.lee2024.plan import Series
 from steppe.recipes.lee2024.published import published
 from steppe.recipes.reporting import short
-from steppe.report import Setting, label_of, write_table
-from steppe.store import TABLES, open_run
+from steppe.report import Setting, label_of
+from steppe.store import FIGURES, open_run
+from steppe.store.writing import write_atomically
 
 TITLE = "Investigating Sensitive Directions (Lee & Heimersheim 2024)"
 _INTERVALS = "Brackets: 95% bootstrap intervals over sequences."
@@ -155,10 +156,9 @@ def _checks(report: Report) -> None:
 
 
 def _curves(report: Report) -> None:
-    text = "Every series at every length: KL, loss increase (nats per token), share of tokens above"
+    """Every series at every length, beside the figures that are drawn from it: too long to read."""
     table = tables.curve_table(report.analysis)
-    caption = f"{text} 0.5 nats. {_caption(report.analysis)}"
-    write_table(report.root / TABLES, "curves", table, caption)
+    write_atomically(report.root / FIGURES / "curves.csv", table.to_csv(index=False).encode())
 
 
 def _known(analysis: Analysis, wanted: list[Series]) -> list[Series]:

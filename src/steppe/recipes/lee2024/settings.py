@@ -123,7 +123,9 @@ class Settings(StudySettings):
     @property
     def sae_sources(self) -> tuple[str, ...]:
         """The SAEs asked for, or those that belong to the subject."""
-        return self.saes or tuple(self.sae_source.split(", "))
+        if self.saes or self.sae is not None:
+            return self.saes or (self.sae_source,)
+        return tuple(self.sae_source.split(", "))
 
     @property
     def variant(self) -> tuple[str, ...]:

@@ -1,0 +1,125 @@
+"""How do crossings compare where some never happen? A censored one is infinite: later than any.
+
+Ranks need no more than that: a median is known while fewer than half are censored, and the share of
+pairs in which one crosses before the other is known always. NaN is undefined, and left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from steppe.comparisons.intervals import Interval, Resamples
+
+
+def as_ranked(values: ArrayLike, censored: ArrayLike) -> NDArray[np.float64]:
+    """Crossings with infinity where they never happen.
+
+    Args:
+        values: Crossings; NaN where there is none.
+        censored: Of the same shape: whether there is none because the level is never reached.
+    """
+    return np.where(np.asarray(censored), np.inf, np.asarray(values, dtype=np.float64))
+
+
+def censored_median(values: ArrayLike) -> float:
+    """Median of crossings; NaN when it is beyond the path, or nothing is defined."""
+    defined = _defined(values)
+    if not len(defined):
+        return float("nan")
+    # Of two middle ones the later: a mean with infinity would be none.
+    middle = float(np.quantile(defined, 0.5, method="higher"))
+    return middle if np.isfinite(middle) else float("nan")
+
+
+def censored_median_interval(
+    values: ArrayLike, resamples: Resamples, level: float = 0.95
+) -> Interval:
+    """Percentile interval of the median over samples.
+
+    Args:
+        values: ``(sample, ...)`` crossings; all of a sample are drawn together.
+        resamples: Which samples are drawn.
+        level: Share of intervals that are to hold the true median.
+
+    Returns:
+        The interval; NaN at an end that lies beyond the path.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if not len(_defined(numbers)):
+        return Interval(np.nan, np.nan)
+    drawn = [
+        np.nanquantile(_quiet(numbers[chosen]), 0.5, method="higher")
+        for block in resamples.blocks(width=numbers[:1].size)
+        for chosen in block
+    ]
+    ends = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    low, high = np.where(np.isfinite(ends), ends, np.nan)
+    return Interval(float(low), float(high))
+
+
+def earlier_share(first: ArrayLike, second: ArrayLike) -> float:
+    """Share of pairs in which the first comes earlier; ties, censored ones too, count half.
+
+    This is the area under the receiver operating characteristic of a threshold on the crossing.
+
+    Args:
+        first: Crossings of any shape.
+        second: Crossings of any shape; every one is paired with every one of ``first``.
+
+    Returns:
+        From 0 to 1; 0.5 where the two do not differ. NaN where either has nothing defined.
+    """
+    one, other = _defined(first), _defined(second)
+    if not len(one) or not len(other):
+        return float("nan")
+    other = np.sort(other)
+    not_later = np.searchsorted(other, one, "left") + np.searchsorted(other, one, "right")
+    return 1 - float(not_later.mean()) / (2 * len(other))
+
+
+def paired_earlier_share(first: ArrayLike, second: ArrayLike) -> float:
+    """Share of samples whose first crossing comes earlier; ties, censored ones too, count half.
+
+    Args:
+        first: ``(sample, ...)`` crossings.
+        second: Crossings of the same samples, one to one.
+    """
+    one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    known = ~(np.isnan(one) | np.isnan(other))
+    if not known.any():
+        return float("nan")
+    wins = np.where(one < other, 1.0, np.where(one == other, 0.5, 0.0))
+    return float(wins[known].mean())
+
+
+def roc_curve(
+    first: ArrayLike, second: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shares of second and first that cross by then, for every threshold from 0 to beyond the path.
+
+    Args:
+        first: The class that is to be found by its early crossing.
+        second: The other class.
+
+    Returns:
+        False-positive and true-positive shares, both from 0 to 1. Censored ones come last, at once.
+    """
+    one, other = np.sort(_defined(first)), np.sort(_defined(second))
+    levels = np.unique(np.concatenate([one, other]))
+    found = [
+        np.concatenate([[0.0], np.searchsorted(values, levels, side="right") / max(len(values), 1)])
+        for values in (other, one)
+    ]
+    return found[0], found[1]
+
+
+def _defined(values: ArrayLike) -> NDArray[np.float64]:
+    numbers = np.asarray(values, dtype=np.float64).ravel()
+    return numbers[~np.isnan(numbers)]
+
+
+def _quiet(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of which at least one is defined, so that numpy does not warn."""
+    defined = _defined(values)
+    return defined if len(defined) else np.array([np.inf])

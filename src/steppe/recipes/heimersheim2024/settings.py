@@ -1,0 +1,72 @@
+"""What can be asked of this recipe, and what the report asked."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from steppe.core.names import check_names
+from steppe.recipes.faults import as_fault
+from steppe.recipes.heimersheim2024.outputs import PARTS
+from steppe.recipes.study_settings import PAPER_SUBJECT_NAMES, StudySettings, for_subjects
+
+PAPER_SITE = "blocks.1.hook_resid_pre"
+PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
+PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
+
+
+class Settings(StudySettings):
+    """The settings of one run; every field is a key of the YAML file and of ``--set``."""
+
+    SAES = for_subjects("demo", PAPER_SAE)
+    PROMPTS = for_subjects("demo", PAPER_PROMPTS)
+    # Also the last layer's number.
+    UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "read"})
+
+    recipe: Literal["heimersheim2024"] = "heimersheim2024"
+    samples: int = Field(120, ge=2, description="base prompts")
+    site: str = Field(PAPER_SITE, description="where activations are moved")
+    read: str = Field("blocks.last.hook_resid_post", description="where L2 and cosine are read")
+    level: float = Field(0.5, gt=0, description="KL, in nats, at which a path counts as crossed")
+    flat_level: float = Field(0.1, gt=0, description="KL, in nats, up to which the output is flat")
+    n_points: int = Field(101, ge=3, description="points of a path, the base and the end included")
+    draws: int = Field(5, ge=1, description="directions of each kind per base")
+    families: int = Field(3, ge=1, description="random 2-D families of directions per base")
+    inward: float = Field(0.1, gt=0, lt=1, description="how far from a corner neighbours are mixed")
+    ring: float = Field(10.0, gt=0, lt=90, description="angle of the neighbours around a corner")
+    planes: int = Field(4, ge=1, description="planes through three real activations")
+    plane_points: int = Field(61, ge=3, description="grid points along each side of a plane")
+    triangles: int = Field(3, ge=1, description="bases whose triangles are drawn")
+    subdivisions: int = Field(12, ge=1, description="steps along each side of a triangle")
+    ascent_bases: int = Field(16, ge=1, description="bases from which sensitivity is climbed")
+    ascent_starts: int = Field(6, ge=1, description="starts per base, random and real each")
+    ascent_steps: int = Field(40, ge=1, description="steps of the ascent")
+    artificial_draws: int = Field(2, ge=1, description="directions from each artificial base")
+    control_samples: int = Field(
+        3000, ge=100, description="activations behind the moments at the controls' sites"
+    )
+    encoded: int = Field(1000, ge=2, description="activations of each kind whose latents count")
+    only: tuple[str, ...] = Field((), description="measure only these parts; empty: all of them")
+
+    @field_validator("only")
+    @classmethod
+    @as_fault
+    def _known_parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        check_names("only", value, PARTS)
+        return tuple(part for part in PARTS if part in value)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that are measured."""
+        return self.only or PARTS
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """The parts that were singled out."""
+        return self.only
+
+    @property
+    def names_paper_subject(self) -> bool:
+        """Whether the subject has the name of the report's."""
+        return self.subject in PAPER_SUBJECT_NAMES

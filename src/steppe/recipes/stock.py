@@ -1,0 +1,124 @@
+"""What are bases and random activations drawn from: which prompts, and what they hold at a site?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steppe.activations import Gaussian, Moments, estimate_moments
+from steppe.core.errors import InputError
+from steppe.core.seeds import stream
+from steppe.core.sites import Site
+from steppe.propagation import Prefix, build_prefix, read_residuals
+from steppe.recipes.study_settings import StudySettings
+from steppe.sae import Sae
+from steppe.subject import Prompts, Subject, load_prompts
+
+
+@dataclass(frozen=True, eq=False)
+class Stock:
+    """Prompts of a subject, and real activations at one of its sites.
+
+    Attributes:
+        subject: The model.
+        site: Where activations are read, and moved.
+        prompts: The prompts.
+        base_rows: Which prompts the bases are, ``(sample,)``.
+        pool_rows: Which prompts real targets are drawn from, ``(candidate,)``.
+        pool: Their activations, ``(candidate, d_model)``; the moments are measured on them.
+        moments: Mean and covariance of ``pool``.
+        gaussian: The Gaussian with these moments.
+    """
+
+    subject: Subject
+    site: Site
+    prompts: Prompts
+    base_rows: NDArray[np.int64]
+    pool_rows: NDArray[np.int64]
+    pool: Tensor
+    moments: Moments
+    gaussian: Gaussian
+
+    def prefix(self, row: int) -> Prefix:
+        """The prefix of one prompt."""
+        return build_prefix(self.subject, torch.from_numpy(self.prompts.tokens[row]), self.site)
+
+    def elsewhere(self, subject: Subject, site: Site, limit: int) -> Stock:
+        """The same prompts' activations at another site, or of another subject.
+
+        Args:
+            subject: The model.
+            site: The site.
+            limit: Real activations that are read, at most.
+        """
+        rows = (self.base_rows, self.pool_rows[: max(limit, subject.d_model + 1)])
+        return _stock(subject, site, self.prompts, rows)
+
+
+def take_stock(subject: Subject, site: Site, settings: StudySettings) -> Stock:
+    """Choose prompts and read what they hold at a site.
+
+    Raises:
+        InputError: There are too few prompts, or they do not fit the subject.
+    """
+    prompts = load_prompts(
+        settings.prompts_source, subject, length=settings.prompt_length, limit=settings.max_prompts
+    )
+    rows = _choose_rows(settings, len(prompts.tokens), subject.d_model)
+    return _stock(subject, site, prompts, rows)
+
+
+def generators(seed: int, name: str, samples: range) -> Sequence[np.random.Generator]:
+    """One generator per sample of the stream called ``name``."""
+    return [stream(seed, name, sample) for sample in samples]
+
+
+def check_sae_site(sae: Sae, site: Site) -> None:
+    """Refuse an SAE that belongs to another site.
+
+    Raises:
+        InputError: It does.
+    """
+    if sae.hook_name is not None and sae.site.name != site.name:
+        raise InputError(
+            f"SAE {sae.identity.source}",
+            got=f"an SAE of {sae.hook_name}",
+            expected=f"an SAE of {site.name}, where activations are moved",
+            fix="choose another --sae, or set `site:` in a YAML file for `steppe run`",
+        )
+
+
+def _stock(
+    subject: Subject,
+    site: Site,
+    prompts: Prompts,
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> Stock:
+    bases, pool_rows = rows
+    pool = read_residuals(subject, prompts.tokens[pool_rows], site)
+    moments = estimate_moments(pool)
+    gaussian = Gaussian.from_moments(moments)
+    return Stock(subject, site, prompts, bases, pool_rows, pool, moments, gaussian)
+
+
+def _choose_rows(
+    settings: StudySettings, rows: int, d_model: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Prompts of the bases (without replacement) and of the pool behind the moments."""
+    needed = max(settings.samples, d_model + 1)
+    if rows < needed:
+        raise InputError(
+            f"prompts {settings.prompts_source}",
+            got=f"{rows} prompts of {settings.prompt_length} tokens",
+            expected=f"at least {needed}: {settings.samples} samples, and more than d_model = "
+            f"{d_model} for a covariance",
+            fix="give more text, or ask for fewer --samples",
+        )
+    bases = stream(settings.seed, "base_prompts").permutation(rows)[: settings.samples]
+    pool = stream(settings.seed, "moment_prompts").permutation(rows)[: settings.moments_samples]
+    return bases, pool

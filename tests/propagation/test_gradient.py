@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from steppe.core.errors import InputError
+from steppe.core.sites import Site
+from steppe.propagation import GradientSuffix, Suffix, build_prefix
+from steppe.subject import Subject
+
+SITES = ["blocks.0.hook_resid_pre", "blocks.1.hook_resid_pre", "blocks.last.hook_resid_post"]
+
+
+def tokens(length: int = 6) -> torch.Tensor:
+    return torch.arange(5, 5 + 3 * length, 3)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama"])
+@pytest.mark.parametrize("name", SITES)
+def test_logits_are_those_of_the_suffix(
+    subject_of: Callable[[str], Subject], family: str, name: str
+) -> None:
+    subject, site = subject_of(family), Site.parse(name)
+    prefix = build_prefix(subject, tokens(), site)
+    points = prefix.base + torch.linspace(0, 1, 4)[:, None] * torch.randn(
+        4, subject.d_model, generator=torch.Generator().manual_seed(0)
+    )
+    with Suffix(subject, site, read=[], logits=True) as suffix:
+        expected = suffix(prefix, points).logits
+    found = GradientSuffix(subject, prefix).logits(points)
+    torch.testing.assert_close(found.detach(), expected.clone(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_is_that_of_small_changes(subject_of: Callable[[str], Subject]) -> None:
+    subject, site = subject_of("gpt2"), Site.parse(SITES[1])
+    prefix = build_prefix(subject, tokens(), site)
+    generator = torch.Generator().manual_seed(1)
+    points = prefix.base + torch.randn(3, subject.d_model, generator=generator)
+    suffix = GradientSuffix(subject, prefix)
+
+    def score(logits: torch.Tensor) -> torch.Tensor:
+        return logits.log_softmax(-1)[:, 7]
+
+    values, gradient = suffix.gradient(points, score)
+    direction = torch.randn(3, subject.d_model, generator=generator)
+    size = 1e-2
+    ahead, behind = (score(suffix.logits(points + s * direction)) for s in (size, -size))
+    torch.testing.assert_close(
+        (gradient * direction).sum(dim=1), (ahead - behind).detach() / (2 * size),
+        rtol=2e-2, atol=1e-3,
+    )  # fmt: skip
+    torch.testing.assert_close(values, score(suffix.logits(points)).detach())
+
+
+def test_the_model_is_left_as_it_was(subject_of: Callable[[str], Subject]) -> None:
+    subject = subject_of("gpt2")
+    ids = tokens()[None]
+    with torch.no_grad():
+        before = subject.model(ids).logits
+    prefix = build_prefix(subject, tokens(), Site.parse(SITES[1]))
+    GradientSuffix(subject, prefix).gradient(prefix.base[None], lambda logits: logits[:, 0])
+    with torch.no_grad():
+        assert torch.equal(subject.model(ids).logits, before)
+    assert all(parameter.grad is None for parameter in subject.model.parameters())
+
+
+def test_only_the_last_position_will_do(subject_of: Callable[[str], Subject]) -> None:
+    subject = subject_of("gpt2")
+    prefix = build_prefix(subject, tokens(), Site.parse(SITES[1], position=2))
+    with pytest.raises(InputError, match="points at the last position"):
+        GradientSuffix(subject, prefix)

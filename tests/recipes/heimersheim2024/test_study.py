@@ -1,0 +1,200 @@
+"""A whole run on the tiny subject, and what its shards depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from steppe.cli.main import main
+from steppe.core.errors import InputError
+from steppe.core.parts import Part
+from steppe.recipes.configuration import settings_of
+from steppe.recipes.deciding import COLUMNS
+from steppe.recipes.heimersheim2024 import artificial, ascent, optima, sensitivity
+from steppe.recipes.heimersheim2024.bench import Bench
+from steppe.recipes.heimersheim2024.draws import take_bases
+from steppe.recipes.heimersheim2024.material import Material, prepare
+from steppe.recipes.heimersheim2024.outputs import ADDED, CONTROL_SETUPS, PARTS
+from steppe.recipes.heimersheim2024.settings import Settings
+from steppe.recipes.heimersheim2024.study import SHARDED, open_study
+from steppe.statistics import crossing_step
+from steppe.store import Opening, open_run
+
+Arrays = Mapping[str, NDArray[Any]]
+SMALL = {
+    "samples": 12, "n_points": 31, "draws": 2, "families": 2, "planes": 1, "plane_points": 9,
+    "triangles": 1, "subdivisions": 3, "ascent_bases": 2, "ascent_starts": 2, "ascent_steps": 12,
+    "artificial_draws": 1, "control_samples": 100, "encoded": 50, "level": 0.3, "bootstrap": 100,
+    "device": "cpu",
+}  # fmt: skip
+
+
+def settings(tiny_files: Any, **changes: Any) -> Settings:
+    files = {name: str(getattr(tiny_files, name)) for name in ("sae", "prompts")}
+    return Settings(**{**SMALL, "subject": str(tiny_files.model), **files, **changes})
+
+
+@pytest.fixture(scope="module")
+def material(tiny_files: Any) -> Material:
+    return prepare(settings(tiny_files))
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was started small, cut short and extended."""
+    folder = tmp_path_factory.mktemp("heimersheim") / "run"
+    started = open_study(settings(tiny_files, samples=7), Opening(folder))
+    for shard in started.left(Part())[:3]:
+        started.folder.write_shard(shard.dataset, shard.index, started.compute(shard))
+    started.folder.close({})
+    given = {**SMALL, "sae": tiny_files.sae, "prompts": tiny_files.prompts}
+    sets = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
+    with pytest.raises(SystemExit) as end:
+        main(["reproduce", "heimersheim2024", "--subject", str(tiny_files.model),
+              "--out", str(folder), *sets])  # fmt: skip
+    assert not end.value.code
+    return folder
+
+
+def test_a_run_folder_holds_every_part(finished: Path) -> None:
+    run = open_run(finished)
+    assert set(run.datasets()) == set(PARTS)
+    tables = run.tables
+    assert set(tables) == {
+        "plateaus", "directions", "optima", "ascent", "features", "artificial", "controls",
+        "encoding", "search", "claims",
+    }  # fmt: skip
+    figures = {path.stem for path in run.figures}
+    assert figures == {
+        "plateau_curves", "direction_curves", "direction_crossings", "plane_1", "triangles",
+        "ascent", "feature_crossings", "artificial_plateaus", "control_curves", "encoding",
+    }  # fmt: skip
+    captions = [path.read_text() for path in (finished / "figures").glob("*.txt")]
+    assert all("Subject: " in text and ("n = " in text or "n:" in text) for text in captions)
+    assert "HM1a" in (finished / "summary.md").read_text()
+
+
+def test_the_claims_are_a_row_each(finished: Path) -> None:
+    claims = pd.read_csv(finished / "tables" / "claims.csv")
+    assert tuple(claims.columns[: len(COLUMNS)]) == COLUMNS
+    assert claims["id"].is_unique
+    assert {f"HM{number}" for number in range(1, 10)} <= {name[:3] for name in claims["id"]}
+    assert set(claims["verdict"]) <= {"holds", "does not hold", "undecided", "undefined"}
+
+
+def test_an_extended_run_is_the_same_as_a_whole_one(
+    finished: Path, tiny_files: Any, tmp_path: Path
+) -> None:
+    whole = open_study(settings(tiny_files, only=("directions",)), Opening(tmp_path / "whole"))
+    for shard in whole.left(Part()):
+        whole.folder.write_shard(shard.dataset, shard.index, whole.compute(shard))
+    whole.folder.close({})
+    one, other = (
+        open_run(path).dataset("directions").load() for path in (finished, tmp_path / "whole")
+    )
+    for name in one.data_vars:
+        np.testing.assert_array_equal(one[name].values, other[name].values)
+
+
+@pytest.mark.parametrize("part", sorted(SHARDED))
+def test_a_sample_is_the_same_in_another_shard(material: Material, part: str) -> None:
+    template = SHARDED[part].lay_out(material)
+    last = min(2, template.samples)
+    together = SHARDED[part].measure(material, range(0, last))
+    alone = SHARDED[part].measure(material, range(last - 1, last))
+    assert set(together) == set(template.variables)
+    for name, variable in template.variables.items():
+        axis = variable.dims.index("sample")
+        shape = list(template.shape(variable))
+        shape[axis] = last
+        assert together[name].shape == tuple(shape), name
+        np.testing.assert_array_equal(
+            np.take(together[name], last - 1, axis), np.take(alone[name], 0, axis), err_msg=name
+        )
+
+
+def test_search_and_curve_agree(material: Material) -> None:
+    found = sensitivity.measure(material, range(0, 6))
+    grid = {"straight": 1 / 30, "sphere": 6.0}
+    agree = []
+    for kind in range(3):
+        for place, step in enumerate(grid.values()):
+            scan = crossing_step(found["kl"][kind, place], material.settings.level) * step
+            one = found["crossing"][kind, place, :, 0]
+            agree += np.isclose(scan, one, rtol=1e-3, equal_nan=True).tolist()
+            np.testing.assert_array_equal(np.isnan(one), found["censored"][kind, place, :, 0])
+    # A rise and fall between two probes is the one thing that the search may miss.
+    assert np.mean(agree) > 0.9
+
+
+def test_artificial_bases_change_as_many_latents_as_they_say(material: Material) -> None:
+    bases = take_bases(material.stock, range(0, 4)).activations
+    made = artificial.latent_changes(material, bases, material.generators("x", range(0, 4)))
+    rows = material.sae.W_dec.detach().float()
+    one, two = made[f"{ADDED}_1"] - bases, made[f"{ADDED}_2"] - bases
+    with torch.no_grad():
+        active = material.sae.encode(bases) > 0
+    cosine = (
+        torch.nn.functional.normalize(one, dim=1) @ torch.nn.functional.normalize(rows, dim=1).T
+    )
+    latent = cosine.argmax(dim=1)
+    torch.testing.assert_close(cosine.max(dim=1).values, torch.ones(4), atol=1e-4, rtol=0)
+    assert not active[torch.arange(4), latent].any()
+    # Two added are one added and another.
+    further = torch.nn.functional.normalize(two - one, dim=1) @ rows.T
+    torch.testing.assert_close(further.max(dim=1).values, torch.ones(4), atol=1e-4, rtol=0)
+
+
+def test_climbing_makes_directions_more_sensitive(material: Material) -> None:
+    found = ascent.measure(material, range(0, 2))
+    before, after = found["crossing"][..., 0], found["crossing"][..., 1]
+    assert np.nanmean(after) < np.nanmean(before) - 3
+    assert (found["turned"] > 0).all()
+
+
+def test_a_frame_on_the_sphere_is_orthonormal() -> None:
+    generator = torch.Generator().manual_seed(0)
+    base = torch.randn(20, generator=generator)
+    base -= base.mean()
+    frame = optima.tangent_frame(base, torch.randn(3, 20, generator=generator), centered=True)
+    torch.testing.assert_close(frame @ frame.T, torch.eye(3).double())
+    assert float((frame @ base.double()).abs().max()) < 1e-9
+    assert float(frame.sum(dim=1).abs().max()) < 1e-6
+
+
+def test_the_controls_are_another_subject_and_later_sites(material: Material) -> None:
+    controls = material.controls
+    assert tuple(controls) == CONTROL_SETUPS
+    assert controls["random_weights"].subject.identity.source == "drawn"
+    assert controls["last_layer"].site.name == "blocks.2.hook_resid_pre"
+    assert controls["before_unembedding"].site.name == "blocks.2.hook_resid_post"
+    for stock in controls.values():
+        np.testing.assert_array_equal(stock.base_rows, material.stock.base_rows)
+
+
+def test_paths_without_a_direction_stay_undefined(material: Material) -> None:
+    bases = take_bases(material.stock, range(0, 2))
+    with Bench(material, material.stock) as bench:
+        base = bases.activations[:1].expand(3, -1)
+        ways = torch.stack([bases.activations[1], base[0] * 2, torch.full_like(base[0], torch.nan)])
+        found = bench.crossings(bases.prefixes[0], bench.family("sphere", base, ways))
+        nothing = bench.crossings(bases.prefixes[0], bench.family("sphere", base[1:], ways[1:]))
+    assert np.isnan(found.position[1:]).all()
+    assert not found.censored[1:].any()
+    assert found.evaluations.tolist()[1:] == [0, 0]
+    assert found.evaluations[0] > 0
+    assert np.isnan(nothing.position).all()
+
+
+def test_unknown_parts_and_options_of_other_recipes_are_refused(tiny_files: Any) -> None:
+    with pytest.raises(InputError, match="planes, triangles"):
+        settings_of({"recipe": "heimersheim2024", "only": ["figure_1"]}, "config")
+    with pytest.raises(InputError, match="unknown key 'reading'"):
+        settings_of({"recipe": "heimersheim2024", "reading": "text"}, "the command line")

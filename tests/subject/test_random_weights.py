@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from steppe.subject import load_subject, with_random_weights
+
+
+def subject():
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=60, n_positions=16, n_embd=12, n_layer=2, n_head=2)
+    return load_subject(GPT2LMHeadModel(config), device="cpu")
+
+
+def drawn(original, seed: int):
+    return with_random_weights(original, np.random.default_rng(seed))
+
+
+def test_the_same_architecture_with_other_weights():
+    original = subject()
+    control = drawn(original, 1)
+    assert control.identity.source == "drawn"
+    assert control.name.endswith("with random weights")
+    assert control.coordinates == original.coordinates
+    assert (control.n_layers, control.d_model) == (original.n_layers, original.d_model)
+    assert control.identity.sha256 != original.identity.sha256
+    assert not control.model.training
+
+
+def test_the_seed_decides_the_weights_and_nothing_else_is_drawn():
+    original = subject()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    control = drawn(original, 1)
+    assert torch.equal(torch.rand(3), expected)
+    assert control.identity.sha256 == drawn(original, 1).identity.sha256
+    assert control.identity.sha256 != drawn(original, 2).identity.sha256
