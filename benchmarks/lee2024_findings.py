@@ -28,7 +28,7 @@ def section(path: Path) -> str:
     parts = [
         f"*{resolved['samples']} sequences of {resolved['prompt_length']} tokens, seed "
         f"{resolved['seed']}, weights {resolved['subject_identity']['sha256'][:12]}, lengths "
-        f"{', '.join(f'{x:g}' for x in resolved['lengths'])} in GPT-2's units, times "
+        f"{', '.join(f'{x:g}' for x in resolved['paper_lengths'][1:])} in GPT-2's units, times "
         f"{resolved['scale']:.3g}. Brackets: 95% bootstrap intervals over sequences.*",
         f"Claims ({said}; numbers are differences of ln KL, positive where a claim holds; "
         "`tables/claims.csv`):",

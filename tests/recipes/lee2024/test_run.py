@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def test_every_length_is_in_the_table_of_curves(finished: Path) -> None:
 
 
 def test_parts_of_a_run_give_the_same_numbers(asked: dict[str, Any], tmp_path: Path) -> None:
-    little = {**asked, "only": ["baselines"]}
+    some = {"only": ["baselines"], "lengths": "coarse", "saes": [], "sae": asked["saes"][0]}
+    little = {**asked, **some}
     (tmp_path / "parts").mkdir()
     whole = run(tmp_path, little)
     for part in ("1/2", "0/2"):
@@ -84,3 +86,23 @@ def test_without_saes_less_is_made_and_said(asked: dict[str, Any], tmp_path: Pat
     assert "checks (not asked for)" in summary
     assert not (folder / "tables" / "table_3.csv").exists()
     assert (folder / "tables" / "table_1.csv").exists()
+
+
+def test_the_same_command_goes_on(asked: dict[str, Any], tmp_path: Path) -> None:
+    """With what the recipe resolves by itself: SAEs of a folder, named lengths, scale, site."""
+    some = {"only": ["features"], "lengths": "coarse", "saes": [], "sae": asked["saes"][0]}
+    little = {**asked, **some, "samples": 4}
+    folder = run(tmp_path, little)
+    before = steppe.open_run(folder).dataset("directions")["kl"].values
+    assert run(tmp_path, {**little, "samples": 6}) == folder
+    after = steppe.open_run(folder).dataset("directions")["kl"].values
+    assert after.shape[1] == 6
+    np.testing.assert_array_equal(after[:, :4], before)
+
+
+def test_the_findings_of_a_run_are_told_from_its_tables(finished: Path) -> None:
+    path = Path(__file__).parents[3] / "benchmarks" / "lee2024_findings.py"
+    section = runpy.run_path(str(path))["section"](finished)
+    claims = pd.read_csv(finished / "tables" / "claims.csv")
+    assert all(f"| {id_} |" in section for id_ in claims["id"])
+    assert "Effective dimension alive" in section

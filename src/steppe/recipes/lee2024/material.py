@@ -31,7 +31,7 @@ from steppe.recipes.lee2024.settings import MIDDLE, Settings
 from steppe.subject import Prompts, Subject, load_prompts, load_subject
 
 # Norm of an ordinary activation of GPT-2 before block 6: the authors' notebooks print 81.6 for one
-# token, and a mean of 102.3 that the first position, some forty times as long, has a part in.
+# token, and a mean of 102.3 over all, which the first position, far longer, has a part in.
 PAPER_NORM = 80.0
 CALIBRATION_SEQUENCES = 200
 
@@ -137,13 +137,13 @@ class Material:
         asked = self.settings.model_dump(mode="json")
         return {
             **asked,
-            "saes": list(self.settings.sae_sources),
+            "sae_sources": list(self.settings.sae_sources),
             "prompts": self.settings.prompts_source,
             "site": self.plan.site,
             # Which one of several like devices computes a shard changes nothing.
             "device": self.subject.device.type,
             "coordinates": self.subject.coordinates,
-            "lengths": list(self.settings.paper_lengths[1:]),
+            "paper_lengths": list(self.settings.paper_lengths),
             "scale": self.scale,
             "first_position": first_position(self.settings),
             "subject_identity": asdict(self.subject.identity),
