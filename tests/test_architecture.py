@@ -28,6 +28,7 @@ RANKS = {
             "store",
             "report",
             "recipes",
+            "benchmark",
             "execution",
             "cli",
         ]
@@ -43,6 +44,7 @@ MANY_PARAMETERS = {
     "cli/run.py:run": "one parameter is one command-line option",
     "cli/check.py:check": "one parameter is one command-line option",
     "propagation/propagate.py:propagate": "the one-call entry for notebooks",
+    "propagation/propagate.py:propagate_in_batches": "the same call in parts",
     "readouts/measure.py:measure": "the one-call entry for notebooks",
     "subject/model.py:load_subject": "the one-call entry for notebooks",
 }

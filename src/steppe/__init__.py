@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from steppe import statistics as statistics
     from steppe.core.sites import Site as Site
     from steppe.propagation import propagate as propagate
+    from steppe.propagation import propagate_in_batches as propagate_in_batches
     from steppe.propagation import read_residuals as read_residuals
     from steppe.sae import firing_rates as firing_rates
     from steppe.sae import load_sae as load_sae
@@ -33,6 +34,7 @@ _NAMES = {
     "load_subject": "steppe.subject",
     "open_run": "steppe.store",
     "propagate": "steppe.propagation",
+    "propagate_in_batches": "steppe.propagation",
     "read_residuals": "steppe.propagation",
 }
 _PACKAGES = ("activations", "comparisons", "paths", "readouts", "statistics")
@@ -49,6 +51,7 @@ __all__ = [
     "open_run",
     "paths",
     "propagate",
+    "propagate_in_batches",
     "read_residuals",
     "readouts",
     "statistics",

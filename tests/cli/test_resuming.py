@@ -252,3 +252,19 @@ def test_a_part_waits_for_no_other_part(
     with pytest.raises(Exception, match="another run is at work"):
         Opening(run).check({})
     other.release()
+
+
+def test_the_engine_belongs_to_a_run_and_the_memory_budget_does_not(
+    steppe: Steppe, words: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert steppe(*words(run, 4), "--engine", "fast").status == 0
+    refused = steppe(*words(run, 4), "--engine", "general")
+    assert refused.status == 2
+    assert "engine: fast -> general" in refused.err
+    before = arrays(run)
+    assert steppe(*words(run, 4), "--memory-budget", "1GB").status == 0
+    assert arrays(run) == before
+    record = json.loads(steppe("show", run, "--provenance", "--json").out)[-1]
+    assert record["memory_budget"] == 10**9
+    assert 0 <= record["self_check"]["noise_floor"] < 0.1

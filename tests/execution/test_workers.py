@@ -6,7 +6,7 @@ import pytest
 
 from steppe.core.errors import InputError
 from steppe.core.parts import Part
-from steppe.execution.workers import Workers, workers_of
+from steppe.execution.workers import Workers, memory_budget_of, workers_of
 
 
 def test_workers_are_read() -> None:
@@ -35,3 +35,22 @@ def test_a_part_that_is_asked_for_comes_before_torchruns() -> None:
     environment = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
     assert workers_of("serial", "0/2", None, environment).part == Part(0, 2)
     assert "CUDA_VISIBLE_DEVICES" not in environment
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [(None, None), ("500MB", 500 * 10**6), ("4 GB", 4 * 10**9), ("1.5GiB", 3 * 2**29)],
+)
+def test_a_memory_budget_is_read(text: str | None, count: int | None) -> None:
+    assert memory_budget_of(text) == count
+
+
+def test_what_is_no_memory_budget_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        memory_budget_of("much")
+    assert str(caught.value) == (
+        "--memory-budget\n"
+        "  got:      'much'\n"
+        "  expected: a number and a unit: kB, MB, GB or TB\n"
+        "  to mend:  give, for instance, --memory-budget 4GB, or leave it out"
+    )

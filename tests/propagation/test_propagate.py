@@ -5,7 +5,12 @@ import torch
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
-from steppe.propagation import propagate, read_residuals
+from steppe.propagation import (
+    propagate,
+    propagate_in_batches,
+    read_residuals,
+    set_memory_budget,
+)
 from steppe.subject import Subject
 
 TOKENS = torch.arange(3 * 8).reshape(3, 8)
@@ -67,3 +72,27 @@ def test_points_for_other_prompts_are_refused(gpt2: Subject) -> None:
         "  expected: (2, step, d_model)\n"
         "  to mend:  pass one set of points per prompt"
     )
+
+
+@pytest.mark.parametrize("budget", [None, 2**13])
+def test_batches_hold_the_same_points_in_order(gpt2: Subject, budget: int | None) -> None:
+    points = points_from(read_residuals(gpt2, TOKENS, SITE))
+    whole = propagate(gpt2, TOKENS, SITE, points, logits=True)
+    assert whole.logits is not None
+    set_memory_budget(budget)
+    try:
+        paths = (path for path in points)
+        batches = list(propagate_in_batches(gpt2, TOKENS, SITE, paths, logits=True))
+    finally:
+        set_memory_budget(None)
+    assert (len(batches) > 3) == (budget is not None)
+    for prompt in range(3):
+        mine = [batch for batch in batches if batch.prompt == prompt]
+        found = [batch.outputs.after(batch.steps) for batch in mine]
+        residuals = torch.cat([outputs.residuals[LAST] for outputs in found])
+        torch.testing.assert_close(residuals, whole.residuals[LAST][prompt], rtol=1e-5, atol=1e-5)
+        logits = torch.cat([outputs.logits for outputs in found if outputs.logits is not None])
+        torch.testing.assert_close(logits, whole.logits[prompt], rtol=1e-5, atol=1e-5)
+        for batch in mine:
+            first = batch.outputs.residuals[LAST][0]
+            torch.testing.assert_close(first, whole.residuals[LAST][prompt, 0])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
@@ -328,3 +329,33 @@ def test_calls_that_do_not_fit_are_refused(gpt2: Subject) -> None:
         )
     with Suffix(gpt2, site, read=[Site.parse("resid_post:2", 6)]) as late:
         assert "position 6" in call_refused(late, prefix, points)
+
+
+class _HostWaits(TorchDispatchMode):
+    """Counts operations that would make the host wait for a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket in {
+            torch.ops.aten._local_scalar_dense,
+            torch.ops.aten.nonzero,
+            torch.ops.aten.is_nonzero,
+            torch.ops.aten.equal,
+        }:
+            self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "qwen2_sliding"])
+def test_a_call_reads_no_value_back_from_the_device(subject_of: Any, family: str) -> None:
+    subject = subject_of(family)
+    site = Site.parse("resid_pre:1")
+    prefix = build_prefix(subject, tokens_of(subject, 12), site)
+    points = points_of(prefix.base, 7)
+    with Suffix(subject, site, read=[LAST], logits=True) as suffix, _HostWaits() as waits:
+        suffix(prefix, points)
+        suffix(prefix, points)
+    assert waits.seen == []

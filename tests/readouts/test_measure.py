@@ -1,13 +1,29 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
-from steppe.propagation import Suffix, build_prefix, propagate, read_residuals
-from steppe.readouts import CATALOGUE, find_readouts, measure, measure_path, needs_logits
+from steppe.propagation import (
+    Suffix,
+    build_prefix,
+    propagate,
+    read_residuals,
+    set_memory_budget,
+)
+from steppe.readouts import (
+    CATALOGUE,
+    find_readouts,
+    measure,
+    measure_path,
+    measure_paths,
+    needs_logits,
+)
+from steppe.readouts.measure import paths_at_once
 from steppe.subject import Subject
 
 TOKENS = torch.arange(3 * 10).reshape(3, 10)
@@ -114,3 +130,40 @@ def test_unknown_readouts_are_refused(names: list[str], got: str) -> None:
         "  expected: one or more of l2, cosine, kl, js\n"
         "  to mend:  name at least one readout, for instance 'l2'"
     )
+
+
+def test_paths_side_by_side_give_the_numbers_of_each_alone(subject: Subject) -> None:
+    prefix = build_prefix(subject, TOKENS[0], SITE)
+    one = straight(subject, n_steps=20)[0]
+    directions = torch.linspace(0.0, 6.0, 7 * subject.d_model).cos().view(7, 1, -1)
+    paths = one + torch.arange(20)[:, None] * directions
+    with Suffix(subject, SITE, read=[LAST], logits=True) as suffix:
+        assert paths_at_once(suffix, prefix, 20) == 25
+        assert paths_at_once(suffix, prefix, 1000) == 1
+        together = measure_paths(suffix, prefix, paths, ALL, LAST)
+        alone = [measure_path(suffix, prefix, path, ALL, LAST) for path in paths]
+    for name, curves in together.items():
+        assert curves.shape == (7, 20)
+        expected = np.stack([curve[name] for curve in alone])
+        np.testing.assert_allclose(curves, expected, rtol=1e-4, atol=1e-6)
+        assert (curves[:, 0] == (1.0 if name == "cosine" else 0.0)).all()
+
+
+@pytest.mark.parametrize("position", [-1, "all"])
+def test_a_path_cut_for_want_of_memory_gives_the_same_numbers(
+    subject: Subject, position: Any
+) -> None:
+    site = Site.parse(SITE.name, position)
+    prefix = build_prefix(subject, TOKENS[0], site)
+    points = straight(subject, site, n_steps=20)
+    with Suffix(subject, site, read=[LAST], logits=True) as suffix:
+        whole = measure_paths(suffix, prefix, points, ALL, LAST)
+        set_memory_budget(2**14)
+        try:
+            assert not suffix.fits(prefix, 20)
+            cut = measure_paths(suffix, prefix, points, ALL, LAST)
+        finally:
+            set_memory_budget(None)
+    for name in ALL:
+        assert cut[name].shape == points.shape[:-1]
+        np.testing.assert_allclose(cut[name], whole[name], rtol=1e-4, atol=1e-6)

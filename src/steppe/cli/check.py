@@ -29,6 +29,7 @@ def check(
     prompts: options.Prompts = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
+    engine: options.Engine = "auto",
     length: Annotated[
         int | None, typer.Option(min=1, help="Tokens per sequence.", show_default="128")
     ] = None,
@@ -46,6 +47,7 @@ def check(
         prompts=prompts,
         device=device,
         dtype=dtype,
+        engine=engine,
         length=length,
     )
     report = load("steppe.recipes.checking:check_subject")(request)

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from steppe import __version__
+from steppe.cli.bench import bench
 from steppe.cli.check import check
 from steppe.cli.check_run import check_run
 from steppe.cli.listing import listing
@@ -44,6 +45,7 @@ app.command()(run)
 app.command()(status)
 app.command()(show)
 app.command()(check)
+app.command()(bench)
 app.command("check-run")(check_run)
 app.command("list")(listing)
 

@@ -21,7 +21,29 @@ Prompts = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
-Dtype = Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        help="float32, float64, bfloat16 or float16. Half precision is for the blocks' matrices; "
+        "the residual stream, normalisations and readouts stay float32.",
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="How the model is run on from a site. auto: the fastest that is exact. fast: packed "
+        "matrices, attention over a shared prefix. general: the model's own operations. full: the "
+        "whole model for every point, for models whose layers keep a running state.",
+    ),
+]
+MemoryBudget = Annotated[
+    str | None,
+    typer.Option(
+        help="Memory beyond the weights, for instance 500MB or 4GB; on tight machines it makes "
+        "batches smaller, which changes numbers in the last digit only.",
+        show_default="half of what is free",
+    ),
+]
 Setting = Annotated[
     list[str] | None,
     typer.Option(

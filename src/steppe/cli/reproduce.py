@@ -46,12 +46,14 @@ def reproduce(
     seed: Annotated[int, typer.Option(help="Seed of every named random stream.")] = 0,
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
+    engine: options.Engine = "auto",
     setting: options.Setting = None,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
     workers: options.Workers = "serial",
     shard: options.Shard = None,
     threads: options.Threads = None,
+    memory_budget: options.MemoryBudget = None,
 ) -> None:
     """Reproduce a published study: curves, statistics, tables and figures in one run folder.
 
@@ -80,9 +82,10 @@ def reproduce(
         "seed": seed,
         "device": device,
         "dtype": dtype,
+        "engine": engine,
     }
     # What was not given is left to the recipe: each has options and defaults of its own.
     asked = {key: value for key, value in options_given.items() if value is not None}
     asked |= load("steppe.recipes.configuration:assignments")(setting or [])
-    how = How(out, overwrite, workers, shard, threads)
+    how = How(out, overwrite, workers, shard, threads, memory_budget)
     run_study(asked, "the command line", how)

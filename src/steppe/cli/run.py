@@ -21,6 +21,7 @@ def run(
     workers: options.Workers = "serial",
     shard: options.Shard = None,
     threads: options.Threads = None,
+    memory_budget: options.MemoryBudget = None,
 ) -> None:
     """Run a study described by a YAML file.
 
@@ -32,5 +33,5 @@ def run(
     full disk. More samples extend a run. `steppe status` says how far it is.
     """
     asked = load("steppe.recipes.configuration:read_config")(config)
-    how = How(out, overwrite, workers, shard, threads)
+    how = How(out, overwrite, workers, shard, threads, memory_budget)
     run_study(asked, f"config {config}", how)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class How:
         workers: Who computes, as on the command line.
         shard: Which part, as on the command line.
         threads: CPU threads of each worker.
+        memory_budget: Memory that each worker may use beyond the weights, as on the command line.
     """
 
     out: Path | None = None
@@ -32,6 +33,7 @@ class How:
     workers: str = "serial"
     shard: str | None = None
     threads: int | None = None
+    memory_budget: str | None = None
 
 
 def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
@@ -45,6 +47,8 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     settings = load("steppe.recipes.configuration:settings_of")(asked, place)
     workers_of = load("steppe.execution.workers:workers_of")
     workers = workers_of(how.workers, how.shard, how.threads, os.environ)
+    budget = load("steppe.execution.workers:memory_budget_of")(how.memory_budget)
+    workers = replace(workers, memory_budget=budget)
     folder = how.out or default_folder(settings)
     if how.overwrite:
         _confirm_overwriting(folder)

@@ -27,6 +27,7 @@ from steppe.core.progress import progress
 from steppe.execution.serial import compute_and_store, telling_of_memory
 from steppe.execution.signals import deferred, kept
 from steppe.execution.workers import Workers, usable_cpus
+from steppe.propagation import set_memory_budget
 from steppe.recipes.catalogue import find_recipe
 from steppe.recipes.study import Shard, Study
 from steppe.store import Opening
@@ -43,6 +44,19 @@ _QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What of its machine an actor may use.
+
+    Attributes:
+        threads: CPU threads.
+        memory_budget: Bytes beyond the weights; None: half of what is free.
+    """
+
+    threads: int
+    memory_budget: int | None = None
+
+
+@dataclass(frozen=True)
 class Assignment:
     """What an actor needs to load the study.
 
@@ -50,13 +64,13 @@ class Assignment:
         settings: The recipe's settings.
         opening: The run folder, as a helper.
         folder: The driver's current folder: relative paths in the settings start there.
-        threads: CPU threads.
+        resources: What of its machine it may use.
     """
 
     settings: Any
     opening: Opening
     folder: str
-    threads: int
+    resources: Resources
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,8 @@ class Worker:
         if Path(wanted.folder).is_dir():
             os.chdir(wanted.folder)
         # Ray sets the number of threads for the CPUs it counts, which may be more than one actor's.
-        torch.set_num_threads(wanted.threads)
+        torch.set_num_threads(wanted.resources.threads)
+        set_memory_budget(wanted.resources.memory_budget)
         try:
             open_study = load(find_recipe(wanted.settings.recipe).study)
             with telling_of_memory("a worker of Ray, loading the study"):

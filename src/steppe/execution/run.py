@@ -14,9 +14,10 @@ import torch
 from steppe.core.errors import RunFailedError, SteppeError
 from steppe.core.lazy import load
 from steppe.core.parts import Part
-from steppe.execution.ray import Assignment, run_on_ray, started
+from steppe.execution.ray import Assignment, Resources, run_on_ray, started
 from steppe.execution.serial import run_serial, telling_of_memory
 from steppe.execution.workers import Workers
+from steppe.propagation import set_memory_budget
 from steppe.recipes.catalogue import find_recipe
 from steppe.recipes.study import Shard, Study
 from steppe.store import Opening
@@ -53,6 +54,7 @@ def run_study(settings: Any, opening: Opening, workers: Workers) -> Outcome:
         InputError: Settings that do not fit, or a folder that cannot be this run's.
         RunFailedError: The disk is full, or workers were lost again and again.
     """
+    set_memory_budget(workers.memory_budget)
     if workers.engine == "serial":
         if workers.threads is not None:
             torch.set_num_threads(workers.threads)
@@ -63,7 +65,8 @@ def run_study(settings: Any, opening: Opening, workers: Workers) -> Outcome:
         torch.set_num_threads(crew.threads)
         opening = replace(opening, part=workers.part, workers=crew.count)
         helper = replace(opening, path=opening.path.resolve(), role="helper", overwrite=False)
-        assignment = Assignment(settings, helper, str(Path.cwd()), crew.threads)
+        resources = Resources(crew.threads, workers.memory_budget)
+        assignment = Assignment(settings, helper, str(Path.cwd()), resources)
         return _run(
             settings,
             opening,

@@ -11,6 +11,7 @@ from typing import Literal
 from steppe.core.errors import InputError
 from steppe.core.parts import Part
 
+_BYTES = re.compile(r"(\d+(?:\.\d+)?) ?([kKmMgGtT])(i?)B")
 _TEXT = re.compile(r"(serial|ray)(?::([1-9]\d{0,5}))?")
 
 
@@ -23,12 +24,14 @@ class Workers:
         count: How many actors; None: one per GPU, or one per four CPUs where there is none.
         threads: CPU threads of each; None: torch's own choice, or an equal share of the CPUs.
         part: Which part of the shards.
+        memory_budget: Bytes that each may use beyond the weights; None: half of what is free.
     """
 
     engine: Literal["serial", "ray"] = "serial"
     count: int | None = None
     threads: int | None = None
     part: Part = field(default_factory=Part)
+    memory_budget: int | None = None
 
 
 def workers_of(
@@ -59,6 +62,26 @@ def workers_of(
         _choose_gpu(environment)
     engine: Literal["serial", "ray"] = "ray" if match[1] == "ray" else "serial"
     return Workers(engine, int(match[2]) if match[2] else None, threads, part or Part())
+
+
+def memory_budget_of(text: str | None) -> int | None:
+    """Read a memory budget, for instance ``500MB`` or ``4GiB``, as bytes.
+
+    Raises:
+        InputError: Something else stands there.
+    """
+    if text is None:
+        return None
+    match = _BYTES.fullmatch(text.strip())
+    if match is None or float(match[1]) == 0:
+        raise InputError(
+            "--memory-budget",
+            got=repr(text),
+            expected="a number and a unit: kB, MB, GB or TB",
+            fix="give, for instance, --memory-budget 4GB, or leave it out",
+        )
+    step = 1024 if match[3] else 1000
+    return int(float(match[1]) * step ** (1 + "kmgt".index(match[2].lower())))
 
 
 def _choose_gpu(environment: MutableMapping[str, str]) -> None:

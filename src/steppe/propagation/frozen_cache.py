@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import CacheLayerMixin
+
+from steppe.propagation.shared_attention import JoinedTensor
 
 
 class FrozenLayer(CacheLayerMixin):  # type: ignore[misc]
@@ -21,10 +22,12 @@ class FrozenLayer(CacheLayerMixin):  # type: ignore[misc]
         layer: The filled layer of transformers' cache, batch 1.
         lengths_only: Keep no keys and values: for a layer that is passed through, whose lengths the
             model still reads to make masks and positions.
+        shared: Leave it to attention to join the prefix to what comes in, which needs no copy.
     """
 
-    def __init__(self, layer: Any, *, lengths_only: bool) -> None:
+    def __init__(self, layer: Any, *, lengths_only: bool, shared: bool) -> None:
         super().__init__()
+        self._shared = shared
         self.is_sliding = bool(layer.is_sliding)
         self._length = int(layer.get_seq_length())
         # Both kinds of layer answer "a constant plus the query's length" here.
@@ -38,11 +41,9 @@ class FrozenLayer(CacheLayerMixin):  # type: ignore[misc]
         self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         """Join the shared prefix to new keys and values; nothing is stored."""
-        batch = key_states.shape[0]
-        return (
-            torch.cat([self.keys.expand(batch, -1, -1, -1), key_states], dim=-2),
-            torch.cat([self.values.expand(batch, -1, -1, -1), value_states], dim=-2),
-        )
+        keys = JoinedTensor(self.keys, key_states)
+        values = JoinedTensor(self.values, value_states)
+        return (keys, values) if self._shared else (keys.whole(), values.whole())
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Length and offset that the mask of ``query_length`` new tokens needs."""
@@ -60,17 +61,18 @@ class FrozenLayer(CacheLayerMixin):  # type: ignore[misc]
         """Nothing to prepare: the layer is full from the start."""
 
 
-def freeze(cache: DynamicCache, first_layer: int) -> DynamicCache:
+def freeze(cache: DynamicCache, first_layer: int, *, shared: bool = False) -> DynamicCache:
     """Return a frozen copy of a filled cache.
 
     Args:
         cache: Filled with one prompt's prefix, batch 1.
         first_layer: The first layer that will run; of the layers before it only lengths are kept.
+        shared: Whether attention reads the prefix where it lies, for all points at once.
     """
     frozen = DynamicCache()
     frozen.layer_class_to_replicate = None
     frozen.layers = [
-        FrozenLayer(layer, lengths_only=index < first_layer)
+        FrozenLayer(layer, lengths_only=index < first_layer, shared=shared)
         for index, layer in enumerate(cache.layers)
     ]
     return frozen

@@ -8,7 +8,7 @@ are computed once per prompt.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ class Prefix:
         site: The site, its layer counted from 0.
         tokens: int64 ``(position,)``, the whole prompt.
         start: The first position that every point runs again; 0 for a site at all positions.
+        place: Where among these the points are placed; 0 but for the engine ``full``.
         base: The clean activation at the site, float32, in the subject's coordinates:
             ``(d_model,)``, or ``(position, d_model)`` when the site's position is ``"all"``.
         rows: The clean residual stream at the site from ``start`` on, raw: ``(position, d_model)``.
@@ -42,6 +43,7 @@ class Prefix:
     site: Site
     tokens: Tensor
     start: int
+    place: int
     base: Tensor
     rows: Tensor
     cache: DynamicCache | None
@@ -63,22 +65,24 @@ def build_prefix(subject: Subject, tokens: Any, site: Site) -> Prefix:
     Raises:
         InputError: The site or the tokens do not fit the subject, or the subject is recurrent.
     """
-    check_supported(subject)
+    engine = engine_of(subject)
     site = check_entry(subject, site)
     ids = as_tokens(subject, tokens, axes=1)
-    start = start_of(site.position, len(ids), f"site {site.name}")
+    position = start_of(site.position, len(ids), f"site {site.name}")
+    start = 0 if engine == "full" else position
     depth = site.blocks_before(subject.n_layers)
     with torch.inference_mode():
         cache = None
         if start > 0:
             filled = DynamicCache(config=subject.model.config)
             stream_at(subject, ids[None, :start], subject.n_layers, filled)
-            cache = freeze(filled, first_layer=depth)
+            cache = freeze(filled, first_layer=depth, shared=engine == "fast")
             rows = stream_at(subject, ids[None, start:], depth, freeze(filled, first_layer=0))[0]
         else:
             rows = stream_at(subject, ids[None], depth)[0]
-        base = to_site(subject, rows if site.position == "all" else rows[0], site)
-    return Prefix(site=site, tokens=ids, start=start, base=base, rows=rows, cache=cache)
+        place = position - start
+        base = to_site(subject, rows if site.position == "all" else rows[place], site)
+    return Prefix(site, ids, start, place, base, rows, cache)
 
 
 def check_entry(subject: Subject, site: Site) -> Site:
@@ -95,6 +99,18 @@ def check_entry(subject: Subject, site: Site) -> Site:
             fix="place points at blocks.last.hook_resid_post; this site can only be read",
         )
     return site.resolve(subject.n_layers)
+
+
+def engine_of(subject: Subject) -> Literal["fast", "general", "full"]:
+    """Return the engine that a subject runs on, refusing a model that it cannot serve.
+
+    Raises:
+        InputError: The engine needs layers that each keep keys and values of their own.
+    """
+    if subject.engine == "full":
+        return "full"
+    check_supported(subject)
+    return "fast" if subject.engine == "auto" else subject.engine
 
 
 def check_supported(subject: Subject) -> None:
@@ -116,5 +132,6 @@ def check_supported(subject: Subject) -> None:
             f"model family {subject.anatomy.family!r}",
             got=f"layers that keep something else: {', '.join(sorted(kinds)) or 'a running state'}",
             expected="attention layers that each keep their own keys and values",
-            fix="choose a model without linear-attention, recurrent or cache-sharing layers",
+            fix="choose engine='full', which recomputes all of it for every point, or a model "
+            "without linear-attention, recurrent or cache-sharing layers",
         )

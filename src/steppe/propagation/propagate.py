@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,7 +31,7 @@ def propagate(
 ) -> Outputs:
     """Place points at a site, one set per prompt, and return what comes out.
 
-    All outputs are held in memory at once; use `Suffix` to reduce them prompt by prompt.
+    All outputs are held in memory at once; `propagate_in_batches` hands them out as they come.
 
     Args:
         subject: The model; on first use at a depth the suffix is checked against a full forward.
@@ -62,6 +64,58 @@ def propagate(
     }
     found = [outputs.logits for outputs in collected if outputs.logits is not None]
     return Outputs(residuals, torch.stack(found) if logits else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some points of one prompt, and what came out.
+
+    Attributes:
+        prompt: Index of the prompt.
+        steps: Which of its points.
+        outputs: What came out. Row 0 is the prompt's point 0, computed in this batch, so that it
+            can be the reference of the others; from the second batch of a prompt on it comes in
+            addition to ``steps``.
+    """
+
+    prompt: int
+    steps: slice
+    outputs: Outputs
+
+
+def propagate_in_batches(
+    subject: Subject,
+    tokens: Any,
+    site: Site | str,
+    points: Iterable[Tensor],
+    read: str | Site | list[str | Site] = LAST,
+    logits: bool = False,
+) -> Iterator[Batch]:
+    """Like `propagate`, for what does not fit in memory: nothing is kept once it was handed out.
+
+    Args:
+        subject: The model.
+        tokens: Token ids ``(prompt, position)``.
+        site: Where points are placed.
+        points: One ``(step, d_model)`` per prompt, or ``(step, position, d_model)``; they may be
+            made one by one, by a generator.
+        read: The site, or sites, to read.
+        logits: Whether to return logits.
+
+    Yields:
+        Every prompt's points in order, in as many batches as the memory budget asks for.
+
+    Raises:
+        InputError: Sites, tokens or points do not fit the subject, or the self-check failed.
+    """
+    site = parse_site(site)
+    reads = [parse_site(one) for one in (read if isinstance(read, list) else [read])]
+    ids = as_tokens(subject, tokens, axes=2)
+    require_self_check(subject, site)
+    with Suffix(subject, site, read=reads, logits=logits) as suffix:
+        for prompt, (row, path) in enumerate(zip(ids, points, strict=True)):
+            for steps, outputs in suffix.batches(build_prefix(subject, row, site), path):
+                yield Batch(prompt, steps, outputs)
 
 
 def parse_site(site: Site | str) -> Site:

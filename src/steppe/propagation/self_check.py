@@ -14,7 +14,7 @@ from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
 from steppe.propagation.forward import entering_stream, stream_of, to_site
-from steppe.propagation.prefix import build_prefix
+from steppe.propagation.prefix import build_prefix, engine_of
 from steppe.propagation.suffix import Suffix
 from steppe.subject.model import Subject
 
@@ -25,6 +25,7 @@ TOLERANCE = {
     torch.float16: 0.02,
 }
 _N_POINTS = 3
+_N_NOISE = 100
 _LENGTHS = (10, 17)
 _LAST = Site(-1, "resid_post")
 
@@ -39,12 +40,18 @@ class SelfCheck:
         tolerance: The largest error that is accepted, by number format.
         passed: Whether it is within the tolerance.
         details: The error per site, prompt length and quantity.
+        engine: The engine that was checked.
+        noise_floor: Largest L2 distance at the last block, in activation units, between what one
+            and the same point gives in a batch as large as a path, alone, and in a full forward
+            pass: distances of that size are rounding.
     """
 
     max_relative_error: float
     tolerance: float
     passed: bool
     details: dict[str, float]
+    engine: str
+    noise_floor: float
 
 
 def self_check(subject: Subject, site: Site) -> SelfCheck:
@@ -61,18 +68,21 @@ def self_check(subject: Subject, site: Site) -> SelfCheck:
         InputError: The subject is recurrent or the site does not exist.
     """
     middle = Site(subject.n_layers // 2, "resid_pre")
-    details = {}
+    details, noise = {}, 0.0
     for place in dict.fromkeys([Site(site.layer, site.point).resolve(subject.n_layers), middle]):
         for length in _LENGTHS:
-            for name, error in _errors(subject, place, length).items():
+            errors, floor = _errors(subject, place, length)
+            noise = max(noise, floor)
+            for name, error in errors.items():
                 details[f"{place.name}, {length} tokens, {name}"] = error
     worst = max(details.values())
     tolerance = TOLERANCE[subject.dtype]
     # Written so that NaN fails.
-    return SelfCheck(worst, tolerance, bool(worst <= tolerance), details)
+    passed = bool(worst <= tolerance)
+    return SelfCheck(worst, tolerance, passed, details, engine_of(subject), noise)
 
 
-_passed: WeakKeyDictionary[nn.Module, dict[tuple[str, int], SelfCheck]] = WeakKeyDictionary()
+_passed: WeakKeyDictionary[nn.Module, dict[tuple[str, str, int], SelfCheck]] = WeakKeyDictionary()
 
 
 def require_self_check(subject: Subject, site: Site) -> SelfCheck:
@@ -84,7 +94,7 @@ def require_self_check(subject: Subject, site: Site) -> SelfCheck:
     Raises:
         InputError: The suffix and the full forward pass disagree; names the model's family.
     """
-    key = (subject.coordinates, site.blocks_before(subject.n_layers))
+    key = (engine_of(subject), subject.coordinates, site.blocks_before(subject.n_layers))
     done = _passed.setdefault(subject.model, {})
     if key in done:
         return done[key]
@@ -95,13 +105,15 @@ def require_self_check(subject: Subject, site: Site) -> SelfCheck:
             f"self-check of {subject.name}, model family {subject.anatomy.family!r}",
             got=f"relative error {check.max_relative_error:.1e} ({worst})",
             expected=f"at most {check.tolerance:.0e} between the suffix and the full forward pass",
-            fix="choose a model of another family, coordinates='raw', or dtype='float32'",
+            fix="choose engine='general' or 'full', coordinates='raw', dtype='float32', or "
+            "another model",
         )
     done[key] = check
     return check
 
 
-def _errors(subject: Subject, site: Site, length: int) -> dict[str, float]:
+def _errors(subject: Subject, site: Site, length: int) -> tuple[dict[str, float], float]:
+    """The errors by quantity, and the noise floor."""
     random = stream(0, "self_check", length)
     length = min(length, subject.context_length or length)
     tokens = torch.from_numpy(random.integers(0, subject.d_vocab, length))
@@ -109,12 +121,17 @@ def _errors(subject: Subject, site: Site, length: int) -> dict[str, float]:
     displacements = _displacements(prefix.base, random)
     with Suffix(subject, site, read=[_LAST], logits=True) as suffix:
         ours = suffix(prefix, prefix.base + displacements)
+    with Suffix(subject, site, read=[_LAST]) as suffix:
+        alone = suffix(prefix, prefix.base[None]).residuals[_LAST.name]
+        batch = suffix(prefix, prefix.base.expand(_N_NOISE, -1)).residuals[_LAST.name]
     residual, logits = _full_forward(subject, site, prefix.tokens, displacements)
     assert ours.logits is not None
-    return {
+    errors = {
         "residual": relative_error(ours.residuals[_LAST.name], residual),
         "logits": relative_error(ours.logits, logits),
     }
+    same = torch.cat([batch, alone, residual[:1]])
+    return errors, float(torch.linalg.vector_norm(same - same[:1], dim=-1).max())
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:

@@ -8,7 +8,7 @@ last site that is read when no logits are asked. Not safe for use from several t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,15 +17,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from steppe.core.errors import InputError
+from steppe.core.errors import InputError, RunFailedError
 from steppe.core.sites import Site
-from steppe.propagation.forward import (
-    StopForward,
-    start_of,
-    stream_of,
-    to_site,
-)
-from steppe.propagation.prefix import Prefix, check_entry, check_supported
+from steppe.propagation.forward import StopForward, start_of, stream_of, to_site
+from steppe.propagation.plan import bytes_per_point, is_out_of_memory, points_per_batch
+from steppe.propagation.prefix import Prefix, check_entry, engine_of
+from steppe.propagation.replacements import replace_forward, replacements
 from steppe.subject.model import Subject
 
 
@@ -43,6 +40,13 @@ class Outputs:
 
     residuals: dict[str, Tensor]
     logits: Tensor | None
+
+    def after(self, steps: slice) -> Outputs:
+        """These outputs of a batch without the reference row, where it is not one of its steps."""
+        if steps.start == 0:
+            return self
+        residuals = {name: rows[1:] for name, rows in self.residuals.items()}
+        return Outputs(residuals, None if self.logits is None else self.logits[1:])
 
 
 class Suffix:
@@ -74,7 +78,7 @@ class Suffix:
     def __init__(
         self, subject: Subject, site: Site, *, read: Sequence[Site], logits: bool = False
     ) -> None:
-        check_supported(subject)
+        self._engine = engine_of(subject)
         self.subject = subject
         self.site = check_entry(subject, site)
         self.reads = tuple(read)
@@ -91,11 +95,18 @@ class Suffix:
     def __enter__(self) -> Self:
         blocks = self.subject.anatomy.blocks
         with ExitStack() as stack:
-            for block in blocks[: self._entry]:
-                stack.callback(_replace_forward(block, self._pass_through))
+            if self._engine != "full":
+                for block in blocks[: self._entry]:
+                    stack.callback(replace_forward(block, self._pass_through, self._is_running))
             if self._entry == 0:
                 hook = blocks[0].register_forward_pre_hook(self._enter_points, with_kwargs=True)
                 stack.callback(hook.remove)
+            elif self._engine == "full":
+                hook = blocks[self._entry - 1].register_forward_hook(self._leave_points)
+                stack.callback(hook.remove)
+            if self._engine == "fast":
+                for module, faster in replacements(self._modules_after()):
+                    stack.callback(replace_forward(module, faster, self._is_running))
             for depth in {depth for depth in self._depths if depth > self._entry}:
                 stack.callback(blocks[depth - 1].register_forward_hook(self._reader(depth)).remove)
             self._installed = stack.pop_all()
@@ -112,7 +123,7 @@ class Suffix:
             self._installed = None
 
     def __call__(self, prefix: Prefix, points: Tensor) -> Outputs:
-        """Run one prompt's points as one batch.
+        """Run one prompt's points and return everything at once; see `batches`.
 
         Args:
             prefix: The prompt, from `build_prefix` with this suffix' site.
@@ -125,19 +136,74 @@ class Suffix:
 
         Raises:
             InputError: The suffix is not open, or the prefix or the points do not fit it.
+            RunFailedError: Not even one point fits in memory.
+        """
+        parts = [outputs.after(steps) for steps, outputs in self.batches(prefix, points)]
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def batches(self, prefix: Prefix, points: Tensor) -> Iterator[tuple[slice, Outputs]]:
+        """Run one prompt's points, as many at once as memory is meant for: mostly all of them.
+
+        A batch that runs out of memory is halved, and so are those after it.
+
+        Args:
+            prefix: The prompt.
+            points: As for a call.
+
+        Yields:
+            Which steps, and what came out. The outputs of every batch begin with those of step 0,
+            computed in that batch, so that each can be compared with its own reference.
+
+        Raises:
+            InputError: The suffix is not open, or the prefix or the points do not fit it.
+            RunFailedError: Not even one point fits in memory.
         """
         self._check_call(prefix, points)
         positions = [self._read_position(site, prefix) for site in self.reads]
+        per_point = self._bytes_per_point(prefix)
+        size, start = points_per_batch(self.subject, len(points), per_point), 0
+        while start < len(points):
+            steps = slice(start, min(start + size, len(points)))
+            rows = points[steps] if start == 0 else torch.cat([points[:1], points[steps]])
+            outputs = self._batch(prefix, rows, positions)
+            if outputs is not None:
+                yield steps, outputs
+                start = steps.stop
+            elif size == 1:
+                raise _out_of_memory(self.subject, per_point)
+            else:
+                size //= 2
+
+    def fits(self, prefix: Prefix, points: int) -> bool:
+        """Whether so many points of a prompt run as one batch.
+
+        Args:
+            prefix: The prompt.
+            points: How many.
+        """
+        per_point = self._bytes_per_point(prefix)
+        return points_per_batch(self.subject, points, per_point) == points
+
+    def _bytes_per_point(self, prefix: Prefix) -> int:
+        return bytes_per_point(self.subject, len(prefix.rows), prefix.length, logits=self.logits)
+
+    def _batch(
+        self, prefix: Prefix, points: Tensor, positions: list[int | slice]
+    ) -> Outputs | None:
+        """One forward pass after the site; None when it ran out of memory."""
         with torch.inference_mode():
             self._rows = self._rows_of(prefix, points)
             self._seen[self._entry] = self._rows
             try:
                 logits = self._run(prefix, len(points))
-                streams = dict(self._seen)
+                return Outputs(self._residuals(dict(self._seen), positions), logits)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                return None
             finally:
                 self._rows = None
                 self._seen.clear()
-            return Outputs(self._residuals(streams, positions), logits)
 
     def _run(self, prefix: Prefix, n_points: int) -> Tensor | None:
         if self._stop == self._entry:
@@ -161,7 +227,7 @@ class Suffix:
         if len(prefix.rows) == 1:
             return points[:, None]
         rows = prefix.rows.expand(len(points), -1, -1).clone()
-        rows[:, 0] = points
+        rows[:, prefix.place] = points
         return rows
 
     def _residuals(
@@ -178,20 +244,33 @@ class Suffix:
             return slice(None)
         place = f"read site {site.name}"
         position = start_of(site.position, prefix.length, place) - prefix.start
-        if position < 0:
+        if position < prefix.place:
             raise InputError(
                 place,
                 got=f"position {position + prefix.start}, before the points",
-                expected=f"{prefix.start} or later: earlier positions cannot change",
+                expected=f"{prefix.start + prefix.place} or later: earlier positions cannot change",
                 fix="read at the position of the points or after it",
             )
         return position
 
-    def _pass_through(self) -> Any:
-        """What a block before the site returns during a call: the points; None outside of one."""
+    def _modules_after(self) -> list[nn.Module]:
+        """What runs after the site: blocks, and the unembedding when logits are asked."""
+        anatomy = self.subject.anatomy
+        unembedding = anatomy.unembedding if self.logits else None
+        return [*anatomy.blocks[self._entry : self._stop], *filter(None, [unembedding])]
+
+    def _is_running(self) -> bool:
+        return self._rows is not None
+
+    def _pass_through(self, *_args: Any, **_kwargs: Any) -> Any:
+        """What a block before the site returns during a call: the points."""
+        return (self._rows,) if self.subject.anatomy.block_returns_tuple else self._rows
+
+    def _leave_points(self, _module: nn.Module, _args: Any, output: Any) -> Any:
+        """What the block before the site hands on when it was computed: the points instead."""
         if self._rows is None:
             return None
-        return (self._rows,) if self.subject.anatomy.block_returns_tuple else self._rows
+        return (self._rows, *output[1:]) if isinstance(output, tuple) else self._rows
 
     def _enter_points(
         self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -260,23 +339,18 @@ class Suffix:
             )
 
 
-def _replace_forward(block: nn.Module, replacement: Callable[[], Any]) -> Callable[[], None]:
-    """Let ``block`` return what ``replacement`` gives, unless that is None; return how to undo it.
+def _joined(parts: list[Outputs]) -> Outputs:
+    residuals = {
+        name: torch.cat([part.residuals[name] for part in parts]) for name in parts[0].residuals
+    }
+    logits = [part.logits for part in parts if part.logits is not None]
+    return Outputs(residuals, torch.cat(logits) if logits else None)
 
-    The block itself stays where it is, with its attributes and hooks.
-    """
-    original = block.forward
-    had_own = "forward" in block.__dict__
 
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        replaced = replacement()
-        return original(*args, **kwargs) if replaced is None else replaced
-
-    def restore() -> None:
-        if had_own:
-            block.forward = original
-        else:
-            del block.forward
-
-    block.forward = forward
-    return restore
+def _out_of_memory(subject: Subject, per_point: int) -> RunFailedError:
+    return RunFailedError(
+        f"memory of {subject.device}",
+        got="none left for a single point",
+        expected=f"about {per_point / 2**20:.0f} MiB beyond the weights",
+        fix="use shorter prompts, --dtype bfloat16, or a machine with more memory",
+    )

@@ -7,6 +7,7 @@ from steppe.readouts.catalogue import Readout as Readout
 from steppe.readouts.catalogue import find_readouts as find_readouts
 from steppe.readouts.measure import measure as measure
 from steppe.readouts.measure import measure_path as measure_path
+from steppe.readouts.measure import measure_paths as measure_paths
 from steppe.readouts.measure import needs_logits as needs_logits
 from steppe.readouts.tokens import CleanOutputs as CleanOutputs
 from steppe.readouts.tokens import TokenCurves as TokenCurves

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,9 +19,14 @@ from steppe.propagation.forward import as_tokens
 from steppe.propagation.prefix import Prefix, build_prefix
 from steppe.propagation.propagate import LAST, check_prompts, parse_site
 from steppe.propagation.self_check import require_self_check
-from steppe.propagation.suffix import Suffix
+from steppe.propagation.suffix import Outputs, Suffix
 from steppe.readouts.catalogue import Readout, find_readouts
 from steppe.subject.model import Subject
+
+# Rows of one batch when several paths share it, and entries of its widest tensor: what saves the
+# fixed costs of a forward pass and still stays in a processor's caches.
+_ROWS = 512
+_ENTRIES = 2**22
 
 
 def measure_path(
@@ -28,8 +34,8 @@ def measure_path(
 ) -> dict[str, NDArray[np.float32]]:
     """Propagate one path of one prompt and reduce it to one number per point.
 
-    The path is one batch, and the reference is its own row 0, so the numbers depend on nothing else
-    that runs.
+    The path is one batch, or several with the first point at the head of each when memory is short,
+    and the reference is row 0 of the same batch: the numbers depend on nothing else that runs.
 
     Args:
         suffix: Open, reading ``read``, with logits if a readout needs them (see `needs_logits`).
@@ -44,15 +50,64 @@ def measure_path(
     Raises:
         InputError: An unknown readout, or inputs that do not fit the suffix.
     """
+    curves = measure_paths(suffix, prefix, points[None], readouts, read)
+    return {name: curve[0] for name, curve in curves.items()}
+
+
+def measure_paths(
+    suffix: Suffix, prefix: Prefix, paths: Tensor, readouts: Sequence[str], read: Site
+) -> dict[str, NDArray[np.float32]]:
+    """Propagate paths of one prompt and reduce each to one number per point.
+
+    Short paths of a narrow model run side by side in one batch, as many as `paths_at_once` says:
+    that saves the fixed costs of a forward pass. Every path keeps a reference of its own, row 0.
+
+    Args:
+        suffix: Open, reading ``read``, with logits if a readout needs them (see `needs_logits`).
+        prefix: The prompt.
+        paths: ``(path, step, d_model)``, or ``(path, step, position, d_model)`` at all positions.
+        readouts: Names out of the catalogue.
+        read: The site that residual readouts look at, as given to the suffix.
+
+    Returns:
+        By readout: float32 ``(path, step)``, or ``(path, step, position)`` at all positions.
+
+    Raises:
+        InputError: An unknown readout, or inputs that do not fit the suffix.
+    """
     chosen = find_readouts(readouts)
-    outputs = suffix(prefix, points)
-    found = {}
-    for readout in chosen:
-        source = outputs.logits if readout.reads == "logits" else outputs.residuals.get(read.name)
-        if source is None:
-            raise _not_read(readout, read)
-        found[readout.name] = readout.measure(source).float().cpu().numpy()
-    return found
+    at_once = paths_at_once(suffix, prefix, paths.shape[1])
+    found: dict[str, list[Tensor]] = {readout.name: [] for readout in chosen}
+    for group in torch.split(paths, at_once):
+        for first, outputs in _outputs(suffix, prefix, group):
+            for readout in chosen:
+                for path in torch.split(_source(readout, outputs, read), len(group[0])):
+                    found[readout.name].append(readout.measure(path).float()[first:])
+    return {name: _stacked(values, paths.shape[:2]) for name, values in found.items()}
+
+
+def _outputs(suffix: Suffix, prefix: Prefix, group: Tensor) -> Iterator[tuple[int, Outputs]]:
+    """Outputs of some paths at once, or of one path in batches, and the first row that is new."""
+    if len(group) > 1:
+        yield 0, suffix(prefix, group.flatten(0, 1))
+        return
+    for steps, outputs in suffix.batches(prefix, group[0]):
+        yield int(steps.start > 0), outputs
+
+
+def paths_at_once(suffix: Suffix, prefix: Prefix, steps: int) -> int:
+    """How many paths of a prompt run in one batch. It depends on shapes alone.
+
+    Args:
+        suffix: Which subject, and whether logits are read.
+        prefix: The prompt.
+        steps: Points of a path.
+    """
+    entries = suffix.subject.d_vocab if suffix.logits else 4 * suffix.subject.d_model
+    rows = min(_ROWS, _ENTRIES // entries)
+    paths = max(1, rows // (steps * len(prefix.rows)))
+    # When memory is short, a path alone is cut more finely than several are.
+    return paths if suffix.fits(prefix, paths * steps) else 1
 
 
 def needs_logits(readouts: Sequence[str]) -> bool:
@@ -118,6 +173,19 @@ def measure(
             "read": read.name,
         },
     )
+
+
+def _source(readout: Readout, outputs: Outputs, read: Site) -> Tensor:
+    source = outputs.logits if readout.reads == "logits" else outputs.residuals.get(read.name)
+    if source is None:
+        raise _not_read(readout, read)
+    return source
+
+
+def _stacked(values: Sequence[Tensor], shape: Sequence[int]) -> NDArray[np.float32]:
+    """Pieces of paths, in order, as ``(path, step, ...)``: one transfer for all."""
+    rows = torch.cat(list(values))
+    return rows.view(*shape, *rows.shape[1:]).cpu().numpy()
 
 
 def _not_read(readout: Readout, read: Site) -> InputError:

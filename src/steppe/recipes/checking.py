@@ -32,6 +32,7 @@ class CheckRequest:
         prompts: Where tokens come from; None: those bundled with the subject.
         device: The subject's device.
         dtype: The subject's number format.
+        engine: The engine that is checked.
         length: Tokens per sequence; None: 128, or the subject's context if that is shorter.
     """
 
@@ -40,6 +41,7 @@ class CheckRequest:
     prompts: str | None = None
     device: str = "auto"
     dtype: str = "float32"
+    engine: str = "auto"
     length: int | None = None
 
 
@@ -100,8 +102,11 @@ class CheckReport:
             *(f"{key:<14}{value}" for key, value in self.subject.items()),
             f"{'tokens':<14}{self.tokens}",
             f"{'loss':<14}{self.loss:.4f} nats per token",
+            f"{'engine':<14}{self.self_check.engine}",
             f"{'suffix run':<14}{verdict} with the full forward pass: relative error {error:.1e}, "
             f"at most {tolerance:.0e} accepted",
+            f"{'noise floor':<14}{self.self_check.noise_floor:.1e} in the L2 distance at the last "
+            "block, from rounding",
         ]
         return "\n".join([*lines, *map(_sae_lines, self.saes)])
 
@@ -128,7 +133,9 @@ def check_subject(request: CheckRequest) -> CheckReport:
     Raises:
         InputError: Subject, SAE or prompts do not exist or do not fit each other.
     """
-    subject = load_subject(request.subject, device=request.device, dtype=request.dtype)
+    subject = load_subject(
+        request.subject, device=request.device, dtype=request.dtype, engine=request.engine
+    )
     length = request.length or min(LENGTH, subject.context_length or LENGTH)
     prompts = load_prompts(request.prompts, subject, length=length, limit=SEQUENCES)
     tokens = torch.from_numpy(prompts.tokens)

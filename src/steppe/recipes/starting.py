@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from steppe.core.provenance import provenance
-from steppe.propagation import SelfCheck
+from steppe.propagation import SelfCheck, memory_budget
 from steppe.recipes.study import Study
 from steppe.recipes.study_settings import StudySettings
 from steppe.store import Opening, RunFolder
@@ -57,9 +57,10 @@ def start_study(
             process is at work in.
     """
     asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
-    opening.check(settings.model_dump(mode="json", exclude=set(settings.UNRESOLVED)))
+    unknown = {*settings.UNRESOLVED, "engine"}
+    opening.check(settings.model_dump(mode="json", exclude=unknown))
     material = prepare()
-    resolved = material.resolved()
+    resolved = {**material.resolved(), "engine": material.check.engine}
     record = _provenance(material, resolved)
     folder = opening.open({"asked": asked, "resolved": resolved}, record)
     study = build(material, folder)
@@ -79,11 +80,13 @@ def _provenance(material: Material, resolved: dict[str, Any]) -> dict[str, Any]:
         **provenance(),
         **device_facts(material.subject.device),
         "dtype": material.settings.dtype,
-        "engine": "suffix only, over a frozen shared prefix",
+        "engine": material.check.engine,
         "self_check": {
             "max_relative_error": material.check.max_relative_error,
             "tolerance": material.check.tolerance,
+            "noise_floor": material.check.noise_floor,
         },
+        "memory_budget": memory_budget(material.subject.device),
         "subject": resolved["subject_identity"],
         "sae": resolved["sae_identity"],
         "prompts": resolved["prompts_identity"],

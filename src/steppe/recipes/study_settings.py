@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from steppe.core.bundled import DEMO
+from steppe.core.engines import Engine
 from steppe.core.errors import InputError
 from steppe.core.number_formats import Dtype
 from steppe.core.sites import Site
@@ -49,7 +50,12 @@ class StudySettings(BaseModel):
     samples: int = Field(1000, ge=2, description="base prompts")
     seed: int = Field(0, ge=0, description="seed of every named random stream")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1' ...")
-    dtype: Dtype = Field("float32", description="number format of the subject's weights")
+    dtype: Dtype = Field(
+        "float32", description="number format of the blocks' matrices; the rest is float32"
+    )
+    engine: Engine = Field(
+        "auto", description="how the subject is run on: auto, fast, general, full"
+    )
     coordinates: Literal["centered", "raw"] | None = Field(
         None, description="None: centered for LayerNorm models, raw for others"
     )

@@ -11,8 +11,10 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from steppe.core.bundled import DEMO, demo_model
+from steppe.core.engines import Engine, parse_engine
 from steppe.subject.anatomy import Anatomy, find_anatomy
 from steppe.subject.coordinates import Coordinates, center, choose_coordinates
+from steppe.subject.half_precision import HALF, halve_matrices
 from steppe.subject.loading import (
     find_commit,
     is_local,
@@ -33,7 +35,7 @@ class Identity:
         source: Where it came from: ``bundled``, ``hub``, a folder, or ``object``.
         revision: Commit on the hub, when known.
         sha256: Hash of the loaded weights.
-        dtype: Number format of the weights.
+        dtype: Number format of the blocks' matrices; with half precision all else is float32.
         attention: Attention implementation of transformers, for instance ``sdpa``.
     """
 
@@ -55,6 +57,7 @@ class Subject:
         coordinates: ``centered`` (mean over d_model removed from what is read) or ``raw``.
         anatomy: Where its parts are.
         identity: Which model it is.
+        engine: In which way it is run on from a site.
     """
 
     model: PreTrainedModel
@@ -62,6 +65,7 @@ class Subject:
     coordinates: Coordinates
     anatomy: Anatomy
     identity: Identity
+    engine: Engine = "auto"
 
     @property
     def name(self) -> str:
@@ -97,9 +101,8 @@ class Subject:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of the weights."""
-        dtype: torch.dtype = self.model.dtype
-        return dtype
+        """Number format of the blocks' matrices."""
+        return parse_dtype(self.identity.dtype)
 
     @property
     def bos_token_id(self) -> int | None:
@@ -128,6 +131,7 @@ def load_subject(
     dtype: str | torch.dtype = "float32",
     revision: str | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
+    engine: str = "auto",
 ) -> Subject:
     """Load the model under study.
 
@@ -137,9 +141,11 @@ def load_subject(
             one asked for, a copy is used.
         coordinates: ``"centered"`` or ``"raw"``; None: centered for LayerNorm models, else raw.
         device: ``"auto"`` takes a CUDA device when there is one (and a model object's own device).
-        dtype: ``"float32"`` unless memory or speed forbids it.
+        dtype: ``"float32"``; in half precision (``"bfloat16"``, ``"float16"``) only the blocks'
+            matrices are, and the residual stream, normalisations and readouts stay float32.
         revision: Branch, tag or commit on the hub.
         tokenizer: Used instead of the one found beside the model.
+        engine: In which way the subject is run on from a site; see `steppe.core.engines`.
 
     Returns:
         The subject, its weights checked to be finite.
@@ -148,7 +154,8 @@ def load_subject(
         InputError: No such model, device, number format or coordinates; weights with NaN; a model
             whose blocks cannot be found.
     """
-    number_format = parse_dtype(dtype)
+    number_format, way = parse_dtype(dtype), parse_engine(engine)
+    loaded_format = torch.float32 if number_format in HALF else number_format
     if isinstance(model_or_path, PreTrainedModel):
         own_device = model_or_path.device if device == "auto" else parse_device(device)
         model = _as_asked(model_or_path, own_device, number_format)
@@ -157,10 +164,13 @@ def load_subject(
         place, name, source = _locate(model_or_path)
         on_device = parse_device(device)
         revision = find_commit(place, revision) if source == "hub" else revision
-        model = load_model(place, number_format, revision).to(on_device)
+        model = load_model(place, loaded_format, revision).to(on_device)
         tokenizer = load_tokenizer(place, revision) if tokenizer is None else tokenizer
     check_finite(model, name)
     anatomy = find_anatomy(model)
+    if number_format in HALF:
+        halve_matrices(anatomy.blocks, number_format)
+        check_finite(model, name)
     identity = Identity(
         name=name,
         source=source,
@@ -169,7 +179,8 @@ def load_subject(
         dtype=str(number_format).removeprefix("torch."),
         attention=str(model.config._attn_implementation),
     )
-    return Subject(model, tokenizer, choose_coordinates(coordinates, anatomy), anatomy, identity)
+    chosen = choose_coordinates(coordinates, anatomy)
+    return Subject(model, tokenizer, chosen, anatomy, identity, way)
 
 
 def _locate(source: str | Path) -> tuple[str, str, str]:
@@ -184,6 +195,8 @@ def _locate(source: str | Path) -> tuple[str, str, str]:
 
 def _as_asked(model: PreTrainedModel, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
     """The model itself where it fits, otherwise a copy, so that the user's own stays as it is."""
-    if model.dtype != dtype or model.device != device:
-        model = copy.deepcopy(model).to(device=device, dtype=dtype)
+    loaded = torch.float32 if dtype in HALF else dtype
+    found = {parameter.dtype for parameter in model.parameters()}
+    if found != {loaded} or model.device != device or dtype in HALF:
+        model = copy.deepcopy(model).to(device=device, dtype=loaded)
     return model.eval()

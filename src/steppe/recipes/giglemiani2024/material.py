@@ -114,6 +114,7 @@ def prepare(settings: Settings) -> Material:
         coordinates=settings.coordinates,
         device=settings.device,
         dtype=settings.dtype,
+        engine=settings.engine,
     )
     site = Site.parse(settings.site).resolve(subject.n_layers)
     read = Site.parse(settings.read).resolve(subject.n_layers)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
 from steppe.core.axes import CONTEXT, KIND, POSITION, SAMPLE, STEP
 from steppe.paths import absolute_grid, target_distance, target_step
-from steppe.readouts import measure_path
+from steppe.readouts import measure_paths
 from steppe.recipes.giglemiani2024.draws import draw
 from steppe.recipes.giglemiani2024.material import Material
 from steppe.recipes.giglemiani2024.outputs import CONTEXTS, READOUTS
@@ -70,17 +71,20 @@ def measure(
     found["target_distance"] = np.full(shape, np.nan, np.float32)
     found["target_step"] = np.zeros(shape, np.int64)
     step_size = material.scales.step_size
+    placed = list(_placed(draws.base, {kind: draws.targets[kind] for kind in bases}))
+    laid = [lay(material, "absolute", base, end) for _, base in placed]
     with material.suffix() as suffix:
-        for place, base in _placed(draws.base, {kind: draws.targets[kind] for kind in bases}):
-            paths = lay(material, "absolute", base, end)
-            curves = [
-                measure_path(suffix, prefix, points, READOUTS, material.read)
-                for prefix, points in zip(draws.prefixes, paths, strict=True)
-            ]
-            for name in READOUTS:
-                found[name][place] = np.stack([curve[name] for curve in curves])
-            found["target_distance"][place] = target_distance(base, end)
-            found["target_step"][place] = target_step(base, end, step_size=step_size)
+        curves = [
+            measure_paths(
+                suffix, prefix, torch.stack([paths[s] for paths in laid]), READOUTS, material.read
+            )
+            for s, prefix in enumerate(draws.prefixes)
+        ]
+    for index, (place, base) in enumerate(placed):
+        for name in READOUTS:
+            found[name][place] = np.stack([curve[name][index] for curve in curves])
+        found["target_distance"][place] = target_distance(base, end)
+        found["target_step"][place] = target_step(base, end, step_size=step_size)
     return {**found, **draws.variables()}
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from steppe.core.axes import KIND, MODE, POSITION, SAMPLE, STEP
 from steppe.paths import absolute, absolute_grid, relative, target_distance, target_step
-from steppe.readouts import CATALOGUE, measure_path
+from steppe.readouts import CATALOGUE, measure_paths
 from steppe.recipes.giglemiani2024.draws import Draws, draw
 from steppe.recipes.giglemiani2024.material import Material
 from steppe.recipes.giglemiani2024.outputs import READOUTS, Selection
@@ -85,14 +85,17 @@ def measure(
     shape = (len(selection.kinds), len(selection.modes), len(samples))
     n_steps = absolute_grid(reading=material.settings.reading).n_points
     curves = {name: np.full((*shape, n_steps), np.nan, np.float32) for name in READOUTS}
+    laid = [
+        lay(material, mode, draws.base, draws.targets[kind])
+        for kind in selection.kinds
+        for mode in selection.modes
+    ]
     with material.suffix() as suffix:
-        for i, kind in enumerate(selection.kinds):
-            for j, mode in enumerate(selection.modes):
-                paths = lay(material, mode, draws.base, draws.targets[kind])
-                for s, (prefix, points) in enumerate(zip(draws.prefixes, paths, strict=True)):
-                    found = measure_path(suffix, prefix, points, READOUTS, material.read)
-                    for name in READOUTS:
-                        curves[name][i, j, s] = found[name]
+        for s, prefix in enumerate(draws.prefixes):
+            points = torch.stack([paths[s] for paths in laid])
+            found = measure_paths(suffix, prefix, points, READOUTS, material.read)
+            for name in READOUTS:
+                curves[name][:, :, s] = found[name].reshape(*shape[:2], n_steps)
     return {**curves, **draws.variables(), **_geometry(material, draws, selection.kinds)}
 
 

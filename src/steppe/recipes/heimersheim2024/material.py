@@ -121,6 +121,7 @@ def prepare(settings: Settings) -> Material:
         coordinates=settings.coordinates,
         device=settings.device,
         dtype=settings.dtype,
+        engine=settings.engine,
     )
     site = Site.parse(settings.site).resolve(subject.n_layers)
     sae = load_sae(settings.sae_source, subject=subject, device=subject.device)

@@ -170,6 +170,7 @@ def prepare(settings: Settings) -> Material:
         coordinates=settings.coordinates,
         device=settings.device,
         dtype=settings.dtype,
+        engine=settings.engine,
     )
     middle = f"blocks.{subject.n_layers // 2}.hook_resid_pre"
     main = Site.parse(middle if settings.site == MIDDLE else settings.site)

@@ -1,0 +1,126 @@
+"""What does giglemiani2024 cost on a subject of GPT-2 small's size? Time per sample, peak memory.
+
+python benchmarks/recipe_cost.py                        random weights, SAE and prompts
+python benchmarks/recipe_cost.py --samples 40 --json cost.json
+
+Subject, SAE and prompts are random: they cost what trained ones do. Samples are timed in two parts
+of different size, so that the cost can be seen to be linear; what comes before the first sample
+(loading, moments, self-check) is timed apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from transformers import GPT2Config
+
+from steppe.benchmark.shapes import random_model
+from steppe.recipes.giglemiani2024 import plateaus, sensitivity
+from steppe.recipes.giglemiani2024.material import prepare
+from steppe.recipes.giglemiani2024.outputs import select
+from steppe.recipes.giglemiani2024.settings import Settings
+
+D_MODEL, D_SAE, VOCABULARY, LENGTH = 768, 24_576, 50_257, 10
+PAPER_SAMPLES = 1000
+
+
+def build(folder: Path, prompts: int) -> dict[str, str]:
+    """Write a subject, an SAE of which some fifty latents are active, and prompts."""
+    random_model(GPT2Config()).save_pretrained(folder / "model")
+    random = torch.Generator().manual_seed(0)
+    decoder = torch.randn(D_SAE, D_MODEL, generator=random)
+    decoder /= decoder.norm(dim=1, keepdim=True)
+    sae = folder / "sae"
+    sae.mkdir()
+    save_file(
+        {
+            "W_enc": decoder.T.contiguous(),
+            "b_enc": torch.full((D_SAE,), -0.09),
+            "W_dec": decoder,
+            "b_dec": torch.zeros(D_MODEL),
+        },
+        sae / "sae_weights.safetensors",
+    )
+    rates = torch.rand(D_SAE, generator=random) * 0.01 + 1e-4
+    save_file({"sparsity": torch.log10(rates)}, sae / "sparsity.safetensors")
+    settings = {
+        "architecture": "standard", "d_in": D_MODEL, "d_sae": D_SAE, "dtype": "float32",
+        "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {"sae_lens_version": "6.54.12", "hook_name": "blocks.1.hook_resid_pre"},
+    }  # fmt: skip
+    (sae / "cfg.json").write_text(json.dumps(settings))
+    rows = np.random.default_rng(0).integers(0, VOCABULARY, size=(prompts, LENGTH)).tolist()
+    lines = "\n".join(json.dumps({"input_ids": row}) for row in rows)
+    (folder / "prompts.jsonl").write_text(lines + "\n")
+    return {
+        "subject": str(folder / "model"),
+        "sae": str(sae),
+        "prompts": str(folder / "prompts.jsonl"),
+    }
+
+
+def cost(samples: int, moments: int, engine: str) -> dict[str, Any]:
+    """Time the two parts of the study on some samples."""
+    before = _peak()
+    with tempfile.TemporaryDirectory() as folder:
+        files = build(Path(folder), max(2 * moments, 2 * samples))
+        started = time.perf_counter()
+        material = prepare(
+            Settings(**files, samples=samples, moments_samples=moments, engine=engine)
+        )
+        found: dict[str, Any] = {"before": time.perf_counter() - started}
+        weights = sum(p.nbytes for p in material.subject.model.parameters())
+        weights += sum(getattr(material.sae, name).nbytes for name in ("W_enc", "W_dec"))
+        selection = select((), material.settings.kinds)
+        size = samples // 3
+        for part in (range(size), range(size, samples)):
+            started = time.perf_counter()
+            sensitivity.measure(material, selection, part)
+            middle = time.perf_counter()
+            plateaus.measure(material, selection.bases, part)
+            found[f"curves, {len(part)} samples"] = middle - started
+            found[f"plateaus, {len(part)} samples"] = time.perf_counter() - middle
+    timed = sum(value for name, value in found.items() if name.endswith(" samples"))
+    peak = _peak()
+    return found | {
+        "engine": material.check.engine,
+        "threads": torch.get_num_threads(),
+        "minutes_for_1000": timed / samples * PAPER_SAMPLES / 60,
+        "weights_gb": weights / 1e9,
+        "peak_gb": peak / 1e9,
+        "python_and_libraries_gb": before / 1e9,
+        "peak_beyond_both_gb": (peak - weights - before) / 1e9,
+    }
+
+
+def _peak() -> int:
+    """Largest memory of this process so far, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    """Time and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=15)
+    parser.add_argument("--moments", type=int, default=3200)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    found = cost(options.samples, options.moments, options.engine)
+    print(json.dumps(found, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

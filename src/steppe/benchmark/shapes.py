@@ -1,0 +1,55 @@
+"""Which models can be timed without having them? Random weights cost what trained ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaConfig
+
+from steppe.core.engines import Engine
+from steppe.subject import Subject, load_subject
+
+_SMALL = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+}
+_D_HEAD = 64
+
+SHAPES: dict[str, Callable[[], Any]] = {
+    "gpt2-shape": GPT2Config,
+    "pythia-shape": lambda: GPTNeoXConfig(**_SMALL, vocab_size=50304),
+    "llama-shape": lambda: LlamaConfig(
+        **(_SMALL | {"intermediate_size": 2048}), vocab_size=32000, max_position_embeddings=2048
+    ),
+}
+
+
+def load(
+    name: str, *, device: str = "auto", dtype: str = "float32", engine: Engine = "auto"
+) -> Subject:
+    """Load a subject, or make one of a shape.
+
+    Args:
+        name: One of `SHAPES`, ``demo``, a hub id or a folder.
+        device: As for `load_subject`.
+        dtype: As for `load_subject`.
+        engine: As for `load_subject`.
+    """
+    source = random_model(SHAPES[name]()) if name in SHAPES else name
+    return load_subject(source, device=device, dtype=dtype, engine=engine)
+
+
+def gpt2_of_width(width: int) -> Subject:
+    """A subject of GPT-2 small's shape, but for its width."""
+    return load_subject(random_model(GPT2Config(n_embd=width, n_head=width // _D_HEAD)))
+
+
+def random_model(config: Any) -> Any:
+    """A model with the random weights of its family; always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return AutoModelForCausalLM.from_config(config).eval()

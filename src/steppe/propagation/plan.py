@@ -1,0 +1,91 @@
+"""How many points run as one batch, so that what they need fits in the memory that may be used?
+
+The size of a batch follows from shapes alone, and so do the numbers, down to the last bit. Only
+where even that does not fit in the budget, or memory runs out all the same, is it halved.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from steppe.subject.model import Subject
+
+# Small enough for large caches and small machines, large enough for the fastest multiplication.
+BATCH_BYTES = 256 * 2**20
+_SHARE = 0.5
+_BYTES = 4
+# Rows alive at once inside a block, in units of d_model: stream, norm, hidden layer and its
+# activation, queries, keys and values.
+_WIDTHS = 16
+
+_budget: int | None = None
+
+
+def set_memory_budget(budget: int | None) -> None:
+    """Say how much memory the points of one batch may take, as threads are set: process-wide.
+
+    Args:
+        budget: Bytes beyond the weights; None: half of what is free when a batch is planned.
+    """
+    global _budget
+    _budget = budget
+
+
+def memory_budget(device: torch.device) -> int:
+    """Bytes that a batch may take on a device."""
+    return int(_SHARE * free_memory(device)) if _budget is None else _budget
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device, as far as can be told."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def bytes_per_point(subject: Subject, positions: int, length: int, *, logits: bool) -> int:
+    """Memory that one point needs while it runs.
+
+    Args:
+        subject: The model.
+        positions: How many positions run for it.
+        length: Tokens of the prompt, which attention sees.
+        logits: Whether logits are made.
+    """
+    config = subject.model.config.get_text_config(decoder=True)
+    heads = int(getattr(config, "num_attention_heads", 1) or 1)
+    per_position = _WIDTHS * subject.d_model + 2 * heads * length
+    if logits:
+        per_position += 2 * subject.d_vocab
+    return _BYTES * positions * per_position
+
+
+def points_per_batch(subject: Subject, points: int, per_point: int) -> int:
+    """How many of some points run as one batch.
+
+    Args:
+        subject: The model; its device says which memory.
+        points: How many there are.
+        per_point: Bytes, from `bytes_per_point`.
+    """
+    size = max(1, min(points, BATCH_BYTES // per_point))
+    budget = memory_budget(subject.device)
+    while size > 1 and size * per_point > budget:
+        size //= 2
+    return size
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch could not get the memory that it asked for."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return "not enough memory" in text or "can't allocate memory" in text

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from transformers.activations import FastGELUActivation, NewGELUActivation
+from transformers.pytorch_utils import Conv1D
+
+from steppe.propagation.replacements import replacements, tanh_gelu
+from steppe.subject import Subject
+from steppe.subject.half_precision import halve_matrices
+
+module = sys.modules["steppe.propagation.replacements"]
+
+
+@pytest.mark.parametrize("activation", [NewGELUActivation(), FastGELUActivation()])
+@pytest.mark.parametrize("shape", [(7, 1, 5), (300, 1, 1024)])
+def test_gelu_is_that_of_transformers(activation: nn.Module, shape: tuple[int, ...]) -> None:
+    rows = 3 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    copied = rows.clone()
+    exact = activation(rows.double())
+    found = tanh_gelu(rows)
+    assert torch.equal(rows, copied)
+    assert float((found - exact).abs().max()) < 1e-6
+    torch.testing.assert_close(tanh_gelu(rows.double()), exact, rtol=1e-6, atol=1e-7)
+    far = torch.tensor([-1e4, -30.0, 0.0, 30.0, 1e4])
+    assert torch.equal(tanh_gelu(far), torch.tensor([0.0, 0.0, 0.0, 30.0, 1e4]).copysign(far))
+
+
+def matrices() -> list[nn.Module]:
+    torch.manual_seed(0)
+    return [nn.Linear(24, 40), nn.Linear(24, 40, bias=False), Conv1D(40, 24)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_packed_matrices_multiply_as_the_modules_do(dtype: torch.dtype) -> None:
+    blocks = nn.ModuleList(matrices())
+    if dtype != torch.float32:
+        halve_matrices(blocks, dtype)
+    rows = torch.randn(9, 1, 24)
+    with torch.inference_mode():
+        packed = dict(replacements([blocks]))
+        for block in blocks:
+            expected = block(rows)
+            found = packed.get(block, block)(rows)
+            assert found.dtype == torch.float32
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+            assert torch.equal(found[:1], packed.get(block, block)(rows[:1])), "rows are alone"
+
+
+def test_matrices_are_packed_once_and_again_when_they_change() -> None:
+    linear = nn.Linear(8, 8)
+    rows = torch.randn(3, 8)
+    with torch.no_grad():
+        for _ in range(2):
+            if packed := dict(replacements([linear])):
+                torch.testing.assert_close(packed[linear](rows), linear(rows))
+        first = module._packed.get(linear)
+        dict(replacements([linear]))
+        assert module._packed.get(linear) is first
+        linear.weight.mul_(2.0)
+        for _, forward in replacements([linear]):
+            torch.testing.assert_close(forward(rows), linear(rows))
+
+
+def test_models_too_large_to_be_kept_twice_are_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PACKED_BYTES", 24 * 40 * 4)
+    linear, activation = nn.Linear(24, 40, bias=False), NewGELUActivation()
+    assert {part for part, _ in replacements([activation, linear, nn.Linear(1, 1)])} == {activation}
+
+
+def test_the_users_own_model_is_not_halved(subject_of: Callable[[str], Subject]) -> None:
+    model = copy.deepcopy(subject_of("gpt2").model)
+    halve_matrices(model.transformer.h, torch.bfloat16)
+    kinds = {name.split(".")[-2]: p.dtype for name, p in model.named_parameters()}
+    assert kinds["c_fc"] == kinds["c_attn"] == torch.bfloat16
+    assert kinds["wte"] == kinds["ln_1"] == kinds["ln_f"] == torch.float32
+    assert subject_of("gpt2").model.transformer.h[0].mlp.c_fc.weight.dtype == torch.float32
+
+
+def test_elsewhere_than_on_a_processor_torch_does_both_itself() -> None:
+    linear = nn.Linear(8, 8, device="meta")
+    activation = NewGELUActivation()
+    assert {part for part, _ in replacements([linear, activation])} == {activation}
+    assert tanh_gelu(torch.empty(3, 8, device="meta")).device.type == "meta"
