@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
-import torch
-
 from steppe.core.errors import RunFailedError
 from steppe.core.progress import progress
+from steppe.propagation.plan import is_out_of_memory
 from steppe.recipes.study import Shard, Study
 
 
@@ -45,7 +44,9 @@ def telling_of_memory(place: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not is_out_of_memory(error):
+            raise
         raise RunFailedError(
             place,
             got=f"out of memory: {' '.join(str(error).split()) or 'no more could be had'}"[:300],
