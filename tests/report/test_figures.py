@@ -65,15 +65,29 @@ def test_the_papers_colours_and_names() -> None:
     found = [to_hex(style_of(kind).color) for kind in (*KINDS, "sae_reconstruction")]
     assert found == ["#ff7f0e", "#1f77b4", "#9467bd", "#2ca02c", "#8c564b"]
     assert label_of("real") == "Model-generated"
-    assert label_of("cov_random_mixture") == "Cov random mixture"
-    assert style_of("cov_random_mixture") == style_of("cov_random_mixture")
+    assert label_of("another_kind") == "Another kind"
+    assert style_of("another_kind") == style_of("another_kind")
 
 
-def test_kinds_are_told_apart_without_colour() -> None:
-    from steppe.report.style import KINDS as known
+DIFFERENCES = ["real_difference", "cov_random_difference", "isotropic"]
+FEATURES = [f"sae_feature_{choice}{sense}" for choice in ("active", "alive")
+            for sense in ("", "_against")]  # fmt: skip
 
-    assert len({style.dash for style in known.values()}) == len(known)
-    assert len({style.color for style in known.values()}) == len(known)
+
+@pytest.mark.parametrize(
+    "together",
+    [
+        [*KINDS, "sae_reconstruction", "isotropic", "synthetic_random",
+         "synthetic_structured_without_cosine"],
+        ["real", "real_foreign", "random"],
+        [*DIFFERENCES, "real_mixture", "cov_random_mixture"],
+        [*DIFFERENCES, *FEATURES],
+        ["real", "random", "added", "removed", "moved"],
+        ["real_difference", "cov_random_difference", "random_base"],
+    ],
+)  # fmt: skip
+def test_kinds_that_are_drawn_together_are_told_apart_without_colour(together: list[str]) -> None:
+    assert len({str(style_of(kind).dash) for kind in together}) == len(together)
 
 
 def test_step_distribution() -> None:

@@ -132,7 +132,8 @@ def count_histogram(
         setting: The subject.
     """
     largest = max(int(values.max()) for values in counts.values())
-    edges = np.geomspace(0.4, 1.3 * max(largest, 2), 40).tolist()
+    least = max(0.5, min(float(values.min()) for values in counts.values()))
+    edges = np.geomspace(0.8 * least, 1.3 * max(largest, 2), 40).tolist()
     with house_style():
         figure, ((ax,),) = panels(1, 1)
         for kind, values in counts.items():

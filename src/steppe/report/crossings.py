@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from steppe.comparisons import earlier_share, roc_curve
 from steppe.report.drawing import Drawing, Setting, add_legend, panels, sign
-from steppe.report.style import house_style, label_of, style_of
+from steppe.report.style import ROW_HEIGHT, house_style, label_of, style_of
 
 Floats = NDArray[np.float64]
 BINS = 36
@@ -61,12 +61,16 @@ def crossing_distributions(
         f"{int((~np.isnan(rows[0].crossings[kind])).sum())} {label_of(kind).lower()}"
         for kind in kinds
     )
+    told = "; ".join(
+        f"{dash}, {label_of(first).lower()} (the first) and {label_of(second).lower()}"
+        for dash, (first, second) in zip(("solid", "dashed"), pairs, strict=False)
+    )
     return Drawing(
         figure,
         setting.caption(
             f"{what} Left: histogram of those that cross; middle: share that has crossed by then; "
             "right: telling the kinds apart by a threshold on the crossing, with the area under "
-            "the curve (0.5: not at all).",
+            f"the curve (0.5: not at all): {told}.",
             f"n = {n} ({rows[0].title}; the others alike).",
             f"Never cross: {', '.join(never)}." if never else "All paths cross.",
         ),
@@ -83,6 +87,7 @@ def crossing_shares(rows: Sequence[CrossingRow], what: str, setting: Setting) ->
     """
     with house_style():
         figure, (axes,) = panels(1, len(rows))
+        figure.set_figheight(1.35 * ROW_HEIGHT + 0.35)
         for ax, row in zip(axes, rows, strict=True):
             _shares(ax, row)
             n = max(int((~np.isnan(values)).sum()) for values in row.crossings.values())
@@ -100,7 +105,7 @@ def crossing_shares(rows: Sequence[CrossingRow], what: str, setting: Setting) ->
 
 
 def _histogram(ax: Axes, row: CrossingRow, shown: Sequence[str]) -> None:
-    edges = np.linspace(0, row.end, BINS + 1).tolist()
+    edges = np.linspace(0, _last(row), BINS + 1).tolist()
     for kind in shown:
         style, values = style_of(kind), row.crossings[kind]
         values = values[np.isfinite(values)]
@@ -144,9 +149,8 @@ def _roc(ax: Axes, row: CrossingRow, pairs: Sequence[tuple[str, str]]) -> None:
         false, true = roc_curve(*values)
         ax.plot(false, true, color="black", linestyle=["solid", "dashed"][place % 2])
         dash = "—" if place % 2 == 0 else "- -"
-        area = earlier_share(*values)
-        texts.append(f"{dash} {label_of(first)} vs {label_of(second).lower()}: {area:.2f}")
-    ax.set_title("\n".join(texts), fontsize=6)
+        texts.append(f"{dash}  area {earlier_share(*values):.2f}")
+    ax.text(0.98, 0.04, "\n".join(texts), ha="right", va="bottom", fontsize=7.5)
     ax.set_xlabel("share of the second")
     ax.set_ylabel("share of the first")
     ax.set_aspect("equal")

@@ -53,6 +53,7 @@ class BandPanel:
         positions: ``(step,)``.
         bands: By kind.
         level: A horizontal line, where one matters.
+        limits: Where both axes end; None: as far as the curves go.
     """
 
     title: str
@@ -61,6 +62,7 @@ class BandPanel:
     positions: Floats
     bands: Mapping[str, Spread]
     level: float | None = None
+    limits: tuple[float, float] | None = None
 
 
 def curve_bands(rows: Sequence[Sequence[BandPanel]], what: str, setting: Setting) -> Drawing:
@@ -107,5 +109,8 @@ def _draw(ax: Axes, panel: BandPanel) -> None:
     ax.set_ylabel(panel.y_label)
     ax.set_xlim(float(panel.positions[0]), float(panel.positions[-1]))
     ax.set_ylim(bottom=0)
-    if panel.x_label.endswith("(degrees)"):
-        ax.set_xticks(np.arange(0, panel.positions[-1] + 1, 30))
+    if panel.limits is not None:
+        ax.set_xlim(float(panel.positions[0]), panel.limits[0])
+        ax.set_ylim(0, panel.limits[1])
+    elif panel.x_label.endswith("(degrees)"):
+        ax.set_xticks(np.arange(0, panel.positions[-1] + 1, 60))

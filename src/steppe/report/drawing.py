@@ -93,4 +93,6 @@ def add_legend(figure: Figure, kinds: list[str], *, dots: bool = False) -> None:
         else Line2D([], [], color=s.color, label=s.label, linestyle=s.dash)
         for s in map(style_of, kinds)
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(kinds), 4))
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    columns = 4 if longest <= 26 else 3 if longest <= 34 else 2
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(kinds), columns))

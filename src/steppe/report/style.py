@@ -42,12 +42,12 @@ KINDS: dict[str, KindStyle] = {
     ),
     "real_foreign": KindStyle("Model-generated, in another prompt", "tab:brown", "dashdot", "D"),
     "random_base": KindStyle("Random base, towards random", "tab:cyan", "dotted", "v"),
-    "added": KindStyle("Latents added", "tab:green", "solid", "o"),
-    "removed": KindStyle("Latents removed", "tab:purple", "dashed", "s"),
+    "added": KindStyle("Latents added", "tab:green", (0, (5, 1)), "o"),
+    "removed": KindStyle("Latents removed", "tab:purple", "dashdot", "s"),
     "moved": KindStyle("Moved as far, at random", "tab:red", "dotted", "^"),
     "cov_random_difference": KindStyle("Cov-random difference", "tab:blue", "dashed", "s"),
-    "real_difference": KindStyle("Real difference", "tab:orange", "dashed", "o"),
-    "cov_random_mixture": KindStyle("Cov-random mixture", "tab:blue", "solid", "D"),
+    "real_difference": KindStyle("Real difference", "tab:orange", (0, (6, 1, 1, 1)), "o"),
+    "cov_random_mixture": KindStyle("Cov-random mixture", "tab:blue", (0, (1, 1)), "D"),
     "real_mixture": KindStyle("Real mixture", "tab:orange", "solid", "^"),
     "cov_random_difference_with_first": KindStyle(
         "Cov-random difference (first counted)", "tab:cyan", "dashed"
@@ -57,13 +57,13 @@ KINDS: dict[str, KindStyle] = {
     "sae_error": KindStyle("SAE error", "tab:brown", (0, (7, 2, 2, 2)), "P"),
     "sae_feature_active": KindStyle("Feature active at the token", "tab:green"),
     "sae_feature_active_in_prompt": KindStyle("Feature active in the prompt", "tab:olive"),
-    "sae_feature_alive": KindStyle("Feature alive elsewhere", "tab:purple"),
+    "sae_feature_alive": KindStyle("Feature alive elsewhere", "tab:purple", "dotted"),
     "sae_feature_dead": KindStyle("Dead feature", "tab:pink"),
     "sae_feature_active_against": KindStyle(
-        "Feature active at the token, against", "tab:green", "dashed"
+        "Feature active at the token, against", "tab:green", (0, (3, 1, 1, 1))
     ),
     "sae_feature_alive_against": KindStyle(
-        "Feature alive elsewhere, against", "tab:purple", "dashed"
+        "Feature alive elsewhere, against", "tab:purple", (0, (1, 3))
     ),
     "sae": KindStyle("SAE", "tab:brown"),
     "epsilon_random": KindStyle("Epsilon, isotropic", "tab:gray"),

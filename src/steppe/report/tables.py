@@ -15,7 +15,7 @@ from steppe.store.writing import write_atomically
 UNDEFINED = "–"
 
 _HEADINGS = {"n": "n", "mode": "Path", "std": "Std dev", "ks": "KS"}
-_WORDS = {"kl": "KL", "l0": "L0", "sae": "SAE", "ks": "KS"}
+_WORDS = {"kl": "KL", "l0": "L0", "l2": "L2", "sae": "SAE", "ks": "KS"}
 # A column that names what each row measures: its numbers have no common unit.
 _MIXED = "quantity"
 _LATEX = str.maketrans(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from steppe.comparisons import Resamples, as_ranked
+from steppe.comparisons import Resamples, as_ranked, censored_median
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
 from steppe.core.seeds import stream
 from steppe.recipes.heimersheim2024.outputs import CONTROLS, DIRECTIONS, PLATEAUS
@@ -88,11 +89,19 @@ class Analysis:
         relative = np.divide(values, largest, out=np.full_like(values, np.nan), where=largest > 0)
         return level_crossings(positions, relative, 0.5)
 
-    def responses(self, part: str, readout: str, **labels: str) -> Floats:
-        """Mean of a readout along each curve, up to `REACH`, ``(sample,)``."""
+    def responses(
+        self, part: str, readout: str, labels: Mapping[str, str], reach: float | None = None
+    ) -> Floats:
+        """Mean of a readout along each curve, up to ``reach`` or else `REACH`, ``(sample,)``."""
         positions, values = self.curves(part, readout, **labels)
-        means: Floats = values[:, positions <= REACH[labels[MODE]] + 1e-9].mean(axis=1)
+        end = REACH[labels[MODE]] if reach is None else reach
+        means: Floats = values[:, positions <= end + 1e-9].mean(axis=1)
         return means
+
+    def plateau_end(self, mode: str) -> float:
+        """Median crossing from real bases: where their plateaus end; NaN when most have no end."""
+        labels = {KIND: "real", MODE: mode}
+        return censored_median(self.curve_crossings(PLATEAUS, self.settings.level, **labels))
 
     def has(self, *parts: str) -> bool:
         """Whether all these parts were measured."""

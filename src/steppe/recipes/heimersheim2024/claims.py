@@ -152,7 +152,9 @@ def _flat(analysis: Analysis, kind: str) -> Floats:
 
 def _responses(mode: Mode, readout: str) -> Callable[[Analysis], Values]:
     return lambda analysis: {
-        name: analysis.responses(PLATEAUS, readout, **{KIND: kind, MODE: mode})
+        name: analysis.responses(
+            PLATEAUS, readout, {KIND: kind, MODE: mode}, analysis.plateau_end(mode)
+        )
         for name, kind in (("first", "real"), ("second", "random"))
     }
 
@@ -237,7 +239,7 @@ def _counts(kind: str) -> Callable[[Analysis], Values]:
 
 _PAIR = ((DIRECTIONS, REAL), (DIRECTIONS, RANDOM))
 _SHARE = "share of pairs in which {} crosses before {}, minus one half"
-_MEAN = "mean {} up to {}, around random minus around real bases"
+_MEAN = "mean {} up to the median crossing of real bases, random minus real bases"
 
 CLAIMS = (
     Claim("HM1a", "Around real bases the output stays flat (KL below a tenth of a nat) until "
@@ -248,16 +250,17 @@ CLAIMS = (
           "share of prompts whose random base is left before its real one, minus one half (sphere)",
           (PLATEAUS,), lambda a: {"first": _flat(a, "random"), "second": _flat(a, "real")},
           _paired),
-    Claim("HM2a", "The same random activations change the output less from real bases: KL, sphere.",
-          _MEAN.format("KL", "90 degrees (nats)"), (PLATEAUS,), _responses("sphere", "kl"),
+    Claim("HM2a", "On their plateaus, real bases change the output less than random ones towards "
+          "the same random activations: KL, sphere.",
+          _MEAN.format("KL (nats)"), (PLATEAUS,), _responses("sphere", "kl"),
           _mean_gap),
-    Claim("HM2b", "So they do by KL, straight.", _MEAN.format("KL", "the base's norm (nats)"),
+    Claim("HM2b", "So they do by KL, straight.", _MEAN.format("KL (nats)"),
           (PLATEAUS,), _responses("straight", "kl"), _mean_gap),
     Claim("HM2c", "So they do by L2 at the last layer, sphere.",
-          _MEAN.format("L2", "90 degrees (activation units)"), (PLATEAUS,),
+          _MEAN.format("L2 (activation units)"), (PLATEAUS,),
           _responses("sphere", "l2"), _mean_gap),
     Claim("HM2d", "So they do by L2 at the last layer, straight.",
-          _MEAN.format("L2", "the base's norm (activation units)"), (PLATEAUS,),
+          _MEAN.format("L2 (activation units)"), (PLATEAUS,),
           _responses("straight", "l2"), _mean_gap),
     Claim("HM2e", "Random bases are left sooner along the same displacements, too (sphere).",
           _SHARE.format("the random base", "the real one"), (PLATEAUS,),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -66,6 +67,8 @@ Drawn = Iterator[tuple[str, Drawing]]
 
 X_LABELS = {"straight": "length (norm of the base)", "sphere": "angle (degrees)"}
 ENDS = {"straight": 1.0, "sphere": 180.0}
+# How far the panels near the base reach.
+NEAR = {"straight": 0.7, "sphere": 60.0}
 TITLES = {"straight": "straight", "sphere": "sphere"}
 Y_LABELS = {
     "kl": "KL (nats)",
@@ -104,33 +107,37 @@ def _panel(
     )
 
 
+def _rows(analysis: Analysis, part: str, kinds: tuple[str, ...]) -> list[list[BandPanel]]:
+    """Per mode: KL near the base, KL all along, and L2."""
+    rows = []
+    for mode in MODES:
+        kl, l2 = (
+            _panel(analysis, part, kinds, readout, **{MODE: mode}) for readout in ("kl", "l2")
+        )
+        near = (NEAR[mode], 2 * analysis.settings.level)
+        rows.append([replace(kl, title=f"{kl.title}, near the base", limits=near), kl, l2])
+    return rows
+
+
 def plateau_curves(analysis: Analysis) -> Drawn:
     """Part 1: curves from each kind of base towards the same random activations."""
-    rows = [
-        [_panel(analysis, PLATEAUS, BASES, readout, **{MODE: mode}) for readout in ("kl", "l2")]
-        for mode in MODES
-    ]
+    rows = _rows(analysis, PLATEAUS, BASES)
     what = (
         "Change of the output as real and random bases are moved towards the same random "
-        "activations: KL divergence (left) and L2 at the last layer (right), in straight mode "
-        "(top) and sphere mode (bottom)."
+        "activations: KL divergence near the base (left) and all along (middle), and L2 at the "
+        "last layer (right), in straight mode (top) and sphere mode (bottom)."
     )
     yield "", curve_bands(rows, what, _setting(analysis))
 
 
 def direction_curves(analysis: Analysis) -> Drawn:
     """Part 2: curves from real bases in each kind of direction."""
-    rows = [
-        [
-            _panel(analysis, DIRECTIONS, CURVE_DIRECTIONS, readout, **{MODE: mode})
-            for readout in ("kl", "l2")
-        ]
-        for mode in MODES
-    ]
+    rows = _rows(analysis, DIRECTIONS, CURVE_DIRECTIONS)
     what = (
         "Change of the output as real bases are moved towards other real activations, towards "
-        "random ones, and in isotropic directions: KL divergence (left) and L2 at the last layer "
-        "(right), in straight mode (top) and sphere mode (bottom)."
+        "random ones, and in isotropic directions: KL divergence near the base (left) and all "
+        "along (middle), and L2 at the last layer (right), in straight mode (top) and sphere mode "
+        "(bottom)."
     )
     yield "", curve_bands(rows, what, _setting(analysis))
 

@@ -103,12 +103,8 @@ def plateau_table(analysis: Analysis) -> pd.DataFrame:
                     **crossing_columns(analysis, crossed),
                     **_only(crossing_columns(analysis, flat, "flat_until"), "flat_until"),
                     **_only(crossing_columns(analysis, shared, "shared"), "shared"),
-                    **mean_columns(
-                        analysis, analysis.responses(PLATEAUS, "kl", **labels), "mean_kl"
-                    ),
-                    **mean_columns(
-                        analysis, analysis.responses(PLATEAUS, "l2", **labels), "mean_l2"
-                    ),
+                    **mean_columns(analysis, analysis.responses(PLATEAUS, "kl", labels), "mean_kl"),
+                    **mean_columns(analysis, analysis.responses(PLATEAUS, "l2", labels), "mean_l2"),
                     "published_flat_until": 40.0 if (base, mode) == ("real", "sphere") else np.nan,
                 }
             )
