@@ -23,8 +23,10 @@ import torch
 
 from faults import costs, damage, fuzz, kills, tiny
 
-FULL = {"kills": 56, "samples": 1200, "damage": 100, "fuzz": 1000, "curves": 1_000_000, "rate": 800}
-QUICK = {"kills": 4, "samples": 100, "damage": 8, "fuzz": 40, "curves": 20_000, "rate": 0}
+FULL = {"kills": 68, "samples": 1000, "damage": 100, "fuzz": 1000, "curves": 1_000_000,
+        "rate": 400, "overhead": 40}  # fmt: skip
+QUICK = {"kills": 4, "samples": 100, "damage": 8, "fuzz": 40, "curves": 20_000, "rate": 0,
+         "overhead": 20}  # fmt: skip
 
 
 def parts(sizes: dict[str, int], subject: tiny.Tiny, work: Path) -> dict[str, Callable[[], Any]]:
@@ -36,8 +38,9 @@ def parts(sizes: dict[str, int], subject: tiny.Tiny, work: Path) -> dict[str, Ca
         "saes": lambda: fuzz.fuzz_saes(subject, work, sizes["fuzz"]),
         "storing": lambda: costs.storing(work, 20),
         "opening": lambda: costs.opening(work, sizes["curves"]),
-        "ray": lambda: costs.ray_against_serial(subject, work, sizes["rate"]),
+        "ray": lambda: costs.ray_against_serial(work, sizes["rate"]),
         "plan": lambda: costs.plan(31_250, 64),
+        "overhead": lambda: costs.overhead(work, sizes["overhead"]),
     }
 
 
@@ -76,6 +79,7 @@ def unsurvived(found: dict[str, Any]) -> list[str]:
     if part := found.get("kills"):
         same = part["arrays_hash"] == part["arrays_hash_undisturbed"]
         failures += ["another hash after kills"] * (not same)
+        failures += ["too few kills"] * (sum(part["kills"].values()) < part["kills_wanted"])
         failures += ["finished shards lost"] * bool(part["finished_shards_lost"])
         failures += ["more than a shard lost"] * (part["most_shards_of_work_lost_by_one_kill"] > 1)
         failures += part["wrong_exit_statuses"]

@@ -12,11 +12,14 @@ import torch
 import xarray as xr
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from faults.tiny import Tiny, ended, started
+from faults.tiny import ended, started
 from steppe.core.parts import Part
 from steppe.core.sites import Site
+from steppe.execution.run import run_study
+from steppe.execution.workers import Workers, usable_cpus
 from steppe.propagation import Suffix, build_prefix
 from steppe.readouts import measure_path
+from steppe.recipes.giglemiani2024.settings import Settings
 from steppe.store import Opening, RunFolder, Template, Variable, open_run
 from steppe.store.status import status_of
 
@@ -96,6 +99,45 @@ def storing(work: Path, shards: int) -> dict[str, Any]:
     }
 
 
+def overhead(work: Path, samples: int) -> dict[str, Any]:
+    """Seconds of a run of the bundled subject, whole study, that go to storing and to resuming.
+
+    At most: `Opening.open` checks again, which is counted twice.
+
+    The run is done in two starts: one part of two, then the rest.
+    """
+    spent = {"seconds_storing": 0.0, "seconds_starting_and_resuming": 0.0}
+
+    def timed(name: str, owner: Any, method: str) -> None:
+        real = getattr(owner, method)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return real(*arguments, **named)
+            finally:
+                spent[name] += time.perf_counter() - begin
+
+        setattr(owner, method, call)
+
+    timed("seconds_storing", RunFolder, "write_shard")
+    for method in ("create_dataset", "finished", "close", "write_moments"):
+        timed("seconds_starting_and_resuming", RunFolder, method)
+    for method in ("check", "open"):
+        timed("seconds_starting_and_resuming", Opening, method)
+    settings = Settings(samples=samples)
+    begin = time.perf_counter()
+    run_study(settings, Opening(work / "overhead"), Workers(part=Part(0, 2)))
+    run_study(settings, Opening(work / "overhead"), Workers())
+    seconds = time.perf_counter() - begin
+    return {
+        **spent,
+        "seconds_in_all": seconds,
+        "overhead_percent": 100 * sum(spent.values()) / seconds,
+        "shards": sum(progress.shards for progress in status_of(work / "overhead").datasets),
+    }
+
+
 def _seconds_per_curve(curves: int = 3) -> float:
     """On this machine, now: a model of GPT-2 small's shape with random weights."""
     torch.manual_seed(0)
@@ -145,20 +187,30 @@ def opening(work: Path, curves: int) -> dict[str, Any]:
     }
 
 
-def ray_against_serial(tiny: Tiny, work: Path, samples: int) -> dict[str, Any]:
-    """Shards per second of two Ray workers, and of this process alone, one CPU thread each."""
+def ray_against_serial(work: Path, samples: int) -> dict[str, Any]:
+    """Shards per second on the bundled subject: two Ray workers, and this process alone.
+
+    The workers have one CPU thread each; the process alone has one, or as many as there are CPUs.
+    """
     rates = {}
-    for name, more in {"serial": [], "ray:2": ["--workers", "ray:2"]}.items():
-        run = work / f"rate-{name.partition(':')[0]}"
-        status = ended(started(tiny.command(run, samples, *more), work / "rates.log"), 600.0)
+    ways = {
+        "ray:2": ["--workers", "ray:2", "--threads", "1"],
+        "serial, 1 thread": ["--threads", "1"],
+    }
+    if usable_cpus() > 1:
+        ways[f"serial, {usable_cpus()} threads"] = ["--threads", str(usable_cpus())]
+    for name, more in ways.items():
+        run = work / f"rate-{len(rates)}"
+        study = ["reproduce", "giglemiani2024", "--samples", str(samples), "--only", "table_1"]
+        status = ended(started([*study, "--out", str(run), *more], work / "rates.log"), 600.0)
         times = sorted(
-            json.loads(path.read_text())["finished"] for path in run.glob("done/*/*.json")
-            if path.stem.isdigit()
-        )  # fmt: skip
+            json.loads(path.read_text())["finished"] for path in run.glob("done/curves/*.json")
+        )
         # The first shards are left out: they wait for workers to load the study.
         late = times[len(times) // 4 :]
         rates[name] = (len(late) - 1) / (late[-1] - late[0]) if status == 0 else float("nan")
-    return {"shards_per_second": rates, "ratio": rates["ray:2"] / rates["serial"]}
+    serial = [rate for name, rate in rates.items() if name != "ray:2"]
+    return {"shards_per_second": rates, "ratio_to_the_faster_serial": rates["ray:2"] / max(serial)}
 
 
 def plan(shards: int, workers: int) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def fuzz_configs(tiny: Tiny, work: Path, count: int) -> dict[str, Any]:
     generator = np.random.default_rng(3)
     place = work / "fuzz"
     place.mkdir()
-    before = _listing(place)
+    before = _listing(work)
     tally: Counter[str] = Counter()
     faults: list[str] = []
     with contextlib.chdir(place):
@@ -62,11 +62,12 @@ def fuzz_configs(tiny: Tiny, work: Path, count: int) -> dict[str, Any]:
             if answer not in {"refused", "ran", "ran, stopped"} or "Traceback" in error:
                 faults.append(f"{answer}: {error[-300:]} from {content[:600]!r}")
             shutil.rmtree(work / "fuzzed", ignore_errors=True)
+    (work / "study.yaml").unlink()
     return {
         "configs": count,
         "answers": dict(tally),
         "faults": faults[:5],
-        "written_elsewhere": sorted(_listing(place) - before),
+        "written_elsewhere": sorted(_listing(work) - before),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from steppe.store.template import dims_of
 
 EXPECTED = {"SIGKILL": {-9}, "SIGTERM": {143}, "SIGINT": {130}, "full disk": {1}}
 SHARE_STOPPED_WHILE_LOADING = 0.2
+# So that the run is not finished before the last kill, and nearly so.
+SHARE_DONE_UNDER_KILLS = 0.75
 LIMIT_SECONDS = 900.0
 TMPFS_MIB = 256
 
@@ -56,7 +59,10 @@ class Disk:
 
 
 def kill_campaign(tiny: Tiny, work: Path, kills: int, samples: int) -> dict[str, Any]:
-    """Stop one run ``kills`` times, then let it finish, and compare it with an undisturbed one."""
+    """Stop one run until ``kills`` stops fell into its measuring; then let it finish, and compare.
+
+    Some more stops fall into its loading. What is left is compared with an undisturbed run.
+    """
     generator = np.random.default_rng(1)
     log = work / "kills.log"
     disk = Disk(work / "disk")
@@ -73,19 +79,22 @@ def _campaign(
     tools: tuple[np.random.Generator, Disk, Path],
 ) -> dict[str, Any]:
     (kills, samples), (generator, disk, log) = sizes, tools
+    undisturbed = work / "undisturbed"
+    alone = ended(started(tiny.command(undisturbed, samples), log), LIMIT_SECONDS)
+    longest = 2 * SHARE_DONE_UNDER_KILLS * shards_of(samples) / kills * _pace(undisturbed)
     ways = ["SIGKILL", "SIGTERM", "SIGINT"] + ["full disk"] * disk.mounted
     run = disk.place / "run"
-    tally: Counter[str] = Counter()
-    lost_shards, wrong_endings, lost_most, while_measuring = 0, [], 0, 0
-    for number in range(kills):
-        way = ways[number % len(ways)]
+    measuring, loading = Counter[str](), Counter[str]()
+    lost_shards, wrong_endings, lost_most = 0, [], 0
+    while sum(measuring.values()) < kills:
+        way = ways[(sum(measuring.values()) + sum(loading.values())) % len(ways)]
         before = markers(run)
-        ending = _stop(way, started(tiny.command(run, samples), log), (generator, disk, run))
+        child = started(tiny.command(run, samples), log)
+        ending, at_work = _stop(way, child, (generator, disk, run), longest)
         after = markers(run)
         if ending == 0:
             break
-        tally[way] += 1
-        while_measuring += len(after) > len(before) or len(after) < shards_of(samples)
+        (measuring if at_work and len(after) < shards_of(samples) else loading)[way] += 1
         lost_shards += sum(after.get(name) != seal for name, seal in before.items())
         lost_most = max(lost_most, _begun_and_not_finished(run))
         if ending not in EXPECTED[way]:
@@ -93,11 +102,10 @@ def _campaign(
     done = len(markers(run))
     child = started(tiny.command(run, samples), log)
     finished = ended(child, LIMIT_SECONDS)
-    undisturbed = work / "undisturbed"
-    alone = ended(started(tiny.command(undisturbed, samples), log), LIMIT_SECONDS)
     return {
-        "kills": dict(tally),
-        "kills_before_the_last_shard": while_measuring,
+        "kills_wanted": kills,
+        "kills": dict(measuring),
+        "kills_while_loading": dict(loading),
         "full_disk": "tried" if disk.mounted else "SKIPPED: no right to mount a tmpfs",
         "shards": len(markers(undisturbed)),
         "shards_done_at_last_kill": done,
@@ -111,19 +119,37 @@ def _campaign(
     }
 
 
+def _pace(run: Path) -> float:
+    """Seconds per shard of a run that is finished."""
+    times = [json.loads(path.read_text())["finished"] for path in run.glob("done/*/*.json")]
+    return (max(times) - min(times)) / len(times)
+
+
 def shards_of(samples: int) -> int:
     """Shards of the two datasets of the study: 20 samples each."""
     return 2 * -(-samples // 20)
 
 
-def _stop(way: str, child: int, tools: tuple[np.random.Generator, Disk, Path]) -> int | None:
-    """Stop a child in one way at a random moment; how it ended (0: it was done before)."""
-    generator, disk, run = tools
+def _stop(
+    way: str, child: int, tools: tuple[np.random.Generator, Disk, Path], longest: float
+) -> tuple[int | None, bool]:
+    """Stop a child in one way at a random moment, ``longest`` seconds after its start at most.
+
+    Returns:
+        How it ended (0: it was done before), and whether it was measuring when it was stopped.
+    """
+    generator, _, run = tools
     if generator.random() > SHARE_STOPPED_WHILE_LOADING:
         _wait_until_at_work(run, child)
-    ending = ended(child, float(generator.uniform(0.05, 2.0)))
-    if ending is not None:
-        return ending
+    ending = ended(child, float(generator.uniform(0.0, longest)))
+    at_work_now = _is_at_work(run, child)
+    if ending is None:
+        ending = _stopped(way, child, tools)
+    return ending, at_work_now
+
+
+def _stopped(way: str, child: int, tools: tuple[np.random.Generator, Disk, Path]) -> int | None:
+    generator, disk, _ = tools
     if way == "full disk":
         disk.fill(int(generator.integers(0, 60_000)))
         ending = ended(child, 60.0)
@@ -138,9 +164,13 @@ def _wait_until_at_work(run: Path, child: int) -> None:
     """Until the process has loaded everything, and measures."""
     deadline = time.monotonic() + 60.0
     while time.monotonic() < deadline:
-        if any(f"process {child} on" in str(claim) for claim in at_work(run)):
+        if _is_at_work(run, child):
             return
         time.sleep(0.02)
+
+
+def _is_at_work(run: Path, child: int) -> bool:
+    return any(claim.pid == child for claim in at_work(run))
 
 
 def _begun_and_not_finished(run: Path) -> int:

@@ -74,8 +74,8 @@ def test_an_unknown_kind() -> None:
     assert str(caught.value) == (
         "kind\n"
         "  got:      'synthetic_structure'\n"
-        f"  expected: one of {', '.join(NAMES)}\n"
-        "  to mend:  perhaps 'synthetic_structured'"
+        f"  expected: {', '.join(NAMES)}\n"
+        "  to mend:  did you mean 'synthetic_structured'?"
     )
     with pytest.raises(InputError, match="steppe list"):
         find_kind("xyz")

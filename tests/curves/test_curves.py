@@ -1,4 +1,4 @@
-"""What a curves dataset must hold, and how curves are picked and averaged."""
+"""What a curves dataset must hold, and how curves are averaged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from steppe.core.errors import InputError
-from steppe.curves import check_curves, mean_curves, pick, readouts
+from steppe.curves import check_curves, mean_curves, readouts
 
 
 @pytest.fixture
@@ -49,27 +49,6 @@ def test_all_faults_at_once(dataset: xr.Dataset) -> None:
 def test_nothing_of_curves() -> None:
     with pytest.raises(InputError, match="no dimension kind, sample, step; no readout"):
         check_curves(xr.Dataset())
-
-
-def test_pick(dataset: xr.Dataset) -> None:
-    assert pick(dataset, "l2", mode="absolute").dims == ("kind", "sample", "step")
-    assert pick(dataset, "l2", kind=["random"], mode="relative").shape == (1, 3, 5)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        (("kl", {}), "l2"),
-        (("l2", {"kind": "reel"}), "real, random"),
-        (("l2", {"mode": ["absolute", "half"]}), "absolute, relative"),
-        (("l2", {"context": "native"}), "kind, mode, sample, step"),
-    ],
-)
-def test_pick_names_what_there_is(
-    dataset: xr.Dataset, arguments: tuple[str, dict[str, str]], text: str
-) -> None:
-    with pytest.raises(InputError, match=f"expected: {text}"):
-        pick(dataset, arguments[0], **arguments[1])
 
 
 def test_mean_over_samples_leaves_nan_out(dataset: xr.Dataset) -> None:

@@ -44,7 +44,7 @@ def test_a_folder_by_its_name_and_a_sub_folder_by_its_id(folders: Any) -> None:
 
 def test_dtype(folders: Any) -> None:
     assert load_sae(folders.write(), dtype="float64").dtype == torch.float64
-    with pytest.raises(InputError, match="float32 or float64 or bfloat16 or float16"):
+    with pytest.raises(InputError, match="float32, float64, bfloat16, float16"):
         load_sae(folders.write(), dtype="int8")
 
 

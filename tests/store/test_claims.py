@@ -69,6 +69,39 @@ def test_a_process_id_that_was_given_again_is_another_process(tmp_path: Path) ->
     assert at_work(tmp_path) == []
 
 
+def test_a_container_of_this_machine_counts_as_another_machine(tmp_path: Path) -> None:
+    inside = replace(gone(), numbering="pid:[7]")
+    path = put(tmp_path, inside)
+    with pytest.raises(InputError, match=f"process {inside.pid}"):
+        take(tmp_path, Part())
+    silent = time.time() - claims.SILENCE_SECONDS - 5
+    os.utime(path, (silent, silent))
+    take(tmp_path, Part()).release()
+
+
+def test_a_machine_that_was_started_again_has_none_of_its_processes_left(tmp_path: Path) -> None:
+    put(tmp_path, replace(Claim.of_this_process(Part()), boot="before"))
+    assert at_work(tmp_path) == []
+
+
+def test_a_turn_that_a_signal_interrupts_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Signal(BaseException):
+        pass
+
+    def interrupted(*_: object) -> None:
+        raise Signal
+
+    with monkeypatch.context() as patch:
+        # Between the turn that was taken and what is done in it.
+        patch.setattr(claims, "Held", interrupted)
+        with pytest.raises(Signal), alone(tmp_path):
+            pass
+    with alone(tmp_path):
+        pass
+
+
 def test_another_machine_counts_until_it_is_silent_for_long(tmp_path: Path) -> None:
     path = put(tmp_path, replace(Claim.of_this_process(Part()), host="elsewhere"))
     with pytest.raises(InputError, match="elsewhere"):
@@ -91,8 +124,6 @@ def test_a_claim_is_kept_fresh_and_its_loss_is_noticed(
     assert path.stat().st_mtime > 1
     held.check()
     put(tmp_path, replace(held.claim, token="other"))
-    while not held._lost and time.monotonic() < deadline:
-        time.sleep(0.02)
     with pytest.raises(RunFailedError, match="another process has taken over"):
         held.check()
     held.release()
@@ -132,6 +163,20 @@ def test_turns_are_taken_one_after_the_other(
     for process in processes:
         process.join(60)
     assert (tmp_path / "counter").read_text() == "30"
+    assert list((tmp_path / "working").iterdir()) == []
+
+
+def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with alone(tmp_path):
+        held = take(tmp_path, Part())
+    assert at_work(tmp_path) == [held.claim]
+    with pytest.raises(InputError, match="another run is at work"), alone(tmp_path):
+        take(tmp_path, Part())
+    held.release()
     assert list((tmp_path / "working").iterdir()) == []
 
 

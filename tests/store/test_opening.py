@@ -13,7 +13,9 @@ import zarr
 
 from steppe.core.errors import InputError
 from steppe.core.parts import Part
-from steppe.store import Opening, open_run
+from steppe.store import Opening, open_run, vouching
+from steppe.store.status import status_of
+from steppe.store.verify import verify
 
 
 def test_a_finished_run_has_nothing_left(runs: Any) -> None:
@@ -90,6 +92,12 @@ def test_a_helper_joins_a_run_that_is_claimed(runs: Any) -> None:
     owner.close()
 
 
+def test_a_helper_starts_no_run(runs: Any) -> None:
+    with pytest.raises(InputError, match="seen by every machine"):
+        Opening(runs.path, role="helper").open(runs.config(), {})
+    assert not runs.path.exists()
+
+
 def test_overwriting_starts_anew(runs: Any) -> None:
     runs.whole()
     folder = Opening(runs.path, overwrite=True).open(runs.config(8, seed=5), {})
@@ -157,6 +165,63 @@ def test_a_damaged_config_is_restored_by_its_own_command_only(runs: Any) -> None
             Opening(runs.path).open(runs.config(12, seed=9), {})
         assert runs.whole() == []
         assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("cut", ["after the config", "after the first start"])
+def test_a_start_that_was_cut_short_is_made_whole(
+    runs: Any, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    before = 0
+    if cut == "after the first start":
+        runs.whole(10)
+        before = 10
+    with monkeypatch.context() as patch:
+        patch.setattr("steppe.store.vouching.remember", die)
+        with pytest.raises(KeyboardInterrupt):
+            runs.start(17)
+    if before:
+        # What was asked for first is still a run that can be gone on with, and so is the other.
+        assert open_run(runs.path).config["resolved"]["samples"] == 17
+    runs.whole(17)
+    assert verify(runs.path).damage == ()
+    assert "config.yaml" in vouching.known_files(runs.path)
+
+
+def test_a_config_that_nothing_vouches_for_is_vouched_for_again(runs: Any) -> None:
+    runs.whole()
+    (runs.path / "done" / "files.json").unlink()
+    assert verify(runs.path).damage
+    assert runs.whole() == []
+    assert verify(runs.path).damage == ()
+    assert set(vouching.known_files(runs.path)) == {
+        "config.yaml", "moments.safetensors", "provenance.json",
+    }  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_written_is_refused_early(
+    runs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs.whole()
+    monkeypatch.setattr("steppe.store.record.os.access", lambda *_: False)
+    for how in ({}, {"overwrite": True}):
+        with pytest.raises(InputError, match="is read-only") as caught:
+            Opening(runs.path, **how).check({})
+        assert "permissions" in caught.value.fix
+
+
+@pytest.mark.parametrize("file", ["zarr.json", "l2/zarr.json", "kind/c/0"])
+@pytest.mark.parametrize("content", [b"{}", b"", None])
+def test_a_reader_is_told_of_a_damaged_frame(runs: Any, file: str, content: bytes | None) -> None:
+    runs.whole()
+    path = runs.path / "curves.zarr" / file
+    path.unlink() if content is None else path.write_bytes(content)
+    for read in (lambda: open_run(runs.path).dataset("curves"), lambda: status_of(runs.path)):
+        with pytest.raises(InputError, match=file) as caught:
+            read()
+        assert "steppe check-run" in caught.value.fix
 
 
 def test_a_damaged_small_dataset_is_written_again(runs: Any) -> None:

@@ -78,6 +78,20 @@ def test_exactly_the_damaged_shards_are_computed_again(runs: Any) -> None:
     assert runs.whole() == [1]
 
 
+def test_nothing_is_withdrawn_under_a_process_at_work(runs: Any) -> None:
+    runs.whole()
+    folder = runs.start()
+    chunk = runs.path / "curves.zarr" / "l2" / "c" / "0" / "1" / "0"
+    chunk.write_bytes(chunk.read_bytes()[::-1])
+    verdict = verify(runs.path)
+    assert [found.place for found in verdict.damage] == ["curves, shard 1"]
+    assert verdict.withdrawn == ()
+    assert "running    process" in str(verdict)
+    assert "when they have ended" in str(verdict)
+    folder.close()
+    assert verify(runs.path).withdrawn == ("curves, shard 1",)
+
+
 def test_a_wrong_size_is_noticed_without_being_asked(runs: Any) -> None:
     runs.whole()
     chunks = runs.path / "curves.zarr" / "base_norm" / "c"

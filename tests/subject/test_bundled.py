@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import steppe
+from steppe.core.bundled import demo_folder, demo_saes
 from steppe.sae import quality
 from steppe.subject import Subject
-from steppe.subject.bundled import demo_folder, demo_saes
 
 MEGABYTE = 1_000_000
 

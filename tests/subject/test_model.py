@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from steppe.core import bundled
 from steppe.core.errors import InputError
-from steppe.subject import bundled, load_subject
+from steppe.subject import load_subject
 
 
 def refused(*arguments: Any, **options: Any) -> str:

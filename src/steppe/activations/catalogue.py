@@ -5,7 +5,6 @@ To add one, write its function in `targets` and add its line to `KINDS`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from torch import Tensor
 from steppe.activations import targets
 from steppe.activations.targets import TargetRequest
 from steppe.activations.vectors import as_vectors
-from steppe.core.errors import InputError
+from steppe.core.names import find
 
 
 @dataclass(frozen=True)
@@ -82,17 +81,9 @@ def find_kind(name: str) -> Kind:
     """Return the kind of this name.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none; the nearest name is suggested.
     """
-    if name in KINDS:
-        return KINDS[name]
-    near = difflib.get_close_matches(name, KINDS, n=1)
-    raise InputError(
-        "kind",
-        got=repr(name),
-        expected=f"one of {', '.join(KINDS)}",
-        fix=f"perhaps {near[0]!r}" if near else "see: steppe list",
-    )
+    return find(name, KINDS, "kind", "`steppe list` shows every kind")
 
 
 def make_targets(kind: str, request: TargetRequest) -> Tensor:

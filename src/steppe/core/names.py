@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from steppe.core.errors import InputError
@@ -25,28 +25,28 @@ def find(name: str, catalogue: Mapping[str, T], place: str, otherwise: str) -> T
     """
     if name in catalogue:
         return catalogue[name]
-    near = difflib.get_close_matches(name, catalogue, n=1)
     raise InputError(
-        place,
-        got=repr(name),
-        expected=", ".join(catalogue),
-        fix=f"did you mean {near[0]!r}?" if near else otherwise,
+        place, got=repr(name), expected=", ".join(catalogue), fix=_mend(name, catalogue, otherwise)
     )
 
 
 def check_names(place: str, names: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse names that are not among the known ones.
+    """Refuse names that are not among the known ones, all of them at once.
 
     Raises:
-        InputError: A name is unknown; the nearest known one is suggested.
+        InputError: Some are unknown; the nearest to the first of them is suggested.
     """
     unknown = [name for name in names if name not in known]
     if not unknown:
         return
-    near = difflib.get_close_matches(unknown[0], known, n=1)
     raise InputError(
         place,
         got=", ".join(map(repr, unknown)),
         expected=", ".join(known),
-        fix=f"did you mean {near[0]!r}?" if near else "use the names above",
+        fix=_mend(unknown[0], known, "use the names above"),
     )
+
+
+def _mend(name: str, known: Collection[str], otherwise: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else otherwise

@@ -7,11 +7,13 @@ itself. A lost actor is replaced and its shard computed again, by whichever is f
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import socket
 import tempfile
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,8 @@ import torch
 from steppe.core.errors import InputError, MissingExtraError, RunFailedError, SteppeError
 from steppe.core.lazy import load
 from steppe.core.progress import progress
-from steppe.execution.serial import compute_and_store
+from steppe.execution.serial import compute_and_store, telling_of_memory
+from steppe.execution.signals import deferred, kept
 from steppe.execution.workers import Workers, usable_cpus
 from steppe.propagation import set_memory_budget
 from steppe.recipes.catalogue import find_recipe
@@ -34,6 +37,10 @@ LOSSES_OF_A_SHARD = 3
 _CPUS_PER_ACTOR = 4
 _OBJECT_STORE_BYTES = 100_000_000
 _IN_PLACE = "/tmp"
+_POLL_SECONDS = 0.2
+_ANSWER_SECONDS = 10.0
+_ADDRESS = re.compile(r"(?:ray://)?(\[[^\]]+\]|[^:/\s]+):(\d{1,5})")
+_QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class Worker:
         self.assignment = assignment
         self.study: Study | None = None
 
-    def open(self) -> SteppeError | None:
+    def open(self) -> SteppeError | OSError | None:
         """Load the study; what is wrong with it is returned, so that it can be told as it is."""
         wanted = self.assignment
         if Path(wanted.folder).is_dir():
@@ -98,17 +105,18 @@ class Worker:
         set_memory_budget(wanted.resources.memory_budget)
         try:
             open_study = load(find_recipe(wanted.settings.recipe).study)
-            self.study = open_study(wanted.settings, wanted.opening)
-        except SteppeError as error:
+            with telling_of_memory("a worker of Ray, loading the study"):
+                self.study = open_study(wanted.settings, wanted.opening)
+        except (SteppeError, OSError) as error:
             return error
         return None
 
-    def work(self, shard: Shard) -> float | SteppeError:
+    def work(self, shard: Shard) -> float | SteppeError | OSError:
         """Compute and store one shard; the seconds it took, or why it could not be done."""
         assert self.study is not None
         try:
             return compute_and_store(self.study, shard)
-        except SteppeError as error:
+        except (SteppeError, OSError) as error:
             return error
 
 
@@ -122,7 +130,8 @@ def started(workers: Workers, device: str) -> Iterator[Crew]:
 
     Raises:
         MissingExtraError: Ray is not installed.
-        InputError: The cluster has no room for one actor, or the device cannot be shared out.
+        InputError: There is no cluster at ``RAY_ADDRESS``, it has no room for one actor, or the
+            device cannot be shared out.
     """
     ray = _import_ray()
     if device not in {"auto", "cpu", "cuda"}:
@@ -149,10 +158,13 @@ def run_on_ray(study: Study, left: Sequence[Shard], assignment: Assignment, crew
         SteppeError: What an actor could not do.
         RunFailedError: Actors were lost again and again.
     """
-    if left:
-        pool = _Pool(_import_ray(), assignment, crew)
+    if not left:
+        return
+    pool = _Pool(_import_ray(), assignment, crew)
+    with deferred() as carry_out_signals:
         try:
-            for _ in progress(pool.run(left), "measuring", total=len(left), unit="shard"):
+            done = pool.run(left, carry_out_signals)
+            for _ in progress(done, "measuring", total=len(left), unit="shard"):
                 study.folder.check_claim()
         finally:
             pool.dismiss()
@@ -167,25 +179,37 @@ class _Pool:
         self.crew = crew
         self.doing: dict[Any, tuple[Any, Shard | None]] = {}
         self.losses: dict[Shard | None, int] = {}
+        told = ray.exceptions
+        self.lost = (
+            told.RayActorError,
+            told.WorkerCrashedError,
+            told.NodeDiedError,
+            told.OutOfMemoryError,
+            told.ObjectLostError,
+        )
 
-    def run(self, left: Sequence[Shard]) -> Iterator[Shard]:
-        """Compute shards, in the order in which they get done."""
+    def run(self, left: Sequence[Shard], between: Callable[[], None]) -> Iterator[Shard]:
+        """Compute shards, in the order in which they get done; call ``between`` while waiting."""
         waiting = deque(left)
         for _ in range(min(self.crew.count, len(left))):
             self._hire()
         done = 0
         while done < len(left):
-            [ready], _ = self.ray.wait(list(self.doing), num_returns=1)
+            found, _ = self.ray.wait(list(self.doing), num_returns=1, timeout=_POLL_SECONDS)
+            between()
+            if not found:
+                continue
+            [ready] = found
             actor, shard = self.doing.pop(ready)
             try:
                 answer = self.ray.get(ready)
-            except self.ray.exceptions.RayActorError as error:
+            except self.lost as error:
                 self._count_loss(shard, error)
                 if shard is not None:
                     waiting.appendleft(shard)
                 self._hire()
                 continue
-            if isinstance(answer, SteppeError):
+            if isinstance(answer, SteppeError | OSError):
                 raise answer
             if shard is not None:
                 done += 1
@@ -215,7 +239,7 @@ class _Pool:
             what = "loading the study" if shard is None else f"{shard.dataset}, shard {shard.index}"
             raise RunFailedError(
                 f"Ray's workers, {what}",
-                got=f"{LOSSES_OF_A_SHARD} of them ended: {str(error).strip().splitlines()[0]}",
+                got=f"{LOSSES_OF_A_SHARD} of them ended: {_first_line(error)}",
                 expected="workers that live; often they ran out of memory",
                 fix="ask for fewer workers (--workers ray:2), then give the same command again: "
                 "finished shards are kept",
@@ -225,6 +249,9 @@ class _Pool:
 def _import_ray() -> Any:
     # Ray announces a change of how it hides GPUs from actors that ask for none; these use none.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if os.environ.get("RAY_ADDRESS") and (Path.home() / ".ray" / "auth_token").exists():
+        # `ray start` asks for this token wherever there is one, and a driver does not show it.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError as fault:
@@ -234,28 +261,56 @@ def _import_ray() -> Any:
 
 @contextmanager
 def _session(ray: Any, workers: Workers) -> Iterator[None]:
-    common = {"log_to_driver": False, "logging_level": "ERROR"}
-    place = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if os.environ.get("RAY_ADDRESS"):
-            ray.init(address="auto", **common)
-        else:
-            # The sockets in Ray's folder have short names only if the folder has one.
-            place = tempfile.mkdtemp(prefix="steppe-ray-", dir=_IN_PLACE)
-            ray.init(
-                num_cpus=max(usable_cpus(), (workers.count or 1) * (workers.threads or 1)),
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=place,
-                **common,
-            )
+    address, place = os.environ.get("RAY_ADDRESS"), None
     try:
+        with warnings.catch_warnings(), kept():
+            warnings.simplefilter("ignore")
+            if address:
+                _join(ray, address)
+            else:
+                # By Ray's own choice workers give way to every other process of the machine.
+                os.environ.setdefault("RAY_worker_niceness", "0")
+                # The sockets in Ray's folder have short names only if the folder has one.
+                place = tempfile.mkdtemp(prefix="steppe-ray-", dir=_IN_PLACE)
+                ray.init(
+                    num_cpus=max(usable_cpus(), (workers.count or 1) * (workers.threads or 1)),
+                    include_dashboard=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    _temp_dir=place,
+                    **_QUIETLY,
+                )
         yield
     finally:
         ray.shutdown()
         if place is not None:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _join(ray: Any, address: str) -> None:
+    try:
+        _check_answers(address)
+        ray.init(address=address, **_QUIETLY)
+    # Ray tells by these that nobody is there, and that versions differ.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            "RAY_ADDRESS",
+            got=f"{address!r}: {_first_line(error)}",
+            expected="host:port, or auto, of a Ray cluster that runs, with the same Ray and Python",
+            fix="start it with `ray start`, or unset RAY_ADDRESS to use this machine alone",
+        ) from error
+
+
+def _check_answers(address: str) -> None:
+    """Fail at once where nobody answers; Ray itself tries for minutes."""
+    found = _ADDRESS.fullmatch(address)
+    if found:
+        socket.create_connection((found[1].strip("[]"), int(found[2])), _ANSWER_SECONDS).close()
+    elif address != "auto":
+        raise ValueError("no address")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _crew(resources: dict[str, float], workers: Workers, device: str) -> Crew:

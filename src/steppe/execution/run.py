@@ -11,15 +11,17 @@ from typing import Any
 
 import torch
 
+from steppe.core.errors import RunFailedError, SteppeError
 from steppe.core.lazy import load
 from steppe.core.parts import Part
 from steppe.execution.ray import Assignment, Resources, run_on_ray, started
-from steppe.execution.serial import run_serial
+from steppe.execution.serial import run_serial, telling_of_memory
 from steppe.execution.workers import Workers
 from steppe.propagation import set_memory_budget
 from steppe.recipes.catalogue import find_recipe
 from steppe.recipes.study import Shard, Study
 from steppe.store import Opening
+from steppe.store.verify import verify
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def _run(
     compute: Callable[[Study, Sequence[Shard]], None],
 ) -> Outcome:
     started_at, ending = perf_counter(), "interrupted"
-    study: Study = load(find_recipe(settings.recipe).study)(settings, opening)
+    with telling_of_memory("loading the study"):
+        study: Study = load(find_recipe(settings.recipe).study)(settings, opening)
     asked: list[Shard] = []
     try:
         asked = study.left(workers.part)
@@ -94,8 +97,6 @@ def _run(
                 "ended": datetime.now(UTC).isoformat(timespec="seconds"),
                 "wall_seconds": round(perf_counter() - started_at, 1),
                 "engine_of_workers": workers.engine,
-                "workers": opening.workers,
-                "part": str(workers.part),
                 "shards_asked": len(asked),
             }
         )
@@ -105,11 +106,36 @@ def _run(
 
 def _report(study: Study, part: Part) -> bool:
     """Write the report once every shard of the run is finished; whether it was written."""
-    if part.is_whole:
-        study.report()
-        return True
     with study.folder.alone():
-        if study.left(Part()):
+        left = study.left(Part())
+        if left and part.is_whole:
+            raise RunFailedError(
+                f"run folder {study.folder.path}",
+                got=f"{len(left)} shards that were finished are so no more",
+                expected="files that nobody removes or changes while the run goes on",
+                fix="give the same command again: it computes them again",
+            )
+        if left:
             return False
-        study.report()
+        try:
+            study.report()
+        except (SteppeError, OSError):
+            raise
+        except Exception as error:
+            # Bytes that changed on the disk after they were written fail wherever they are read.
+            _tell_of_damage(study.folder.path, error)
+            raise
     return True
+
+
+def _tell_of_damage(path: Path, error: Exception) -> None:
+    """Raise in place of ``error`` that files are damaged, where they are."""
+    damaged = verify(path, withdraw=False).damage
+    if damaged:
+        raise RunFailedError(
+            f"run folder {path}",
+            got=f"damaged: {'; '.join(found.fault for found in damaged[:3])}",
+            expected="every file as it was written",
+            fix="`steppe check-run` on that folder, then the same command again: it computes what "
+            "is damaged, and keeps the rest",
+        ) from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 
+from steppe.core.errors import RunFailedError
 from steppe.core.progress import progress
+from steppe.propagation.plan import is_out_of_memory
 from steppe.recipes.study import Shard, Study
 
 
@@ -25,7 +28,29 @@ def run_serial(study: Study, left: Sequence[Shard]) -> None:
 def compute_and_store(study: Study, shard: Shard) -> float:
     """Compute one shard and store it; the seconds that computing took."""
     started = perf_counter()
-    variables = study.compute(shard)
+    with telling_of_memory(f"{shard.dataset}, shard {shard.index}"):
+        variables = study.compute(shard)
     seconds = perf_counter() - started
     study.folder.write_shard(shard.dataset, shard.index, variables, seconds=seconds)
     return seconds
+
+
+@contextmanager
+def telling_of_memory(place: str) -> Iterator[None]:
+    """Say in words that the memory of the machine, or of its device, was not enough.
+
+    Raises:
+        RunFailedError: It was not.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not is_out_of_memory(error):
+            raise
+        raise RunFailedError(
+            place,
+            got=f"out of memory: {' '.join(str(error).split()) or 'no more could be had'}"[:300],
+            expected="enough memory, which other processes may have taken",
+            fix="free some, take a device with more or fewer workers, then give the same command "
+            "again: finished shards are kept",
+        ) from error

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steppe.core.bundled import DEMO, demo_saes
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Site
 from steppe.propagation import SelfCheck, Suffix, build_prefix, read_residuals, self_check
 from steppe.sae import Sae, SaeQuality, firing_rates, load_sae, quality
 from steppe.subject import Subject, load_prompts, load_subject
-from steppe.subject.bundled import DEMO, demo_saes
 
 LENGTH = 128
 SEQUENCES = 200

@@ -8,12 +8,13 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from steppe.core.bundled import DEMO
 from steppe.core.engines import Engine
 from steppe.core.errors import InputError
+from steppe.core.number_formats import Dtype
 from steppe.core.sites import Site
 from steppe.recipes.faults import as_fault
 
-DEMO = "demo"
 # The names under which the published studies' subject is known.
 PAPER_SUBJECT_NAMES = ("gpt2", "openai-community/gpt2")
 
@@ -49,7 +50,7 @@ class StudySettings(BaseModel):
     samples: int = Field(1000, ge=2, description="base prompts")
     seed: int = Field(0, ge=0, description="seed of every named random stream")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1' ...")
-    dtype: Literal["float32", "float64", "bfloat16", "float16"] = Field(
+    dtype: Dtype = Field(
         "float32", description="number format of the blocks' matrices; the rest is float32"
     )
     engine: Engine = Field(

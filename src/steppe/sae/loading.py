@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
+from steppe.core.bundled import DEMO, demo_sae, demo_saes
 from steppe.core.errors import InputError
+from steppe.core.number_formats import check_dtype
 from steppe.sae.config import CFG_FILE, read_config
 from steppe.sae.hub import commit_of, fetch
 from steppe.sae.model import Sae, SaeIdentity
@@ -24,14 +25,7 @@ from steppe.sae.weights import (
     sha256_of,
 )
 
-DEMO = "demo"
 DEMO_SAE_ID = "blocks.1.hook_resid_pre"
-_DTYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 
 
 class SubjectShape(Protocol):
@@ -119,9 +113,10 @@ def read_sae(
     path = folder / WEIGHTS_FILE
     weights = check_weights(read_tensors(path), config, path)
     weights, config = fold_norm_scaling(weights, config, norm_scaling_factor, path)
+    number_format = getattr(torch, check_dtype(dtype))
     return Sae(
         config=config,
-        weights={name: w.to(device=device, dtype=_dtype(dtype)) for name, w in weights.items()},
+        weights={name: w.to(device=device, dtype=number_format) for name, w in weights.items()},
         identity=SaeIdentity(source=str(folder), sha256=sha256_of(path)),
         log10_rates=read_log10_rates(folder / SPARSITY_FILE, config.d_sae),
     )
@@ -175,17 +170,17 @@ def _local(path: Path, sae_id: str | None) -> _Located:
 
 
 def _demo(sae_id: str) -> _Located:
-    bundled = Path(str(files("steppe"))) / "subject" / "bundled" / DEMO / "saes"
-    folder = bundled / sae_id
-    if not folder.is_dir():
-        known = sorted(path.name for path in bundled.glob("*")) if bundled.is_dir() else []
+    known = demo_saes()
+    if f"{DEMO}/{sae_id}" not in known:
         raise InputError(
             f"bundled SAE {sae_id}",
             got="no such SAE",
-            expected=" or ".join(known) or "the bundled files, missing from this installation",
+            expected=" or ".join(known),
             fix=f"load_sae('demo', sae_id={DEMO_SAE_ID!r})",
         )
-    return _Located(folder, SaeIdentity(source=DEMO, sha256="", release=DEMO, sae_id=sae_id))
+    return _Located(
+        demo_sae(sae_id), SaeIdentity(source=DEMO, sha256="", release=DEMO, sae_id=sae_id)
+    )
 
 
 def _released(name: str, sae_id: str | None, revision: str | None) -> _Located:
@@ -211,12 +206,4 @@ def _unknown(name: str) -> InputError:
         got="no such folder, and no release of that name",
         expected="a folder with cfg.json, a release's short name, or owner/name on the hub",
         fix=f"perhaps {' or '.join(near)}" if near else "give the folder, or see: steppe list",
-    )
-
-
-def _dtype(name: str) -> torch.dtype:
-    if name in _DTYPES:
-        return _DTYPES[name]
-    raise InputError(
-        "dtype", got=repr(name), expected=" or ".join(_DTYPES), fix="dtype='float32' is the default"
     )

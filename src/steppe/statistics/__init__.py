@@ -6,7 +6,7 @@ the paper's authors ran, and ``text``, what their paper says.
 
 from steppe.statistics.area import area_step
 from steppe.statistics.catalogue import CATALOGUE, Statistic, find_statistic
-from steppe.statistics.labelled import ends_at_target, steps_of, undefined_count
+from steppe.statistics.labelled import ends_at_target, steps_of
 from steppe.statistics.max_slope import max_slope_step
 from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import crossing_step, is_censored, plateau_step
@@ -26,5 +26,4 @@ __all__ = [
     "nonlinearity_step",
     "plateau_step",
     "steps_of",
-    "undefined_count",
 ]

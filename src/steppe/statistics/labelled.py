@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from steppe.core.axes import MODE, SAMPLE, STEP
+from steppe.core.axes import MODE, STEP
 from steppe.core.errors import InputError
 from steppe.core.readings import check_reading
 from steppe.statistics.catalogue import find_statistic
@@ -96,8 +96,3 @@ def ends_at_target(curves: xr.DataArray, target_step: xr.DataArray) -> xr.DataAr
         curves[MODE].values == ABSOLUTE, dims=MODE, coords={MODE: curves[MODE]}
     )
     return cut.where(is_absolute, whole).astype(np.int64)
-
-
-def undefined_count(steps: xr.DataArray) -> xr.DataArray:
-    """How many samples have no defined step, per remaining label."""
-    return steps.isnull().sum(SAMPLE)

@@ -8,13 +8,13 @@ belongs to the run as a whole.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from steppe.core.errors import InputError, RunFailedError
 from steppe.core.parts import Part
+from steppe.store import processes
 from steppe.store.layout import UNFINISHED, WORKING
 from steppe.store.writing import unfinished_path, writing
 
@@ -29,6 +30,8 @@ HEARTBEAT_SECONDS = 5.0
 # A process on another machine that has been silent for this long is taken to be gone.
 SILENCE_SECONDS = 120.0
 _TURN = "turn.json"
+# How file systems without hard links answer.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS}
 _POLL_SECONDS = 0.1
 
 
@@ -43,6 +46,7 @@ class Claim:
         pid: Its process id.
         born: When that process started, as the machine counts.
         since: When it began to work, in seconds since 1970.
+        numbering: Among whose process ids its own counts.
         workers: How many processes it has at work, itself or others.
         token: Tells it from every other claim.
     """
@@ -53,6 +57,7 @@ class Claim:
     pid: int
     born: str
     since: float
+    numbering: str = ""
     workers: int = 1
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -60,14 +65,29 @@ class Claim:
     def of_this_process(cls, part: Part, workers: int = 1) -> Claim:
         """A claim of the calling process."""
         pid = os.getpid()
-        return cls(part, _host(), _boot(), pid, _born(pid), round(time.time(), 3), workers)
+        return cls(
+            part=part,
+            host=processes.host(),
+            boot=processes.boot(),
+            pid=pid,
+            born=processes.born(pid),
+            since=round(time.time(), 3),
+            numbering=processes.numbering(),
+            workers=workers,
+        )
+
+    @property
+    def is_of_here(self) -> bool:
+        """Whether its process ran where this one can look for it."""
+        if self.host != processes.host():
+            return False
+        return self.boot != processes.boot() or self.numbering == processes.numbering()
 
     @property
     def is_gone(self) -> bool:
         """Whether it is known that the process has ended: it ran on this machine."""
-        if self.host != _host():
-            return False
-        return self.boot != _boot() or _born(self.pid) != self.born
+        ended = self.boot != processes.boot() or processes.born(self.pid) != self.born
+        return self.is_of_here and ended
 
     def __str__(self) -> str:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
@@ -80,7 +100,6 @@ class Held:
     def __init__(self, path: Path, claim: Claim) -> None:
         self.claim = claim
         self._path = path
-        self._lost = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="steppe-heartbeat")
         self._thread.start()
@@ -91,7 +110,7 @@ class Held:
         Raises:
             RunFailedError: It was silent for so long that another process took the work over.
         """
-        if self._lost:
+        if read_claim(self._path) not in {None, self.claim}:
             raise RunFailedError(
                 f"run folder {self._path.parent.parent}",
                 got="another process has taken over the work of this one, which was silent",
@@ -102,16 +121,11 @@ class Held:
     def release(self) -> None:
         """Leave the folder."""
         self._stop.set()
-        if read_claim(self._path) == self.claim:
-            # A folder that was removed meanwhile, or that can no longer be written, is no concern.
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
+        _leave(self._path, self.claim)
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
-            found = read_claim(self._path)
-            if found is not None and found != self.claim:
-                self._lost = True
+            if read_claim(self._path) not in {None, self.claim}:
                 return
             # A disk that does not answer now may answer at the next beat.
             with suppress(OSError):
@@ -147,10 +161,11 @@ def refuse_if_claimed(root: Path, part: Part) -> None:
 
 def at_work(root: Path) -> list[Claim]:
     """The processes that are at work in a run folder, those that are gone left out."""
-    found = []
-    for path in sorted((root / WORKING).glob("part-*.json")):
+    folder, found = root / WORKING, []
+    clock = cache(lambda: _clock_of(folder))
+    for path in sorted(folder.glob("part-*.json")):
         claim = read_claim(path)
-        if claim is not None and not _is_stale(path, claim):
+        if claim is not None and not _is_stale(path, claim, clock):
             found.append(claim)
     return found
 
@@ -163,15 +178,19 @@ def alone(root: Path) -> Iterator[None]:
         RunFailedError: The folder cannot be written.
     """
     path = root / WORKING / _TURN
-    claim = Claim.of_this_process(Part())
-    while not _place(path, claim):
-        _remove_stale(path)
-        time.sleep(_POLL_SECONDS)
-    held = Held(path, claim)
+    claim, held = Claim.of_this_process(Part()), None
+    # A signal may come at any moment: a turn that was taken is given back whatever happens.
     try:
+        while not _place(path, claim):
+            _remove_stale(path)
+            time.sleep(_POLL_SECONDS)
+        held = Held(path, claim)
         yield
     finally:
-        held.release()
+        if held is None:
+            _leave(path, claim)
+        else:
+            held.release()
 
 
 def read_claim(path: Path) -> Claim | None:
@@ -183,15 +202,22 @@ def read_claim(path: Path) -> Claim | None:
         return None
 
 
+def _leave(path: Path, claim: Claim) -> None:
+    if read_claim(path) == claim:
+        # A folder that was removed meanwhile, or that can no longer be written, is no concern.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 def _place(path: Path, claim: Claim) -> bool:
     """Put a claim where none is, all of it at once; False where there is one."""
-    unfinished = unfinished_path(path)
+    unfinished, text = unfinished_path(path), json.dumps(asdict(claim))
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(asdict(claim)), encoding="utf-8")
+            unfinished.write_text(text, encoding="utf-8")
             try:
-                os.link(unfinished, path)
+                _link(unfinished, path, text)
             except FileExistsError:
                 return False
         return True
@@ -200,27 +226,41 @@ def _place(path: Path, claim: Claim) -> bool:
             unfinished.unlink(missing_ok=True)
 
 
+def _link(unfinished: Path, path: Path, text: str) -> None:
+    try:
+        os.link(unfinished, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Who reads it half written takes it for a claim that cannot be read, which counts as one.
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+
+
 def _remove_stale(path: Path) -> None:
     claim = read_claim(path)
-    if not (path.exists() and _is_stale(path, claim)):
+    if not (path.exists() and _is_stale(path, claim, lambda: _clock_of(path.parent))):
         return
     aside = path.with_name(f".{uuid.uuid4().hex}{UNFINISHED}")
-    with suppress(OSError):
-        path.rename(aside)
-        # Between the look and the move, another process may have taken the stale one's place.
-        if read_claim(aside) != claim:
-            os.link(aside, path)
-        aside.unlink()
+    try:
+        with suppress(OSError):
+            path.rename(aside)
+            # Between the look and the move, another process may have taken the stale one's place.
+            if read_claim(aside) != claim:
+                os.link(aside, path)
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
-def _is_stale(path: Path, claim: Claim | None) -> bool:
-    if claim is not None and claim.host == _host():
+def _is_stale(path: Path, claim: Claim | None, clock: Callable[[], float]) -> bool:
+    if claim is not None and claim.is_of_here:
         return claim.is_gone
     try:
         touched = path.stat().st_mtime
     except OSError:
         return True
-    return _clock_of(path.parent) - touched > SILENCE_SECONDS
+    return clock() - touched > SILENCE_SECONDS
 
 
 def _clock_of(folder: Path) -> float:
@@ -244,44 +284,3 @@ def _busy(root: Path, claim: Claim | None) -> InputError:
         fix="wait for it (`steppe status` shows how far it is), or choose another folder with "
         "--out",
     )
-
-
-@cache
-def _host() -> str:
-    return socket.gethostname()
-
-
-@cache
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _born(pid: int) -> str:
-    """When a process of this machine started; empty when there is none.
-
-    A process id is given again to other processes, and a process that ended but was not waited for
-    still has its own.
-    """
-    try:
-        # The command's name, in brackets, may hold anything.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        state, *later = fields.rpartition(")")[2].split()
-        return "" if state in "ZX" else later[18]
-    except FileNotFoundError:
-        return "" if Path("/proc/self/stat").exists() else _alive(pid)
-    except OSError:
-        return ""
-
-
-def _alive(pid: int) -> str:
-    """The same where there is no /proc: only whether it lives."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except OSError:
-        return "alive"
-    return "alive"

@@ -40,15 +40,15 @@ def read_config(root: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise _damaged(path, " ".join(str(error).split())) from error
-    if not isinstance(content, dict) or not all(isinstance(content.get(s), dict) for s in SECTIONS):
-        raise _damaged(path, "no mapping with the sections asked and resolved")
-    if content.get("format", FORMAT) != FORMAT:
+    if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
         raise InputError(
             f"run folder {root}",
             got=f"format {content['format']}",
             expected=f"format {FORMAT}",
             fix="use the version of steppe that wrote it (see provenance.json)",
         )
+    if not isinstance(content, dict) or not all(isinstance(content.get(s), dict) for s in SECTIONS):
+        raise _damaged(path, "no mapping with the sections asked and resolved")
     return {name: content[name] for name in SECTIONS}
 
 
@@ -97,5 +97,6 @@ def _damaged(path: Path, got: str) -> InputError:
         f"config {path}",
         got=got,
         expected="the file steppe wrote when the run was started",
-        fix="restore it, or start in another folder with --out",
+        fix="give the command that the run was started with, which writes it again; or choose "
+        "another folder with --out",
     )

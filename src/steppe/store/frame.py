@@ -13,9 +13,18 @@ from typing import Any
 import zarr
 
 from steppe.core.axes import SAMPLE
+from steppe.core.errors import InputError
 from steppe.store.facts import Thorough, damage, facts_of, read_sealed, write_sealed
 from steppe.store.layout import dataset_path, frame_path
-from steppe.store.template import Template, check_same, create, describe, lengthen, restore
+from steppe.store.template import (
+    Template,
+    check_same,
+    create,
+    describe,
+    dims_of,
+    lengthen,
+    restore,
+)
 
 
 def lay_out(root: Path, name: str, template: Template) -> None:
@@ -66,6 +75,35 @@ def faults_of_frame(root: Path, name: str, thorough: Thorough) -> list[str]:
     return [f"{path.name}/{fault}" for fault in damage(path, known["files"], thorough)]
 
 
+def check_readable(root: Path, name: str) -> None:
+    """Check that what a reader needs of a dataset beside its shards is as it was written.
+
+    Arrays that are longer than they were are right too: the run is being extended, or that was cut
+    short.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    path = dataset_path(root, name)
+    known = read_sealed(frame_path(root, name)) or {"files": {}, "kind": {"variables": {}}}
+    faults = []
+    for file, facts in known["files"].items():
+        array = file.removesuffix("/zarr.json")
+        may_grow = file != array and array in known["kind"]["variables"]
+        if not (may_grow and _is_longer(path / array, known["samples"])):
+            faults += damage(path, {file: facts}, "checksum")
+    if not faults and not _is_readable(path):
+        faults = ["its description cannot be read"]
+    if faults:
+        raise InputError(
+            f"dataset {path}",
+            got="; ".join(faults),
+            expected="the files that steppe wrote",
+            fix="give the run's command again, which writes them again; `steppe check-run` names "
+            "everything that is damaged",
+        )
+
+
 def files_of_frame(root: Path, name: str) -> set[str]:
     """The files of a frame, by path in the dataset's folder."""
     return set((read_sealed(frame_path(root, name)) or {"files": {}})["files"])
@@ -103,6 +141,15 @@ def _kind(template: Template) -> dict[str, Any]:
             for name, known in template.fixed.variables.items()
         },
     }
+
+
+def _is_longer(path: Path, samples: int) -> bool:
+    """Whether an array has more samples than it was known to have."""
+    try:
+        array = zarr.open_array(path, mode="r")
+        return array.shape[dims_of(array).index(SAMPLE)] > samples
+    except Exception:  # as in `_is_readable`
+        return False
 
 
 def _is_readable(path: Path) -> bool:

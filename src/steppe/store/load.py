@@ -20,6 +20,7 @@ from steppe.core.errors import InputError
 from steppe.curves import check_curves
 from steppe.store import layout, shards
 from steppe.store.config import identity, read_config
+from steppe.store.frame import check_readable
 from steppe.store.template import SHARD_SIZE
 
 
@@ -95,7 +96,7 @@ class Run:
         coordinate ``sample``.
 
         Raises:
-            InputError: The run has no such dataset.
+            InputError: The run has no such dataset, or what belongs to no shard of it is damaged.
         """
         path = layout.dataset_path(self.path, name)
         if not path.exists():
@@ -105,6 +106,7 @@ class Run:
                 expected=f"one of {', '.join(self.datasets()) or 'none: nothing is finished yet'}",
                 fix="run the experiment it belongs to (give the run's command again)",
             )
+        check_readable(self.path, name)
         dataset = _open(path)
         labels = {
             str(label): dataset[label].astype(object)

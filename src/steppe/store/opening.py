@@ -12,7 +12,7 @@ from steppe.core.parts import Part
 from steppe.store import claims, layout
 from steppe.store.config import SAMPLES, read_config
 from steppe.store.overwriting import check_removable, remove, remove_run
-from steppe.store.record import RunFolder, is_run, make_folder
+from steppe.store.record import RunFolder, check_writable, is_run, make_folder
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Opening:
         if self.role == "helper":
             return
         if self.overwrite:
+            check_writable(self.path)
             check_removable(self.path)
         else:
             RunFolder.check_available(self.path, settings)
@@ -64,8 +65,7 @@ class Opening:
             RunFailedError: The disk is full, or cannot be written.
         """
         if self.role == "helper":
-            # Its owner has started the run; this finds it, and that it is the same.
-            return RunFolder.create_or_resume(self.path, config)
+            return RunFolder.join(self.path, config)
         self.check(config["resolved"])
         if self.overwrite and not self.part.is_whole:
             raise InputError(
@@ -87,7 +87,8 @@ class Opening:
             held = claims.take(self.path, self.part, self.workers)
             folder = replace(folder, claim=held)
             try:
-                folder.add_provenance({"id": held.claim.token, **provenance})
+                start = {"id": held.claim.token, "part": str(self.part), "workers": self.workers}
+                folder.add_provenance({**start, **provenance})
             except BaseException:
                 held.release()
                 raise

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
-from safetensors.numpy import load_file, save
+from numpy.typing import ArrayLike
+from safetensors.numpy import save
 
 from steppe.core.errors import InputError, RunFailedError
-from steppe.store import claims, layout, shards
+from steppe.store import claims, layout, processes, shards, vouching
 from steppe.store import config as configuration
-from steppe.store.facts import damage, facts_of, read_sealed, write_sealed
 from steppe.store.frame import faults_of_frame, lay_out, write_whole
 from steppe.store.template import Template
 from steppe.store.writing import write_atomically
@@ -58,18 +56,42 @@ class RunFolder:
             RunFailedError: The disk is full, or cannot be written.
         """
         root = Path(path)
-        if is_run(root):
-            known = _restored(root, config)
-            check_same_config(root, known["resolved"], config["resolved"])
-            samples = config["resolved"].get(configuration.SAMPLES)
-            if known["resolved"].get(configuration.SAMPLES) != samples:
-                known = configuration.extended(known, samples)
-                _write_config(root, known)
-            return cls(root, known, resumed=True)
-        written = {name: configuration.plain(config[name]) for name in configuration.SECTIONS}
-        make_folder(root)
-        _write_config(root, written)
-        return cls(root, written)
+        if not is_run(root):
+            written = {name: configuration.plain(config[name]) for name in configuration.SECTIONS}
+            make_folder(root)
+            vouching.write_config(root, written)
+            return cls(root, written)
+        if vouching.is_config_damaged(root):
+            vouching.restore_config(root, config)
+        known = configuration.read_config(root)
+        check_same_config(root, known["resolved"], config["resolved"])
+        samples = config["resolved"].get(configuration.SAMPLES)
+        if known["resolved"].get(configuration.SAMPLES) != samples:
+            known = configuration.extended(known, samples)
+            vouching.write_config(root, known)
+        elif not vouching.is_sound(root, layout.CONFIG):
+            # Nothing vouches for it: its first start was cut short, or what vouched is damaged.
+            vouching.write_config(root, known)
+        return cls(root, known, resumed=True)
+
+    @classmethod
+    def join(cls, path: str | Path, config: Mapping[str, Any]) -> RunFolder:
+        """Help with a run that another process has started; starts none, and changes no settings.
+
+        Raises:
+            InputError: There is no run, or one of another configuration.
+        """
+        root = Path(path)
+        if not (root / layout.CONFIG).is_file():
+            raise InputError(
+                f"run folder {root} on {processes.host()}",
+                got="no run",
+                expected="the folder that the run was started in, seen by every machine",
+                fix="name with --out a folder on a file system that all machines share",
+            )
+        known = configuration.read_config(root)
+        check_same_config(root, known["resolved"], config["resolved"])
+        return cls(root, known, resumed=True)
 
     @classmethod
     def check_available(cls, path: str | Path, settings: Mapping[str, Any]) -> None:
@@ -80,11 +102,12 @@ class RunFolder:
             settings: Some of the ``resolved`` settings; those that are None were left open.
 
         Raises:
-            InputError: ``path`` is a file, holds something else, or a run of other settings.
+            InputError: ``path`` is a file, holds something else or a run of other settings, or
+                cannot be written.
         """
         root = Path(path)
-        _check_creatable(root)
-        if is_run(root) and not _damaged_config(root):
+        check_writable(root)
+        if is_run(root) and not vouching.is_config_damaged(root):
             known = configuration.read_config(root)["resolved"]
             stated = {key: value for key, value in settings.items() if value is not None}
             check_same_config(root, {key: known.get(key) for key in stated}, stated)
@@ -154,10 +177,6 @@ class RunFolder:
         self.check_claim()
         shards.write_shard(self._dataset(dataset), shard, variables, seconds)
 
-    def is_done(self, dataset: str, shard: int) -> bool:
-        """Whether a shard is finished: its marker is there and whole."""
-        return shards.read_marker(self._dataset(dataset), shard) is not None
-
     def finished(self, dataset: str) -> dict[int, range]:
         """The samples of each finished shard, by its number.
 
@@ -192,18 +211,10 @@ class RunFolder:
         Raises:
             RunFailedError: The disk is full, or cannot be written.
         """
-        if not is_sound(self.path, layout.MOMENTS):
+        if not vouching.is_sound(self.path, layout.MOMENTS):
             contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
             write_atomically(self.path / layout.MOMENTS, save(contiguous))
-            _remember(self.path, [layout.MOMENTS])
-
-    def read_moments(self) -> dict[str, NDArray[Any]] | None:
-        """What `write_moments` kept, or None."""
-        path = self.path / layout.MOMENTS
-        if not path.exists():
-            return None
-        arrays: dict[str, NDArray[Any]] = load_file(path)
-        return arrays
+            vouching.remember(self.path, [layout.MOMENTS])
 
     def add_provenance(self, record: Mapping[str, Any]) -> None:
         """Add a record to ``provenance.json``: a list, one entry each time the run was started.
@@ -252,7 +263,7 @@ class RunFolder:
             # What is left of a damaged one may still help its reader.
             path.replace(path.with_name(f"{path.name}{layout.DAMAGED}"))
         write_atomically(path, json.dumps(records, indent=2, ensure_ascii=False).encode())
-        _remember(self.path, [layout.PROVENANCE])
+        vouching.remember(self.path, [layout.PROVENANCE])
 
 
 def is_run(root: Path) -> bool:
@@ -261,7 +272,7 @@ def is_run(root: Path) -> bool:
     Raises:
         InputError: It is something else.
     """
-    if (root / layout.CONFIG).is_file() or layout.CONFIG in known_files(root):
+    if (root / layout.CONFIG).is_file() or layout.CONFIG in vouching.known_files(root):
         return True
     if not root.exists():
         return False
@@ -286,14 +297,26 @@ def is_run(root: Path) -> bool:
     )
 
 
-def _check_creatable(root: Path) -> None:
-    existing = next(place for place in (root, *root.absolute().parents) if place.exists())
-    if existing != root and not (existing.is_dir() and os.access(existing, os.W_OK)):
+def check_writable(root: Path) -> None:
+    """Check that ``root`` can be written, or created where it is missing.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        existing = next(place for place in (root, *root.absolute().parents) if place.exists())
+        if existing == root and not root.is_dir():
+            return  # what is there instead is told in words of its own
+        fault = "read-only" if existing.is_dir() else "a file"
+        fine = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    except OSError as error:
+        existing, fault, fine = root, f"out of reach: {error.strerror}", False
+    if not fine:
         raise InputError(
             f"run folder {root}",
-            got=f"{existing} is {'read-only' if existing.is_dir() else 'a file'}",
-            expected="a place where a folder can be created",
-            fix="choose another folder with --out",
+            got=f"{existing} is {fault}",
+            expected="a folder that can be written, or a place where one can be created",
+            fix="change its permissions, or choose another folder with --out",
         )
 
 
@@ -332,45 +355,3 @@ def check_same_config(root: Path, old: Mapping[str, Any], new: Mapping[str, Any]
             fix="ask for those settings, choose another folder with --out, or start anew with "
             "--overwrite",
         )
-
-
-def is_sound(root: Path, name: str) -> bool:
-    """Whether a file that belongs to the run as a whole is there, as it was written."""
-    facts = known_files(root)
-    return name in facts and not damage(root, {name: facts[name]}, "checksum")
-
-
-def known_files(root: Path) -> dict[str, Any]:
-    """Size and sha256 of the files that belong to the run as a whole, by name."""
-    content = read_sealed(root / layout.DONE / layout.FILES) or {"files": {}}
-    files: dict[str, Any] = content["files"]
-    return files
-
-
-def _remember(root: Path, names: Iterable[str]) -> None:
-    facts = facts_of([root / name for name in names], root)
-    files = {**known_files(root), **facts}
-    write_sealed(root / layout.DONE / layout.FILES, {"files": files})
-
-
-def _write_config(root: Path, config: Mapping[str, Any]) -> None:
-    write_atomically(root / layout.CONFIG, configuration.to_yaml(config))
-    _remember(root, [layout.CONFIG])
-
-
-def _restored(root: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The folder's configuration; a damaged file is written again when ``config`` is what it was.
-
-    Raises:
-        InputError: It is damaged, and ``config`` is another one.
-    """
-    if _damaged_config(root):
-        written = {name: configuration.plain(config[name]) for name in configuration.SECTIONS}
-        content = configuration.to_yaml(written)
-        if hashlib.sha256(content).hexdigest() == known_files(root)[layout.CONFIG][1]:
-            write_atomically(root / layout.CONFIG, content)
-    return configuration.read_config(root)
-
-
-def _damaged_config(root: Path) -> bool:
-    return layout.CONFIG in known_files(root) and not is_sound(root, layout.CONFIG)

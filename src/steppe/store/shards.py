@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +21,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from steppe.core.axes import SAMPLE
 from steppe.core.errors import InputError
+from steppe.store import processes
 from steppe.store.facts import Facts, damage, facts_of, read_sealed, write_sealed
 from steppe.store.layout import PARTIAL, dataset_path, marker_path, markers_path
 from steppe.store.template import dims_of
-from steppe.store.writing import writing
+from steppe.store.writing import flush_folders, writing
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,9 @@ def write_shard(
     start, stop = bounds(arrays, shard, f"dataset {path}")
     values = {name: np.asarray(given) for name, given in variables.items()}
     _check_fit(f"shard {shard} of {path}", arrays, values, stop - start)
-    place.unlink(missing_ok=True)
     hashes = {}
     with writing(path):
+        place.unlink(missing_ok=True)
         for name, array in arrays.items():
             block = np.ascontiguousarray(values[name], dtype=array.dtype)
             region = tuple(
@@ -112,6 +111,7 @@ def write_shard(
         chunks = [chunk_path(path, array, shard) for array in arrays.values()]
         _remove_leftovers(chunks)
         files = facts_of(chunks, path, flush=True)
+        flush_folders(chunks)
     marker = Marker(
         shard=shard,
         start=start,
@@ -121,7 +121,7 @@ def write_shard(
         dataset=dataset.name,
         run=dataset.run,
         files=files,
-        writer=_writer(),
+        writer=f"{processes.host()}:{os.getpid()}",
         finished=round(time.time(), 3),
     )
     write_sealed(place, asdict(marker))
@@ -208,15 +208,6 @@ def _remove_leftovers(chunks: list[Path]) -> None:
             for entry in entries:
                 if entry.name.endswith(PARTIAL) and entry.name.startswith(f"{chunk.name}."):
                     Path(entry.path).unlink(missing_ok=True)
-
-
-@cache
-def _host() -> str:
-    return socket.gethostname()
-
-
-def _writer() -> str:
-    return f"{_host()}:{os.getpid()}"
 
 
 def _check_fit(

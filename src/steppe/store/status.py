@@ -12,6 +12,7 @@ import zarr
 from steppe.core.axes import SAMPLE
 from steppe.store import claims, layout, shards
 from steppe.store.config import identity
+from steppe.store.frame import check_readable
 from steppe.store.load import Run, open_run
 from steppe.store.template import SHARD_SIZE, dims_of
 
@@ -104,7 +105,7 @@ def status_of(path: str | Path) -> Status:
     """Find out how far a run is; it may be running.
 
     Raises:
-        InputError: There is no run at ``path``.
+        InputError: There is no run at ``path``, or the description of a dataset is damaged.
     """
     run = open_run(path)
     running = claims.at_work(run.path)
@@ -123,6 +124,7 @@ def status_of(path: str | Path) -> Status:
 
 
 def _progress(run: Run, name: str) -> Progress | None:
+    check_readable(run.path, name)
     dataset = shards.Dataset(run.path, name, identity(run.config))
     if SHARD_SIZE not in zarr.open_group(dataset.path, mode="r").attrs:
         # Written in one go: it has no shards to count.

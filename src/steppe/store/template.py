@@ -72,7 +72,6 @@ def create(path: Path, template: Template) -> list[Path]:
         RunFailedError: It could not be written.
     """
     unfinished = unfinished_path(path)
-    shutil.rmtree(unfinished, ignore_errors=True)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         files = _build(unfinished, template)
@@ -104,7 +103,6 @@ def restore(path: Path, template: Template) -> list[Path]:
         RunFailedError: It could not be written.
     """
     unfinished = unfinished_path(path)
-    shutil.rmtree(unfinished, ignore_errors=True)
     with writing(path):
         files = _build(unfinished, template)
         for file in files:

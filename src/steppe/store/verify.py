@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from steppe.core.errors import RunFailedError
-from steppe.store import layout, shards
+from steppe.store import claims, layout, shards
 from steppe.store.config import identity
 from steppe.store.facts import damage
 from steppe.store.frame import chunks_of_frame, faults_of_frame, files_of_frame
 from steppe.store.load import open_run
-from steppe.store.record import known_files
+from steppe.store.vouching import known_files
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Verdict:
         damage: What is not.
         leftovers: Files of writes that were cut short; harmless.
         withdrawn: Shards that no longer count as finished.
+        running: Who is at work; while there is someone, no shard is withdrawn.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Verdict:
     damage: tuple[Damage, ...]
     leftovers: tuple[str, ...]
     withdrawn: tuple[str, ...]
+    running: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -59,7 +61,10 @@ class Verdict:
         lines += [
             f"  left over  {name} (harmless: a write was cut short)" for name in self.leftovers
         ]
-        if self.damage:
+        lines += [f"  running    {claim}" for claim in self.running]
+        if self.damage and self.running:
+            lines.append("  to mend    when they have ended: `steppe check-run` once more")
+        elif self.damage:
             lines.append("  to mend    give the run's command again: it computes what is damaged")
         return "\n".join(lines)
 
@@ -70,7 +75,8 @@ def verify(path: str | Path, *, withdraw: bool = True) -> Verdict:
     Args:
         path: The run folder.
         withdraw: Whether damaged shards shall no longer count as finished: their markers are
-            removed, so that the next run computes them again.
+            removed, so that the next run computes them again. Not while a process is at work,
+            which takes them for finished.
 
     Raises:
         InputError: There is no run at ``path``.
@@ -100,6 +106,8 @@ def verify(path: str | Path, *, withdraw: bool = True) -> Verdict:
                 leftovers.append(fault)
             else:
                 found.append(Damage(f"{name}.zarr", fault))
+    running = tuple(map(str, claims.at_work(run.path)))
+    withdraw = withdraw and not running
     if withdraw:
         _withdraw(withdrawn)
     return Verdict(
@@ -109,6 +117,7 @@ def verify(path: str | Path, *, withdraw: bool = True) -> Verdict:
         damage=tuple(found),
         leftovers=tuple(leftovers),
         withdrawn=tuple(f"{d.name}, shard {s}" for d, s in withdrawn) if withdraw else (),
+        running=running,
     )
 
 
@@ -121,6 +130,8 @@ def _check_shards(dataset: shards.Dataset) -> Iterator[tuple[int, str, int]]:
             yield shard, f"{place}: not as it was written, or of another run", 1
             continue
         faults = damage(dataset.path, marker.files, "checksum")
+        if faults and shards.read_marker(dataset, shard) != marker:
+            continue  # a process at work is writing it again
         yield shard, "; ".join(faults), 1 + len(marker.files)
 
 

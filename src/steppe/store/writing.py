@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,12 +26,12 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in _FULL
+        mend = "free some space" if full else "see to its permissions and its disk"
         raise RunFailedError(
             f"writing {path}",
             got="the disk is full" if full else error.strerror or str(error),
             expected="room for the run's data" if full else "a folder that can be written",
-            fix=f"{'free some space' if full else 'mend that'}, then give the same command again: "
-            "finished shards are kept",
+            fix=f"{mend}, then give the same command again: finished shards are kept",
         ) from error
 
 
@@ -49,10 +50,31 @@ def write_atomically(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(path)
+            flush_folders([path])
         finally:
             unfinished.unlink(missing_ok=True)
 
 
+def flush_folders(files: Iterable[Path]) -> None:
+    """Wait until the names of files are on the disk: without it a power loss may take a new name.
+
+    Raises:
+        OSError: The disk does not answer.
+    """
+    folders = {file.parent for file in files}
+    # A file's folder may be as new as the file is.
+    for folder in folders | {folder.parent for folder in folders}:
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        except OSError as error:
+            # Some file systems cannot do it for folders, and say so.
+            if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF}:
+                raise
+        finally:
+            os.close(number)
+
+
 def unfinished_path(path: Path) -> Path:
-    """Where ``path`` is prepared; each process has its own place."""
-    return path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    """A new place beside ``path`` to prepare it: machines that share a folder may share numbers."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{UNFINISHED}")

@@ -20,13 +20,8 @@ from transformers import (
 from transformers.utils import cached_file, logging
 
 from steppe.core.errors import InputError
+from steppe.core.number_formats import check_dtype
 
-DTYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
 
 
@@ -38,14 +33,8 @@ def parse_dtype(dtype: str | torch.dtype) -> torch.dtype:
     """
     if isinstance(dtype, torch.dtype):
         dtype = str(dtype).removeprefix("torch.")
-    if dtype not in DTYPES:
-        raise InputError(
-            "dtype",
-            got=repr(dtype),
-            expected=", ".join(DTYPES),
-            fix="use 'float32' unless memory or speed forbids it",
-        )
-    return DTYPES[dtype]
+    found: torch.dtype = getattr(torch, check_dtype(dtype))
+    return found
 
 
 def parse_device(device: str | torch.device) -> torch.device:

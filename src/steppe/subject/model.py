@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from steppe.core.bundled import DEMO, demo_model
 from steppe.core.engines import Engine, parse_engine
 from steppe.subject.anatomy import Anatomy, find_anatomy
-from steppe.subject.bundled import DEMO, demo_model
 from steppe.subject.coordinates import Coordinates, center, choose_coordinates
 from steppe.subject.half_precision import HALF, halve_matrices
 from steppe.subject.loading import (
-    DTYPES,
     find_commit,
     is_local,
     load_model,
@@ -103,7 +102,7 @@ class Subject:
     @property
     def dtype(self) -> torch.dtype:
         """Number format of the blocks' matrices."""
-        return DTYPES[self.identity.dtype]
+        return parse_dtype(self.identity.dtype)
 
     @property
     def bos_token_id(self) -> int | None:

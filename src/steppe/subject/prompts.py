@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from steppe.core.bundled import DEMO, demo_prompts
 from steppe.core.errors import InputError
-from steppe.subject.bundled import DEMO, demo_prompts
 from steppe.subject.documents import Document, read_documents
 from steppe.subject.model import Subject
 

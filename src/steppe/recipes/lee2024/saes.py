@@ -13,12 +13,12 @@ from torch import Tensor
 
 from steppe.activations import Moments
 from steppe.core.axes import SAE
+from steppe.core.bundled import DEMO, demo_saes
 from steppe.core.errors import InputError
 from steppe.recipes.lee2024.plan import DOWNSTREAM, E2E, FAMILIES, LOCAL, SaeFacts
 from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae, quality
 from steppe.sae.config import CFG_FILE
 from steppe.subject import Subject
-from steppe.subject.bundled import DEMO, demo_saes
 
 # Activations that quality is measured on.
 MEASURED_ON = 8192
