@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from steppe.core.axes import SAMPLE
 from steppe.recipes import reporting
 from steppe.recipes.heimersheim2024 import pictures, tables
 from steppe.recipes.heimersheim2024.analysis import Analysis
@@ -140,7 +141,9 @@ def report_outcome(path: Path) -> None:
     report = Report(run=run, analysis=analysis)
     for output in TABLES:
         if analysis.has(output.part):
-            report.add_table(output.name, output.make(analysis), _caption(analysis, output.caption))
+            n = analysis.parts[output.part].sizes[SAMPLE]
+            caption = _caption(analysis, output.caption, n)
+            report.add_table(output.name, output.make(analysis), caption)
     searches = tables.search_table(analysis)
     if len(searches):
         report.add_table("search", searches, _caption(analysis, _SEARCH))
@@ -166,11 +169,11 @@ _CLAIMS = (
 )
 
 
-def _caption(analysis: Analysis, text: str) -> str:
+def _caption(analysis: Analysis, text: str, n: int | None = None) -> str:
     settings = analysis.settings
     return (
         f"{text} KL is crossed at {settings.level:g} nats, flat below {settings.flat_level:g}. "
-        f"n = {settings.samples} base prompts; brackets: 95% bootstrap intervals over them. "
+        f"n = {settings.samples if n is None else n} base prompts; brackets: 95% bootstrap intervals over them. "
         f"Subject: {analysis.text}."
     )
 

@@ -77,8 +77,8 @@ Y_LABELS = {
     "cosine": "cosine (1)",
 }
 CONTROL_TITLES = {
-    LAST_LAYER: "moved before the last layer",
-    UNEMBEDDING: "moved before the unembedding",
+    LAST_LAYER: "before the last layer",
+    UNEMBEDDING: "before the unembedding",
     UNTRAINED: "random weights",
 }
 
