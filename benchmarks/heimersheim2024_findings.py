@@ -43,10 +43,11 @@ def section(path: Path) -> str:
     claims = tables["claims"]
     verdicts = claims["verdict"].value_counts()
     said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+    seconds = sum(record.get("wall_seconds", 0) for record in run.provenance)
     parts = [
         f"*{resolved['samples']} base prompts of {resolved['prompt_length']} tokens, "
         f"{resolved['draws']} directions of each kind per base, seed {resolved['seed']}, weights "
-        f"{resolved['subject_identity']['sha256'][:12]}. Crossings in degrees "
+        f"{resolved['subject_identity']['sha256'][:12]}; {seconds:.0f} s. Crossings in degrees "
         "(sphere) or in units of the base's norm (straight), at "
         f"{resolved['level']:g} nats. Brackets: 95% bootstrap intervals over base prompts.*",
         f"Claims ({said}; every number is positive where its claim holds; `tables/claims.csv`):",

@@ -171,9 +171,10 @@ _CLAIMS = (
 
 def _caption(analysis: Analysis, text: str, n: int | None = None) -> str:
     settings = analysis.settings
+    bases = settings.samples if n is None else n
     return (
         f"{text} KL is crossed at {settings.level:g} nats, flat below {settings.flat_level:g}. "
-        f"n = {settings.samples if n is None else n} base prompts; brackets: 95% bootstrap intervals over them. "
+        f"n = {bases} base prompts; brackets: 95% bootstrap intervals over them. "
         f"Subject: {analysis.text}."
     )
 
