@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+import steppe
+from steppe.core.bundled import demo_sae, demo_saes
 from steppe.sae.loading import read_sae
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
@@ -95,3 +97,20 @@ def test_a_folded_input_scale(folders: Any, x: Tensor) -> None:
         their_output = theirs.decode(their_latents)
     torch.testing.assert_close(ours.encode(x), their_latents, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(ours.decode(their_latents), their_output, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", demo_saes())
+def test_every_bundled_sae_on_activations_of_its_model(name: str) -> None:
+    from sae_lens import SAE
+
+    folder = demo_sae(name.removeprefix("demo/"))
+    theirs, ours = SAE.load_from_disk(folder), read_sae(folder)
+    subject = steppe.load_subject("demo", device="cpu")
+    tokens = steppe.load_prompts("demo", subject, length=10, limit=100).tokens
+    x = steppe.read_residuals(subject, tokens, steppe.Site.parse(str(ours.hook_name)))
+    with torch.no_grad():
+        their_latents = theirs.encode(x)
+        their_output = theirs.decode(their_latents)
+    scale = float(x.norm(dim=1).mean())
+    torch.testing.assert_close(ours.encode(x), their_latents, atol=1e-5 * scale, rtol=1e-4)
+    torch.testing.assert_close(ours.decode(their_latents), their_output, atol=1e-5 * scale, rtol=0)

@@ -55,6 +55,16 @@ def test_its_main_sae_reconstructs_its_activations(demo: Subject) -> None:
     assert float((sae.log10_rates <= -9).float().mean()) < 0.10
 
 
+def test_its_middle_saes_have_the_sparsity_of_their_names(demo: Subject) -> None:
+    place = f"blocks.{demo.n_layers // 2}.hook_resid_pre"
+    tokens = steppe.load_prompts("demo", demo, length=128).tokens[:400]
+    activations = steppe.read_residuals(demo, tokens, steppe.Site.parse(place))
+    wanted = {"l0-8": 8, "l0-16": 16, "l0-32": 32, "l0-64": 64, "e2e": 32, "e2e-ds": 32}
+    for name, count in wanted.items():
+        sae = steppe.load_sae(f"demo/{place}-{name}", subject=demo)
+        assert quality(sae, activations).mean_l0 == pytest.approx(count, rel=0.2)
+
+
 def test_every_bundled_sae_belongs_to_it(demo: Subject) -> None:
     for folder in demo_saes():
         sae = steppe.load_sae(folder, subject=demo)
