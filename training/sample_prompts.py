@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
+from subject_training.hub_folder import file_sha256
 from subject_training.machine import best_device, keep_freed_memory
-from subject_training.sae_finish import file_sha256
 from subject_training.sampling import PromptPlan, merged_prompts, sampled_batch_files
 
 

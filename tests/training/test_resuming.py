@@ -15,6 +15,7 @@ from subject_training.model_run import ModelRun, RunSettings
 from subject_training.optimiser import OptimiserSettings
 from subject_training.sae_run import SaeRun, SaeSettings, SaeSpec
 from subject_training.sae_source import FrozenModel, WindowMix
+from subject_training.sampling import PromptPlan, sampled_batch_files
 
 SHAPE = Shape(layers=2, width=16, heads=2, vocabulary=280, positions=8)
 STEP = 2 * 4 * 8
@@ -76,8 +77,27 @@ def test_model_run(tmp_path, material, monkeypatch, killed_after) -> None:
 def test_a_resumed_run_tells_what_dropout_it_had(tmp_path, material) -> None:
     model_run(tmp_path, material, steps=8, dropout=0.0).train()
     longer = model_run(tmp_path, material, steps=12, dropout=0.1)
-    assert longer.dropout_history == [(0, 0.0), (longer.tokens, 0.1)]
     assert longer.tokens == 6 * STEP
+    longer.train()
+    assert longer.dropout_history == [(0, 0.0), (6 * STEP, 0.1)]
+    reopened = model_run(tmp_path, material, steps=12, dropout=0.3)
+    reopened.train()
+    assert reopened.dropout_history == longer.dropout_history
+
+
+def test_a_run_ended_by_decay_now_is_not_trained_on(tmp_path, material) -> None:
+    run = model_run(tmp_path, material, steps=100)
+    (tmp_path / "DECAY_NOW").write_text(str(3 * STEP))
+    run.train()
+    assert run.tokens < 20 * STEP
+    again = model_run(tmp_path, material, steps=100)
+    assert again.tokens == again.plan.end == run.tokens
+
+
+def test_a_model_run_refuses_other_settings(tmp_path, material) -> None:
+    model_run(tmp_path, material, steps=4).train()
+    with pytest.raises(ValueError, match=r"other settings \(seed: 0 -> 1\)"):
+        model_run(tmp_path, material, steps=8, seed=1)
 
 
 def test_longer_run_goes_on_from_before_the_decay(tmp_path, material) -> None:
@@ -137,10 +157,25 @@ def test_sae_state_of_other_settings_is_refused(tmp_path, material) -> None:
     model = FrozenModel.load(tmp_path / "model", "cpu", torch.float32)
     mix = WindowMix.of(streams["train"], (8,), 32, 0)
 
-    def run(rate: float) -> SaeRun:
+    def run(rate: float, model: FrozenModel = model) -> SaeRun:
         settings = SaeSettings(64, (8,), batch_tokens=32, rate=rate)
         return SaeRun(tmp_path, model, mix, [SaeSpec("some-sae", 1, 24, 3.0)], settings)
 
     run(1e-3).train()
     with pytest.raises(ValueError, match="delete the file to start again"):
         run(2e-3)
+    write_model_folder(tmp_path / "model", initial_weights(SHAPE, 1), SHAPE, tokenizer)
+    trained_on = FrozenModel.load(tmp_path / "model", "cpu", torch.float32)
+    with pytest.raises(ValueError, match="delete the file to start again"):
+        run(1e-3, trained_on)
+
+
+def test_texts_of_another_model_are_not_taken_for_this_ones(tmp_path, material) -> None:
+    tokenizer, _ = material
+    plan = PromptPlan(windows=4, window=3, sequences=2, length=8, batch=4, seed=0)
+    write_model_folder(tmp_path / "model", initial_weights(SHAPE, 0), SHAPE, tokenizer)
+    first = sampled_batch_files(tmp_path / "model", tmp_path / "state", plan, "cpu")
+    assert sampled_batch_files(tmp_path / "model", tmp_path / "state", plan, "cpu") == first
+    write_model_folder(tmp_path / "model", initial_weights(SHAPE, 1), SHAPE, tokenizer)
+    with pytest.raises(ValueError, match="to sample anew"):
+        sampled_batch_files(tmp_path / "model", tmp_path / "state", plan, "cpu")

@@ -12,10 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from subject_training.corpus import END_OF_TEXT_ID, Windows
-from subject_training.hub_folder import read_json
+from subject_training.hub_folder import file_sha256, read_json
 from subject_training.machine import best_device
 from subject_training.sae_evaluation import fit_of
-from subject_training.sae_finish import file_sha256
 from subject_training.sae_source import FrozenModel, mean_loss
 
 LARGEST_FILE = 45_000_000

@@ -29,6 +29,12 @@ SNAPSHOT_TOKENS = tuple(
     int(million * 1e6) for million in (0, 0.5, 1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 )
 
+CHANGEABLE = {
+    "tokens", "warm_up_tokens", "decay_share", "dropout", "evaluate_every", "held_out_windows",
+    "checkpoint_seconds", "compiled",
+}  # fmt: skip
+"""Settings that a resumed run may change: how long, how often; and dropout, which it records."""
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -117,6 +123,8 @@ class ModelRun:
     def train(self) -> None:
         """Runs to the plan's end and writes the finished model."""
         saved = time.time()
+        if self.tokens < self.plan.end and self.dropout_history[-1][1] != self.settings.dropout:
+            self.dropout_history.append((self.tokens, self.settings.dropout))
         with tqdm(total=self.plan.end, initial=self.tokens, unit="token", unit_scale=True) as bar:
             while self.tokens < self.plan.end:
                 self._before_step()
@@ -220,8 +228,10 @@ class ModelRun:
         if decay.exists():
             record = load_record(decay)
             begun = Plan.from_record(record["plan"])
-            # A decay under way is ended first; a finished one is left behind for a longer run.
-            if record["tokens"] < begun.end or self.settings.tokens <= begun.end:
+            # A decay under way is ended first; a finished one is left behind only for a run that
+            # is asked for more than it was: DECAY_NOW may have ended it before what was asked.
+            asked_then = max(begun.end, record["settings"]["tokens"])
+            if record["tokens"] < begun.end or self.settings.tokens <= asked_then:
                 self._load(decay)
                 return begun
             decay.unlink()
@@ -231,14 +241,29 @@ class ModelRun:
 
     def _load(self, path: Path) -> None:
         tensors, record = load_state(path)
+        self._refuse_other_settings(path, record["settings"])
         for name, weight in self.weights.items():
             weight.copy_(tensors[f"weights.{name}"])
         for name, value in self.optimiser.state.items():
             value.copy_(tensors[name])
         self.step = self.optimiser.steps = record["step"]
-        self.dropout_history = [(int(start), share) for start, share in record["dropout_history"]]
-        if self.dropout_history[-1][1] != self.settings.dropout:
-            self.dropout_history.append((self.tokens, self.settings.dropout))
+        # States of before there was dropout do not tell of it.
+        history = record.get("dropout_history", [(0, 0.0)])
+        self.dropout_history = [(int(start), share) for start, share in history]
+
+    def _refuse_other_settings(self, path: Path, begun_with: dict[str, Any]) -> None:
+        ours = json.loads(json.dumps(asdict(self.settings)))
+        differing = {
+            name: (begun_with.get(name), value)
+            for name, value in ours.items()
+            if name not in CHANGEABLE and begun_with.get(name) != value
+        }
+        if differing:
+            told = "; ".join(f"{name}: {old} -> {new}" for name, (old, new) in differing.items())
+            raise ValueError(
+                f"{path} was begun with other settings ({told}); give the old ones, or another "
+                "folder with --out"
+            )
 
     def _log(self, values: dict[str, Any]) -> None:
         line = {"step": self.step, "tokens": self.tokens} | values

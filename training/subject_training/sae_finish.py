@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from subject_training.hub_folder import file_sha256
 from subject_training.machine import best_device
 from subject_training.sae_evaluation import (
     Fit,
@@ -162,8 +162,3 @@ def _as_record(fit: Fit) -> dict[str, float]:
 def _without_folders(words: list[str]) -> list[str]:
     # A card tells the command, not where someone's files lie.
     return [Path(word).name if "/" in word else word for word in words]
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the file's SHA-256 in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

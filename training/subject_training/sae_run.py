@@ -227,6 +227,8 @@ class SaeRun:
 
     def _asked(self) -> dict[str, object]:
         asked = asdict(self.settings) | {"specs": [asdict(t.spec) for t in self.trainers]}
+        # SAEs of a model that has since been trained on are not this one's.
+        asked["model_sha256"] = self.model.sha256
         # How often it saves changes no number; lists and tuples are alike in JSON.
         asked.pop("checkpoint_seconds")
         compared: dict[str, object] = json.loads(json.dumps(asked))

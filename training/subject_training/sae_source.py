@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from subject_training.corpus import END_OF_TEXT_ID, Windows
-from subject_training.hub_folder import read_json
+from subject_training.hub_folder import file_sha256, read_json
 from subject_training.language_model import (
     Shape,
     Weights,
@@ -39,6 +39,8 @@ class FrozenModel:
 
     weights: Weights
     shape: Shape
+    sha256: str
+    """Of its weights file."""
 
     @classmethod
     def load(cls, folder: Path, device: str, precision: torch.dtype) -> FrozenModel:
@@ -51,8 +53,9 @@ class FrozenModel:
             config["vocab_size"],
             config["n_positions"],
         )
-        tensors = load_file(folder / "model.safetensors", device=device)
-        return cls({name: tensor.to(precision) for name, tensor in tensors.items()}, shape)
+        file = folder / "model.safetensors"
+        weights = {name: t.to(precision) for name, t in load_file(file, device=device).items()}
+        return cls(weights, shape, file_sha256(file))
 
     def embedded(self, inputs: Tensor) -> Tensor:
         """Returns the residual stream before block 0, not centred, shape (b, t, d)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import GPT2LMHeadModel
 
-from subject_training.checkpoint import save_state
+from subject_training.checkpoint import load_record, save_state
 from subject_training.corpus import END_OF_TEXT_ID
-from subject_training.hub_folder import read_model_folder
+from subject_training.hub_folder import file_sha256, read_model_folder
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,22 @@ def sampled_batch_files(
         state: where each batch is kept, so that a stopped run goes on.
         plan: what is wanted.
         device: where to compute.
+
+    Raises:
+        ValueError: A batch on disk is another model's, or of another plan.
     """
     model = read_model_folder(model_folder, device)
+    origin = {"model_sha256": file_sha256(model_folder / "model.safetensors"), **asdict(plan)}
     files = [state / f"texts-{index:05d}.safetensors" for index in range(plan.batches)]
     for index, file in enumerate(tqdm(files, desc="sampling texts")):
         if not file.exists():
             generator = torch.Generator(device).manual_seed(plan.seed * 1_000_003 + index)
-            save_state(file, {"texts": _sampled_texts(model, plan, generator)}, {"batch": index})
+            save_state(file, {"texts": _sampled_texts(model, plan, generator)}, origin)
+        elif load_record(file) != origin:
+            raise ValueError(
+                f"{file} holds texts of {load_record(file)}, now asked for are those of {origin}; "
+                f"delete {state} to sample anew"
+            )
     return files
 
 
