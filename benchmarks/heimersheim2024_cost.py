@@ -10,7 +10,6 @@ react, so they are drawn larger, for crossings to be found as on a trained subje
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import tempfile
 from pathlib import Path
@@ -19,9 +18,9 @@ from time import perf_counter, process_time
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from random_files import unit_rows, write_prompts, write_sae
 from steppe.recipes.heimersheim2024.material import Material, prepare
 from steppe.recipes.heimersheim2024.outputs import ASCENT, PLANES, TRIANGLES
 from steppe.recipes.heimersheim2024.settings import Settings
@@ -37,27 +36,15 @@ def write_subject(folder: Path) -> Settings:
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(initializer_range=0.06))
     model.save_pretrained(folder / "model")
-    width = model.config.n_embd
-    sae = folder / "sae"
-    sae.mkdir()
-    decoder = torch.nn.functional.normalize(torch.randn(LATENTS, width), dim=1)
-    weights = {"W_enc": decoder.T.contiguous(), "W_dec": decoder,
-               "b_enc": torch.full((LATENTS,), -2.0), "b_dec": torch.zeros(width)}  # fmt: skip
-    save_file(weights, sae / "sae_weights.safetensors")
-    save_file({"sparsity": torch.full((LATENTS,), -3.0)}, sae / "sparsity.safetensors")
-    config = {
-        "architecture": "standard", "d_in": width, "d_sae": LATENTS, "dtype": "float32",
-        "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
-        "reshape_activations": "none",
-        "metadata": {"sae_lens_version": "6.54.12", "hook_name": "blocks.1.hook_resid_pre"},
-    }  # fmt: skip
-    (sae / "cfg.json").write_text(json.dumps(config))
-    rows = np.random.default_rng(0).integers(0, model.config.vocab_size, (PROMPTS, 10))
-    lines = (json.dumps({"input_ids": row}) for row in rows.tolist())
-    (folder / "prompts.jsonl").write_text("\n".join(lines) + "\n")
-    return Settings(
-        subject=str(folder / "model"), sae=str(sae), prompts=str(folder / "prompts.jsonl")
+    sae = write_sae(
+        folder / "sae",
+        unit_rows(torch.randn(LATENTS, model.config.n_embd)),
+        hook_name="blocks.1.hook_resid_pre",
+        bias=-2.0,
+        rates=torch.full((LATENTS,), 1e-3),
     )
+    rows = write_prompts(folder / "prompts.jsonl", PROMPTS, 10, model.config.vocab_size)
+    return Settings(subject=str(folder / "model"), sae=str(sae), prompts=str(rows))
 
 
 class Clock:

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from random_files import unit_rows, write_prompts, write_sae
 from steppe.recipes.lee2024.material import Material, prepare
 from steppe.recipes.lee2024.measuring import measure_directions, measure_substitutions
 from steppe.recipes.lee2024.plan import LOCAL, SaeFacts, Series, make_plan
@@ -37,26 +37,17 @@ def write_subject(folder: Path) -> None:
     """GPT-2 small's architecture with random weights, and token rows."""
     torch.manual_seed(0)
     GPT2LMHeadModel(GPT2Config()).save_pretrained(folder / "model")
-    rows = np.random.default_rng(0).integers(0, 50_000, size=(24, 128))
-    rows[:, 0] = 50_256
-    lines = [json.dumps({"input_ids": row.tolist()}) for row in rows]
-    (folder / "prompts.jsonl").write_text("\n".join(lines) + "\n")
+    write_prompts(folder / "prompts.jsonl", 24, 128, 50_000, bos=50_256)
     for layer in MEASURED_LAYERS:
-        write_sae(folder / "saes" / f"layer-{layer}", layer)
-
-
-def write_sae(folder: Path, layer: int) -> None:
-    """A random SAE of 24,576 latents, some fifty of them active on a token."""
-    torch.manual_seed(layer)
-    decoder = torch.nn.functional.normalize(torch.randn(24_576, 768), dim=1)
-    weights = {"W_enc": 0.05 * decoder.T.contiguous(), "W_dec": decoder,
-               "b_enc": torch.full((24_576,), -0.04), "b_dec": torch.zeros(768)}  # fmt: skip
-    folder.mkdir(parents=True)
-    save_file(weights, folder / "sae_weights.safetensors")
-    config = {"architecture": "standard", "d_in": 768, "d_sae": 24_576, "dtype": "float32",
-              "metadata": {"sae_lens_version": "6.0.0",
-                           "hook_name": f"blocks.{layer}.hook_resid_pre"}}  # fmt: skip
-    (folder / "cfg.json").write_text(json.dumps(config))
+        torch.manual_seed(layer)
+        write_sae(
+            folder / "saes" / f"layer-{layer}",
+            unit_rows(torch.randn(24_576, 768)),
+            hook_name=f"blocks.{layer}.hook_resid_pre",
+            # With unit rows, and activations of the length that random weights give: some fifty
+            # of the latents are active on a token.
+            bias=-0.8,
+        )
 
 
 def paper_facts() -> list[SaeFacts]:

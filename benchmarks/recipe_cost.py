@@ -18,11 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
 from transformers import GPT2Config
 
+from random_files import unit_rows, write_prompts, write_sae
 from steppe.benchmark.shapes import random_model
 from steppe.recipes.giglemiani2024 import plateaus, sensitivity
 from steppe.recipes.giglemiani2024.material import prepare
@@ -30,6 +29,7 @@ from steppe.recipes.giglemiani2024.outputs import select
 from steppe.recipes.giglemiani2024.settings import Settings
 
 D_MODEL, D_SAE, VOCABULARY, LENGTH = 768, 24_576, 50_257, 10
+SITE = "blocks.1.hook_resid_pre"
 PAPER_SAMPLES = 1000
 
 
@@ -37,35 +37,14 @@ def build(folder: Path, prompts: int) -> dict[str, str]:
     """Write a subject, an SAE of which some fifty latents are active, and prompts."""
     random_model(GPT2Config()).save_pretrained(folder / "model")
     random = torch.Generator().manual_seed(0)
-    decoder = torch.randn(D_SAE, D_MODEL, generator=random)
-    decoder /= decoder.norm(dim=1, keepdim=True)
-    sae = folder / "sae"
-    sae.mkdir()
-    save_file(
-        {
-            "W_enc": decoder.T.contiguous(),
-            "b_enc": torch.full((D_SAE,), -0.09),
-            "W_dec": decoder,
-            "b_dec": torch.zeros(D_MODEL),
-        },
-        sae / "sae_weights.safetensors",
-    )
+    decoder = unit_rows(torch.randn(D_SAE, D_MODEL, generator=random))
     rates = torch.rand(D_SAE, generator=random) * 0.01 + 1e-4
-    save_file({"sparsity": torch.log10(rates)}, sae / "sparsity.safetensors")
-    settings = {
-        "architecture": "standard", "d_in": D_MODEL, "d_sae": D_SAE, "dtype": "float32",
-        "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
-        "reshape_activations": "none",
-        "metadata": {"sae_lens_version": "6.54.12", "hook_name": "blocks.1.hook_resid_pre"},
-    }  # fmt: skip
-    (sae / "cfg.json").write_text(json.dumps(settings))
-    rows = np.random.default_rng(0).integers(0, VOCABULARY, size=(prompts, LENGTH)).tolist()
-    lines = "\n".join(json.dumps({"input_ids": row}) for row in rows)
-    (folder / "prompts.jsonl").write_text(lines + "\n")
+    sae = write_sae(folder / "sae", decoder, hook_name=SITE, bias=-0.09, rates=rates)
+    rows = write_prompts(folder / "prompts.jsonl", prompts, LENGTH, VOCABULARY)
     return {
         "subject": str(folder / "model"),
         "sae": str(sae),
-        "prompts": str(folder / "prompts.jsonl"),
+        "prompts": str(rows),
     }
 
 

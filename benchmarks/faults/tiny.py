@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from random_files import unit_rows, write_prompts, write_sae
 from steppe.cli.main import main
 
 D_MODEL, D_SAE, VOCABULARY = 16, 128, 64
@@ -47,26 +45,11 @@ def build(folder: Path, prompts: int = 1600) -> Tiny:
     GPT2LMHeadModel(config).eval().save_pretrained(folder / "model")
     decoder = torch.randn(D_SAE, D_MODEL)
     decoder -= decoder.mean(dim=1, keepdim=True)
-    decoder /= decoder.norm(dim=1, keepdim=True)
-    weights = {
-        "W_enc": decoder.T.contiguous(), "b_enc": torch.full((D_SAE,), -0.8),
-        "W_dec": decoder, "b_dec": torch.zeros(D_MODEL),
-    }  # fmt: skip
-    settings = {
-        "architecture": "standard", "d_in": D_MODEL, "d_sae": D_SAE, "dtype": "float32",
-        "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
-        "reshape_activations": "none",
-        "metadata": {"sae_lens_version": "6.54.12", "hook_name": "blocks.1.hook_resid_pre"},
-    }  # fmt: skip
-    (folder / "sae").mkdir()
-    save_file(weights, folder / "sae" / "sae_weights.safetensors")
-    rates = torch.log10(torch.rand(D_SAE) * 0.2 + 1e-3)
-    save_file({"sparsity": rates}, folder / "sae" / "sparsity.safetensors")
-    (folder / "sae" / "cfg.json").write_text(json.dumps(settings))
-    rows = np.random.default_rng(0).integers(0, VOCABULARY, size=(prompts, 10)).tolist()
-    lines = (json.dumps({"input_ids": row}) for row in rows)
-    (folder / "prompts.jsonl").write_text("\n".join(lines) + "\n")
-    return Tiny(folder / "model", folder / "sae", folder / "prompts.jsonl")
+    hook_name = "blocks.1.hook_resid_pre"
+    rates = torch.rand(D_SAE) * 0.2 + 1e-3
+    sae = write_sae(folder / "sae", unit_rows(decoder), hook_name=hook_name, bias=-0.8, rates=rates)
+    rows = write_prompts(folder / "prompts.jsonl", prompts, 10, VOCABULARY)
+    return Tiny(folder / "model", sae, rows)
 
 
 def started(words: list[str], log: Path) -> int:

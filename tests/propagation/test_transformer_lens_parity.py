@@ -9,6 +9,7 @@ import torch
 import transformers
 from torch import Tensor
 
+from steppe.benchmark.ways import lens_of
 from steppe.core.sites import Site
 from steppe.propagation import propagate, read_residuals
 from steppe.readouts import CATALOGUE
@@ -47,26 +48,7 @@ def model() -> Any:
 
 @pytest.fixture(scope="module")
 def lens(model: Any) -> Any:
-    from transformer_lens import HookedTransformer, HookedTransformerConfig
-    from transformer_lens.pretrained.weight_conversions.gpt2 import convert_gpt2_weights
-
-    config = model.config
-    lens_config = HookedTransformerConfig(
-        n_layers=config.n_layer,
-        d_model=config.n_embd,
-        n_ctx=config.n_positions,
-        d_head=config.n_embd // config.n_head,
-        n_heads=config.n_head,
-        d_mlp=4 * config.n_embd,
-        d_vocab=config.vocab_size,
-        act_fn=config.activation_function,
-        eps=config.layer_norm_epsilon,
-        normalization_type="LN",
-        device="cpu",
-    )
-    lens = HookedTransformer(lens_config)
-    lens.load_and_process_state_dict(convert_gpt2_weights(model, lens_config))
-    return lens.eval()
+    return lens_of(load_subject(model))
 
 
 @pytest.fixture(scope="module")

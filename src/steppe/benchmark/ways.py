@@ -154,14 +154,15 @@ def lens_ways(work: Work) -> dict[str, Way]:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        lens = _lens(work.subject)
+        lens = lens_of(work.subject)
     return {
         "TransformerLens, as the authors: all kept": lambda: _lens_curves(work, lens, True),
         "TransformerLens, lean hooks": lambda: _lens_curves(work, lens, False),
     }
 
 
-def _lens(subject: Subject) -> Any:
+def lens_of(subject: Subject) -> Any:
+    """A GPT-2 as TransformerLens holds it, with its default processing of the weights."""
     from transformer_lens import HookedTransformer, HookedTransformerConfig
     from transformer_lens.pretrained.weight_conversions.gpt2 import convert_gpt2_weights
 

@@ -47,6 +47,16 @@ def check_names(place: str, names: Sequence[str], known: Sequence[str]) -> None:
     )
 
 
+def in_order(place: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The names, each once, in the order of the known ones.
+
+    Raises:
+        InputError: Some are unknown, as `check_names` tells it.
+    """
+    check_names(place, names, known)
+    return tuple(name for name in known if name in names)
+
+
 def _mend(name: str, known: Collection[str], otherwise: str) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else otherwise

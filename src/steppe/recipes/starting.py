@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Protocol, TypeVar
+
+import torch
 
 from steppe.core.provenance import provenance
 from steppe.propagation import SelfCheck, memory_budget
 from steppe.recipes.study import Study
 from steppe.recipes.study_settings import StudySettings
 from steppe.store import Opening, RunFolder
-from steppe.subject import Subject, device_facts
+from steppe.subject import Prompts, Subject, device_facts, load_subject
 
 
 class Material(Protocol):
@@ -72,6 +75,37 @@ def start_study(
             folder.close()
             raise
     return study
+
+
+def open_subject(settings: StudySettings) -> Subject:
+    """Load the subject that a study asks for; float32 is float32 from here on.
+
+    Raises:
+        InputError: It does not exist, or cannot be had as asked.
+    """
+    torch.set_float32_matmul_precision("highest")
+    return load_subject(
+        settings.subject,
+        coordinates=settings.coordinates,
+        device=settings.device,
+        dtype=settings.dtype,
+        engine=settings.engine,
+    )
+
+
+def resolved_settings(
+    settings: StudySettings, subject: Subject, prompts: Prompts
+) -> dict[str, Any]:
+    """What any study's settings came to, as plain data; a recipe adds what it has beside them."""
+    return {
+        **settings.model_dump(mode="json"),
+        "prompts": settings.prompts_source,
+        # Which one of several like devices computes a shard changes nothing.
+        "device": subject.device.type,
+        "coordinates": subject.coordinates,
+        "subject_identity": asdict(subject.identity),
+        "prompts_identity": {"source": prompts.source, "sha256": prompts.sha256},
+    }
 
 
 def _provenance(material: Material, resolved: dict[str, Any]) -> dict[str, Any]:

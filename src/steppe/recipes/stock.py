@@ -69,8 +69,42 @@ def take_stock(subject: Subject, site: Site, settings: StudySettings) -> Stock:
     prompts = load_prompts(
         settings.prompts_source, subject, length=settings.prompt_length, limit=settings.max_prompts
     )
-    rows = _choose_rows(settings, len(prompts.tokens), subject.d_model)
+    rows = choose_rows(settings, len(prompts), subject.d_model)
     return _stock(subject, site, prompts, rows)
+
+
+def choose_rows(
+    settings: StudySettings, rows: int, d_model: int, per_prompt: int = 1
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Prompts of the bases (without replacement) and of the pool behind the moments.
+
+    Args:
+        settings: The number of samples, and of activations behind the moments.
+        rows: Prompts there are.
+        d_model: Width of the residual stream.
+        per_prompt: Activations that each prompt gives to the pool.
+
+    Raises:
+        InputError: There are too few prompts.
+    """
+    needed = max(settings.samples, -(-(d_model + 1) // per_prompt))
+    if rows < needed:
+        raise InputError(
+            f"prompts {settings.prompts_source}",
+            got=f"{rows} prompts of {settings.prompt_length} tokens",
+            expected=f"at least {needed}: {settings.samples} samples, and more than d_model = "
+            f"{d_model} activations for a covariance",
+            fix="give more text, or ask for fewer --samples",
+        )
+    bases = stream(settings.seed, "base_prompts").permutation(rows)[: settings.samples]
+    wanted = -(-settings.moments_samples // per_prompt)
+    pool = stream(settings.seed, "moment_prompts").permutation(rows)[:wanted]
+    return bases, pool
+
+
+def four_digits(value: float) -> float:
+    """A measured scale: what depends on it shall not hang on a machine's last bit."""
+    return float(f"{value:.4g}")
 
 
 def generators(seed: int, name: str, samples: range) -> Sequence[np.random.Generator]:
@@ -104,21 +138,3 @@ def _stock(
     moments = estimate_moments(pool)
     gaussian = Gaussian.from_moments(moments)
     return Stock(subject, site, prompts, bases, pool_rows, pool, moments, gaussian)
-
-
-def _choose_rows(
-    settings: StudySettings, rows: int, d_model: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Prompts of the bases (without replacement) and of the pool behind the moments."""
-    needed = max(settings.samples, d_model + 1)
-    if rows < needed:
-        raise InputError(
-            f"prompts {settings.prompts_source}",
-            got=f"{rows} prompts of {settings.prompt_length} tokens",
-            expected=f"at least {needed}: {settings.samples} samples, and more than d_model = "
-            f"{d_model} for a covariance",
-            fix="give more text, or ask for fewer --samples",
-        )
-    bases = stream(settings.seed, "base_prompts").permutation(rows)[: settings.samples]
-    pool = stream(settings.seed, "moment_prompts").permutation(rows)[: settings.moments_samples]
-    return bases, pool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -17,6 +17,8 @@ from steppe.recipes.faults import as_fault
 
 # The names under which the published studies' subject is known.
 PAPER_SUBJECT_NAMES = ("gpt2", "openai-community/gpt2")
+# The text that all of them took their prompts from.
+PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
 
 
 def for_subjects(demo: str, paper: str) -> dict[str, str]:
@@ -77,6 +79,17 @@ class StudySettings(BaseModel):
     @as_fault
     def _known_site(cls, value: str) -> str:
         return Site.parse(value).name
+
+    @classmethod
+    def of_run(cls, resolved: Mapping[str, Any]) -> Self:
+        """The settings of a run, from the section ``resolved`` of its config."""
+        known = {key: value for key, value in resolved.items() if key in cls.model_fields}
+        return cls.model_validate(known)
+
+    @property
+    def is_paper_subject(self) -> bool:
+        """Whether the subject has the name of the published studies'."""
+        return self.subject in PAPER_SUBJECT_NAMES
 
     @property
     def sae_source(self) -> str:

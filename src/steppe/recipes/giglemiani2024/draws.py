@@ -56,15 +56,15 @@ def draw(material: Material, samples: range, kinds: Sequence[str]) -> Draws:
         samples: Which samples.
         kinds: Which kinds of target; ``real`` is drawn in any case.
     """
-    rows = material.base_rows[samples.start : samples.stop]
-    prefixes = [material.prefix(row) for row in rows]
+    rows = material.stock.base_rows[samples.start : samples.stop]
+    prefixes = [material.stock.prefix(row) for row in rows]
     base = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
-    real = draw_real_targets(base, material.pool, material.generators("real_target", samples))
+    real = draw_real_targets(base, material.stock.pool, material.generators("real_target", samples))
     request = TargetRequest(
         base=base,
         real=real.targets,
         generators=lambda name: material.generators(name, samples),
-        gaussian=material.gaussian,
+        gaussian=material.stock.gaussian,
         sae=material.sae,
         rates=material.rates,
         reading=material.settings.reading,
@@ -78,6 +78,6 @@ def draw(material: Material, samples: range, kinds: Sequence[str]) -> Draws:
         base=base,
         targets={kind: make_targets(kind, request) for kind in wanted},
         base_rows=rows,
-        target_rows=material.pool_rows[real.indices],
+        target_rows=material.stock.pool_rows[real.indices],
         redraws=real.redraws,
     )

@@ -22,7 +22,7 @@ def measure(material: Material) -> xr.Dataset:
         ``pair_cosine`` and ``top_cosine (sample)``, counts of all cosines ``pair_count`` and
         ``top_count (bin)``, ``norm (sample)``; the pooled means in ``attrs``.
     """
-    activations = material.pool[: material.settings.latent_samples]
+    activations = material.stock.pool[: material.settings.latent_samples]
     found = latent_statistics(activations, material.sae)
     return xr.Dataset(
         {

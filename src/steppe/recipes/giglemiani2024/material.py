@@ -8,25 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from steppe.activations import Gaussian, Moments
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
-from steppe.propagation import (
-    Prefix,
-    SelfCheck,
-    Suffix,
-    build_prefix,
-    require_self_check,
-)
+from steppe.propagation import SelfCheck, Suffix, require_self_check
 from steppe.readouts import measure_path
 from steppe.recipes.giglemiani2024.scales import Scales, Typical, choose_scales
 from steppe.recipes.giglemiani2024.settings import Settings
-from steppe.recipes.stock import check_sae_site, generators, take_stock
+from steppe.recipes.starting import open_subject, resolved_settings
+from steppe.recipes.stock import Stock, check_sae_site, four_digits, generators, take_stock
 from steppe.sae import FiringRates, Sae, firing_rates, load_sae
-from steppe.subject import Prompts, Subject, load_subject
+from steppe.subject import Subject
 
 CALIBRATION_PAIRS = 200
 
@@ -37,40 +29,26 @@ class Material:
 
     Attributes:
         settings: What was asked.
-        subject: The model under study.
-        site: Where activations are moved.
+        stock: The subject, the prompts, and their activations at the site.
         read: Where L2 and cosine are read.
         sae: The SAE.
         rates: The SAE's firing rates.
-        prompts: The prompts.
-        pool: Activations at the site that real targets are drawn from, and that moments and own
-            firing rates are measured on, ``(candidate, d_model)``.
-        pool_rows: Which prompts these are, ``(candidate,)``.
-        base_rows: Which prompts the bases are, ``(sample,)``.
-        moments: Mean and covariance of ``pool``.
-        gaussian: The Gaussian with these moments.
         scales: The run's constants in the subject's own units.
         check: The comparison of suffix and full forward pass.
     """
 
     settings: Settings
-    subject: Subject
-    site: Site
+    stock: Stock
     read: Site
     sae: Sae
     rates: FiringRates
-    prompts: Prompts
-    pool: Tensor
-    pool_rows: NDArray[np.int64]
-    base_rows: NDArray[np.int64]
-    moments: Moments
-    gaussian: Gaussian
     scales: Scales
     check: SelfCheck
 
-    def prefix(self, row: int) -> Prefix:
-        """The prefix of one prompt."""
-        return build_prefix(self.subject, torch.from_numpy(self.prompts.tokens[row]), self.site)
+    @property
+    def subject(self) -> Subject:
+        """The model under study."""
+        return self.stock.subject
 
     def generators(self, name: str, samples: range) -> Sequence[np.random.Generator]:
         """One generator per sample of the stream called ``name``."""
@@ -78,27 +56,20 @@ class Material:
 
     def suffix(self) -> Suffix:
         """The part of the subject after the site; a context manager."""
-        return Suffix(self.subject, self.site, read=[self.read], logits=True)
+        return Suffix(self.subject, self.stock.site, read=[self.read], logits=True)
 
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
-        asked = self.settings.model_dump(mode="json")
         return {
-            **asked,
+            **resolved_settings(self.settings, self.subject, self.stock.prompts),
             "sae": self.settings.sae_source,
-            "prompts": self.settings.prompts_source,
-            # Which one of several like devices computes a shard changes nothing.
-            "device": self.subject.device.type,
-            "coordinates": self.subject.coordinates,
             "read": self.read.name,
             "step_size": self.scales.step_size,
             "threshold": self.scales.threshold,
             "scales": self.scales.as_dict(),
-            "subject_identity": asdict(self.subject.identity),
             "sae_identity": asdict(self.sae.identity),
             "firing_rates": self.rates.source,
-            "prompts_identity": {"source": self.prompts.source, "sha256": self.prompts.sha256},
-            "moments_from": len(self.pool),
+            "moments_from": len(self.stock.pool),
         }
 
 
@@ -108,14 +79,7 @@ def prepare(settings: Settings) -> Material:
     Raises:
         InputError: Subject, SAE, prompts or sites do not exist or do not fit each other.
     """
-    torch.set_float32_matmul_precision("highest")
-    subject = load_subject(
-        settings.subject,
-        coordinates=settings.coordinates,
-        device=settings.device,
-        dtype=settings.dtype,
-        engine=settings.engine,
-    )
+    subject = open_subject(settings)
     site = Site.parse(settings.site).resolve(subject.n_layers)
     read = Site.parse(settings.read).resolve(subject.n_layers)
     sae = load_sae(settings.sae_source, subject=subject, device=subject.device)
@@ -124,17 +88,10 @@ def prepare(settings: Settings) -> Material:
     stock = take_stock(subject, site, settings)
     material = Material(
         settings=settings,
-        subject=subject,
-        site=site,
+        stock=stock,
         read=read,
         sae=sae,
         rates=firing_rates(sae, stock.pool),
-        prompts=stock.prompts,
-        pool=stock.pool,
-        pool_rows=stock.pool_rows,
-        base_rows=stock.base_rows,
-        moments=stock.moments,
-        gaussian=stock.gaussian,
         scales=choose_scales(settings, Typical.unknown(), is_paper=True),
         check=check,
     )
@@ -144,10 +101,10 @@ def prepare(settings: Settings) -> Material:
 
 def _typical(material: Material) -> Typical:
     """Measure typical distances on pairs that are the same for every seed and sample count."""
-    order = stream(0, "calibration_prompts").permutation(len(material.prompts.tokens))
+    order = stream(0, "calibration_prompts").permutation(len(material.stock.prompts))
     pairs = min(CALIBRATION_PAIRS, len(order) // 2)
-    prefixes = [material.prefix(row) for row in order[:pairs]]
-    ends = [material.prefix(row) for row in order[pairs : 2 * pairs]]
+    prefixes = [material.stock.prefix(row) for row in order[:pairs]]
+    ends = [material.stock.prefix(row) for row in order[pairs : 2 * pairs]]
     base = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
     target = torch.stack([prefix.base.float().cpu() for prefix in ends])
     center = material.sae.b_dec.float().cpu()
@@ -158,12 +115,7 @@ def _typical(material: Material) -> Typical:
             moved.append(measure_path(suffix, prefix, points, ["l2"], material.read)["l2"][1])
     return Typical(
         pairs=pairs,
-        target_distance=_rounded(float((target - base).norm(dim=1).mean())),
-        output_distance=_rounded(float(np.mean(moved))),
-        cosine=_rounded(float(cosine.mean())),
+        target_distance=four_digits(float((target - base).norm(dim=1).mean())),
+        output_distance=four_digits(float(np.mean(moved))),
+        cosine=four_digits(float(cosine.mean())),
     )
-
-
-def _rounded(value: float) -> float:
-    """Four digits: what depends on it shall not hang on a machine's last bit."""
-    return float(f"{value:.4g}")

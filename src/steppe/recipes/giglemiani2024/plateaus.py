@@ -62,7 +62,7 @@ def measure(
 ) -> dict[str, NDArray[np.generic]]:
     """Measure one shard: every context and kind of base for some samples."""
     draws = draw(material, samples, bases)
-    end = material.gaussian.draw(material.generators("plateau_end", samples))
+    end = material.stock.gaussian.draw(material.generators("plateau_end", samples))
     n_steps = absolute_grid(reading=material.settings.reading).n_points
     shape = (len(CONTEXTS), len(bases), len(samples))
     found: dict[str, NDArray[np.generic]] = {

@@ -70,7 +70,7 @@ def attributes(material: Material) -> dict[str, str | float]:
         "subject": material.subject.name,
         # Not "coordinates": xarray takes that attribute for its own.
         "residual_coordinates": material.subject.coordinates,
-        "site": material.site.name,
+        "site": material.stock.site.name,
         "read": material.read.name,
         "reading": material.settings.reading,
         "step_size": material.scales.step_size,

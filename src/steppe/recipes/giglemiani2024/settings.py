@@ -7,14 +7,13 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from steppe.core.errors import InputError
-from steppe.core.names import check_names
+from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.recipes.faults import as_fault
 from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
-from steppe.recipes.study_settings import PAPER_SUBJECT_NAMES, StudySettings, for_subjects
+from steppe.recipes.study_settings import PAPER_PROMPTS, StudySettings, for_subjects
 
 PAPER_SAE = "gpt2-small-res-jb/blocks.1.hook_resid_pre"
-PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
 
 
 class Settings(StudySettings):
@@ -46,28 +45,27 @@ class Settings(StudySettings):
     @classmethod
     @as_fault
     def _known_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_names("kinds", value, KINDS)
-        if "real" not in value:
+        kinds = in_order("kinds", value, KINDS)
+        if "real" not in kinds:
             raise InputError(
                 "kinds",
                 got=", ".join(value),
                 expected="'real' among them: every comparison is made against it",
                 fix="add 'real'",
             )
-        return tuple(kind for kind in KINDS if kind in value)
+        return kinds
 
     @field_validator("only")
     @classmethod
     @as_fault
     def _known_outputs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_names("only", value, ALL_OUTPUTS)
-        return tuple(name for name in ALL_OUTPUTS if name in value)
+        return in_order("only", value, ALL_OUTPUTS)
 
     @property
     def names_paper_subject(self) -> bool:
         """Whether subject, SAE and sites have the names of the published study's."""
         return (
-            self.subject in PAPER_SUBJECT_NAMES
+            self.is_paper_subject
             and self.sae_source == PAPER_SAE
             and self.site == "blocks.1.hook_resid_pre"
             and self.read in {"blocks.11.hook_resid_post", "blocks.last.hook_resid_post"}

@@ -22,7 +22,8 @@ from steppe.recipes.giglemiani2024.scales import (
     PAPER_STEP_SIZE,
     PAPER_THRESHOLD,
 )
-from steppe.recipes.giglemiani2024.settings import PAPER_PROMPTS, Settings
+from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.recipes.study_settings import PAPER_PROMPTS
 from steppe.statistics import ends_at_target, is_censored, steps_of
 from steppe.store import CURVES, Run
 
@@ -52,10 +53,9 @@ class Analysis:
     def of(cls, run: Run) -> Analysis:
         """Read the settings of a run from its config."""
         resolved = run.config["resolved"]
-        known = {key: value for key, value in resolved.items() if key in Settings.model_fields}
         return cls(
             run=run,
-            settings=Settings.model_validate(known),
+            settings=Settings.of_run(resolved),
             scales=resolved["scales"],
             subject=str(resolved["subject_identity"]["name"]),
         )

@@ -57,7 +57,7 @@ class Giglemiani2024(Study):
             self.folder.create_dataset(PLATEAUS, template)
         if self.selection.latents and not self.folder.has_dataset(LATENTS):
             self.folder.write_dataset(LATENTS, latents.measure(self.material))
-        moments = self.material.moments
+        moments = self.material.stock.moments
         self.folder.write_moments({"mean": moments.mean, "covariance": moments.covariance})
 
 

@@ -43,10 +43,9 @@ class Analysis:
     def of(cls, run: Run) -> Analysis:
         """Read the settings of a run from its config."""
         resolved = run.config["resolved"]
-        known = {key: value for key, value in resolved.items() if key in Settings.model_fields}
         return cls(
             run=run,
-            settings=Settings.model_validate(known),
+            settings=Settings.of_run(resolved),
             subject=str(resolved["subject_identity"]["name"]),
         )
 

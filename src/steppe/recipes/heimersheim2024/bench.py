@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -60,10 +59,9 @@ class Bench:
         reads: list[Site] = [material.read, NORMALIZED]
         self._read = material.read.name
         self._suffix = Suffix(stock.subject, stock.site, read=reads, logits=True)
-        self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        self._open.enter_context(self._suffix)
+        self._suffix.__enter__()
         return self
 
     def __exit__(
@@ -72,7 +70,7 @@ class Bench:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._open.close()
+        self._suffix.__exit__(kind, fault, trace)
 
     def family(self, mode: FamilyMode, base: Tensor, displacement: Tensor) -> Family:
         """Paths of one mode from bases, both ``(path, d_model)``."""

@@ -16,9 +16,10 @@ from steppe.paths import DirectionRequest
 from steppe.propagation import SelfCheck, require_self_check
 from steppe.recipes.heimersheim2024.outputs import LAST_LAYER, UNEMBEDDING, UNTRAINED
 from steppe.recipes.heimersheim2024.settings import Settings
+from steppe.recipes.starting import open_subject, resolved_settings
 from steppe.recipes.stock import Stock, check_sae_site, generators, take_stock
 from steppe.sae import FiringRates, Sae, firing_rates, load_sae
-from steppe.subject import Subject, load_subject, with_random_weights
+from steppe.subject import Subject, with_random_weights
 
 NORMALIZED = Site.parse(LN_FINAL)
 
@@ -92,19 +93,12 @@ class Material:
 
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
-        prompts = self.stock.prompts
         return {
-            **self.settings.model_dump(mode="json"),
+            **resolved_settings(self.settings, self.subject, self.stock.prompts),
             "sae": self.settings.sae_source,
-            "prompts": self.settings.prompts_source,
-            # Which one of several like devices computes a shard changes nothing.
-            "device": self.subject.device.type,
-            "coordinates": self.subject.coordinates,
             "read": self.read.name,
-            "subject_identity": asdict(self.subject.identity),
             "sae_identity": asdict(self.sae.identity),
             "firing_rates": self.rates.source,
-            "prompts_identity": {"source": prompts.source, "sha256": prompts.sha256},
             "moments_from": len(self.stock.pool),
         }
 
@@ -115,14 +109,7 @@ def prepare(settings: Settings) -> Material:
     Raises:
         InputError: Subject, SAE, prompts or sites do not exist or do not fit each other.
     """
-    torch.set_float32_matmul_precision("highest")
-    subject = load_subject(
-        settings.subject,
-        coordinates=settings.coordinates,
-        device=settings.device,
-        dtype=settings.dtype,
-        engine=settings.engine,
-    )
+    subject = open_subject(settings)
     site = Site.parse(settings.site).resolve(subject.n_layers)
     sae = load_sae(settings.sae_source, subject=subject, device=subject.device)
     check_sae_site(sae, site)

@@ -69,7 +69,6 @@ X_LABELS = {"straight": "length (norm of the base)", "sphere": "angle (degrees)"
 ENDS = {"straight": 1.0, "sphere": 180.0}
 # How far the panels near the base reach.
 NEAR = {"straight": 0.7, "sphere": 60.0}
-TITLES = {"straight": "straight", "sphere": "sphere"}
 Y_LABELS = {
     "kl": "KL (nats)",
     "l2": "L2 (activation units)",
@@ -98,7 +97,7 @@ def _panel(
         bands[kind] = Spread.of(curves)
     control = CONTROL_TITLES.get(labels.get(CONTROL, ""), "")
     return BandPanel(
-        title=f"{TITLES[mode]}, {control}" if control else TITLES[mode],
+        title=f"{mode}, {control}" if control else mode,
         x_label=X_LABELS[mode],
         y_label=Y_LABELS[readout],
         positions=positions,
@@ -146,7 +145,7 @@ def direction_crossings(analysis: Analysis) -> Drawn:
     """Part 2: where KL crosses the level, and how well that tells the classes apart."""
     rows = [
         CrossingRow(
-            TITLES[mode],
+            mode,
             X_LABELS[mode],
             ENDS[mode],
             {kind: analysis.crossings(DIRECTIONS, kind, mode) for kind in CROSSING_DIRECTIONS},
@@ -229,7 +228,7 @@ def feature_crossings(analysis: Analysis) -> Drawn:
     known |= dict.fromkeys(FEATURE_DIRECTIONS, FEATURES)
     rows = [
         CrossingRow(
-            TITLES[mode],
+            mode,
             X_LABELS[mode],
             ENDS[mode],
             {kind: analysis.crossings(part, kind, mode) for kind, part in known.items()},
@@ -260,7 +259,7 @@ def artificial_plateaus(analysis: Analysis) -> Drawn:
 
         found.append(
             CountPanel(
-                title=TITLES[mode],
+                title=mode,
                 y_label=f"crossing, {X_LABELS[mode]}",
                 counts=COUNTS,
                 series={

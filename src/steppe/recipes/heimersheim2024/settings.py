@@ -6,14 +6,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from steppe.core.names import check_names
+from steppe.core.names import in_order
 from steppe.recipes.faults import as_fault
 from steppe.recipes.heimersheim2024.outputs import PARTS
-from steppe.recipes.study_settings import PAPER_SUBJECT_NAMES, StudySettings, for_subjects
+from steppe.recipes.study_settings import PAPER_PROMPTS, StudySettings, for_subjects
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
-PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
 
 
 class Settings(StudySettings):
@@ -53,8 +52,7 @@ class Settings(StudySettings):
     @classmethod
     @as_fault
     def _known_parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_names("only", value, PARTS)
-        return tuple(part for part in PARTS if part in value)
+        return in_order("only", value, PARTS)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -65,8 +63,3 @@ class Settings(StudySettings):
     def variant(self) -> tuple[str, ...]:
         """The parts that were singled out."""
         return self.only
-
-    @property
-    def names_paper_subject(self) -> bool:
-        """Whether the subject has the name of the report's."""
-        return self.subject in PAPER_SUBJECT_NAMES

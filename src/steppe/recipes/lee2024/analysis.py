@@ -45,9 +45,7 @@ class Analysis:
     @classmethod
     def of(cls, run: Run) -> Analysis:
         """Read the settings of a run from its config."""
-        resolved = run.config["resolved"]
-        known = {key: value for key, value in resolved.items() if key in Settings.model_fields}
-        return cls(run, Settings.model_validate(known))
+        return cls(run, Settings.of_run(run.config["resolved"]))
 
     @cached_property
     def directions(self) -> xr.Dataset:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steppe.activations import Gaussian, Moments, estimate_moments
-from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.core.sites import Position, Site
 from steppe.paths import DirectionRequest
@@ -28,7 +27,9 @@ from steppe.readouts import CleanOutputs, clean_outputs
 from steppe.recipes.lee2024.plan import Plan, make_plan
 from steppe.recipes.lee2024.saes import UsedSae, open_saes, use_sae
 from steppe.recipes.lee2024.settings import MIDDLE, Settings
-from steppe.subject import Prompts, Subject, load_prompts, load_subject
+from steppe.recipes.starting import open_subject, resolved_settings
+from steppe.recipes.stock import choose_rows, four_digits
+from steppe.subject import Prompts, Subject, load_prompts
 
 # Norm of an ordinary activation of GPT-2 before block 6: the authors' notebooks print 81.6 for one
 # token, and a mean of 102.3 over all, which the first position, far longer, has a part in.
@@ -134,21 +135,14 @@ class Material:
 
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
-        asked = self.settings.model_dump(mode="json")
         return {
-            **asked,
+            **resolved_settings(self.settings, self.subject, self.prompts),
             "sae_sources": list(self.settings.sae_sources),
-            "prompts": self.settings.prompts_source,
             "site": self.plan.site,
-            # Which one of several like devices computes a shard changes nothing.
-            "device": self.subject.device.type,
-            "coordinates": self.subject.coordinates,
             "paper_lengths": list(self.settings.paper_lengths),
             "scale": self.scale,
             "first_position": first_position(self.settings),
-            "subject_identity": asdict(self.subject.identity),
             "sae_identity": {label: asdict(used.sae.identity) for label, used in self.saes.items()},
-            "prompts_identity": {"source": self.prompts.source, "sha256": self.prompts.sha256},
             "moments_from": len(next(iter(self.places.values())).pool),
         }
 
@@ -164,21 +158,16 @@ def prepare(settings: Settings) -> Material:
     Raises:
         InputError: Subject, SAEs, prompts or site do not exist or do not fit each other.
     """
-    torch.set_float32_matmul_precision("highest")
-    subject = load_subject(
-        settings.subject,
-        coordinates=settings.coordinates,
-        device=settings.device,
-        dtype=settings.dtype,
-        engine=settings.engine,
-    )
+    subject = open_subject(settings)
     middle = f"blocks.{subject.n_layers // 2}.hook_resid_pre"
     main = Site.parse(middle if settings.site == MIDDLE else settings.site)
     main = main.resolve(subject.n_layers)
     check = require_self_check(subject, main)
     prompts = _load(settings, subject)
     saes = open_saes(settings.sae_sources, subject)
-    base_rows, pool_rows = _choose_rows(settings, prompts, subject.d_model)
+    # The first position of a sequence is not among the activations behind the moments.
+    per_prompt = settings.prompt_length - 1
+    base_rows, pool_rows = choose_rows(settings, len(prompts), subject.d_model, per_prompt)
     names = dict.fromkeys([main.name, *(sae.site.name for sae in saes.values())])
     position: Position = "all" if settings.positions == "all" else -1
     places = {
@@ -212,26 +201,6 @@ def _load(settings: Settings, subject: Subject) -> Prompts:
     return Prompts(tokens, f"{prompts.source}, token {first} before each", prompts.sha256)
 
 
-def _choose_rows(
-    settings: Settings, prompts: Prompts, d_model: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sequences that are measured (without replacement), and those behind the moments."""
-    rows, per_row = len(prompts), settings.prompt_length - 1
-    needed = max(settings.samples, -(-(d_model + 1) // per_row))
-    if rows < needed:
-        raise InputError(
-            f"prompts {settings.prompts_source}",
-            got=f"{rows} sequences of {settings.prompt_length} tokens",
-            expected=f"at least {needed}: {settings.samples} samples, and more than d_model = "
-            f"{d_model} activations for a covariance",
-            fix="give more text, or ask for fewer --samples",
-        )
-    bases = stream(settings.seed, "base_prompts").permutation(rows)[: settings.samples]
-    wanted = -(-settings.moments_samples // per_row)
-    pool = stream(settings.seed, "moment_prompts").permutation(rows)[:wanted]
-    return bases, pool
-
-
 def _make_place(subject: Subject, tokens: NDArray[np.int64], site: Site) -> Place:
     everywhere = Site(site.layer, site.point, "all")
     activations = read_residuals(subject, tokens, everywhere, batch_size=32)
@@ -248,5 +217,4 @@ def _measured_scale(settings: Settings, subject: Subject, prompts: Prompts, site
     order = stream(0, "calibration_prompts").permutation(len(prompts))[:CALIBRATION_SEQUENCES]
     everywhere = Site(site.layer, site.point, "all")
     norms = read_residuals(subject, prompts.tokens[order], everywhere, batch_size=32).norm(dim=-1)
-    # Four digits: what depends on it shall not hang on a machine's last bit.
-    return float(f"{float(norms[:, 1:].mean()) / PAPER_NORM:.4g}")
+    return four_digits(float(norms[:, 1:].mean()) / PAPER_NORM)

@@ -7,13 +7,17 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from steppe.core.errors import InputError
-from steppe.core.names import check_names
+from steppe.core.names import in_order
 from steppe.core.sites import Site
 from steppe.recipes.faults import as_fault
 from steppe.recipes.lee2024.plan import PARTS
-from steppe.recipes.study_settings import PAPER_SUBJECT_NAMES, StudySettings, for_subjects
+from steppe.recipes.study_settings import (
+    PAPER_PROMPTS,
+    PAPER_SUBJECT_NAMES,
+    StudySettings,
+    for_subjects,
+)
 
-PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
 # Those of the paper's SAEs that steppe reads: one per layer (Bloom 2024), and of Braun et al. 2024,
 # at layer 6, a local, an end-to-end and a downstream one at like L0 (sl) and at like loss (sc).
 PAPER_SAES = (
@@ -87,8 +91,7 @@ class Settings(StudySettings):
     @classmethod
     @as_fault
     def _known_parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_names("only", value, PARTS)
-        return tuple(part for part in PARTS if part in value)
+        return in_order("only", value, PARTS)
 
     @field_validator("site")
     @classmethod
@@ -108,11 +111,6 @@ class Settings(StudySettings):
                 fix="for instance [1, 11, 51, 101]; length 0 is always there",
             )
         return value
-
-    @property
-    def is_paper_subject(self) -> bool:
-        """Whether the subject has the name of the published study's."""
-        return self.subject in PAPER_SUBJECT_NAMES
 
     @property
     def paper_lengths(self) -> tuple[float, ...]:
