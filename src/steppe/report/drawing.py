@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -78,6 +79,15 @@ def panels(rows: int, columns: int = 2) -> tuple[Figure, list[list[Axes]]]:
     figure = Figure(figsize=(WIDTH, ROW_HEIGHT * rows + 0.35), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in grid]
+
+
+def write_note(ax: Axes, text: str, at: Literal["top", "bottom"] = "top") -> None:
+    """Write n and subject in small print into a corner on the left, over whatever line is there."""
+    place = {"top": 0.97, "bottom": 0.03}[at]
+    ax.text(
+        0.02, place, text, transform=ax.transAxes, va=at, fontsize=6.5, color="0.4",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
+    )  # fmt: skip
 
 
 def sign(figure: Figure, setting: Setting) -> None:
