@@ -13,6 +13,7 @@ import pandas as pd
 import steppe
 from findings_page import Page, seconds, verdicts
 from steppe.report import label_of, to_markdown
+from steppe.report.tables import for_reading
 
 PAGE = Page("lee2024", ("figure_1", "figure_2", "figure_4", "figure_5"))
 KINDS = ("isotropic", "cov_random_difference", "real_difference", "cov_random_mixture",
@@ -32,7 +33,7 @@ def section(path: Path) -> str:
         "sequences.*",
         f"Claims ({verdicts(tables['claims'])}; numbers are differences of ln KL, positive where a "
         "claim holds, mean over lengths and at one length alone; `tables/claims.csv`):",
-        _claims(tables["claims"]),
+        to_markdown(_claims(tables["claims"])),
         *PAGE.pictures(path),
     ]
     for name, title, made in (
@@ -56,15 +57,9 @@ def section(path: Path) -> str:
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
-def _claims(claims: pd.DataFrame) -> str:
-    [at] = [c for c in claims if c.startswith("number_at_") and not c.endswith(("low", "high"))]
-    rows = [
-        f"| {row['id']} | {row['statement']} | {_brackets(row, 'number', '')} | "
-        f"{_brackets(row, at, f'{at}_')} | {row['verdict']} | {_number(row['published'])} |"
-        for row in _records(claims)
-    ]
-    titles = ("", "claim", "number", f"at {at.rpartition('_')[2]}", "verdict", "GPT-2, published")
-    return "\n".join([f"| {' | '.join(titles)} |", "|---|---|---|---|---|---|", *rows])
+def _claims(table: pd.DataFrame) -> pd.DataFrame:
+    named = table.rename(columns={"low": "number_low", "high": "number_high"})
+    return named.drop(columns="quantity")
 
 
 def _baselines(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +84,8 @@ def _substitutions(table: pd.DataFrame) -> pd.DataFrame:
 
 def _ablations(table: pd.DataFrame) -> str:
     own = table[(table["site"] == _main_site(table)) & table["sae"].isna()]
-    cells = [f"{label_of(r['kind']).lower()} {_brackets(r, 'kl', 'kl_')}" for r in _records(own)]
+    names = [label_of(kind).lower() for kind in own["kind"]]
+    cells = [f"{name} {kl}" for name, kl in zip(names, _brackets(own, "kl"), strict=True)]
     return f"And by no SAE: {', '.join(cells)}."
 
 
@@ -118,29 +114,14 @@ def _saes(table: pd.DataFrame) -> list[str]:
 
 def _crossed(table: pd.DataFrame, row: str, columns: list[str], value: str) -> pd.DataFrame:
     """One row a kind, one column for each of ``columns``, with brackets in the cells."""
-    cells = [_brackets(one, value, f"{value}_") for one in _records(table)]
-    names = [label_of(str(kind)) for kind in table[row]]
-    made = pd.DataFrame({row: names, "column": columns, "cell": cells})
+    made = pd.DataFrame({row: table[row], "column": columns, "cell": _brackets(table, value)})
     wide = made.pivot_table(index=row, columns="column", values="cell", aggfunc="first", sort=False)
-    return wide.reset_index().rename_axis(columns=None).fillna("")
+    return wide.reset_index().rename_axis(columns=None)
 
 
-def _records(table: pd.DataFrame) -> list[dict]:
-    return table.to_dict("records")
-
-
-def _brackets(row: dict, value: str, ends: str) -> str:
-    if pd.isna(row[value]):
-        return ""
-    low, high = (_number(row[f"{ends}{end}"]) for end in ("low", "high"))
-    return f"{_number(row[value])} [{low}, {high}]"
-
-
-def _number(value: float) -> str:
-    """Two decimals, or more where these would be few digits."""
-    if pd.isna(value):
-        return ""
-    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
+def _brackets(table: pd.DataFrame, value: str) -> list[str]:
+    """One column with its intervals, for reading."""
+    return list(for_reading(table[[value, f"{value}_low", f"{value}_high"]]).iloc[:, 0])
 
 
 def main() -> None:

@@ -108,7 +108,8 @@ def for_reading(table: pd.DataFrame, *, kind_labels: bool = True) -> pd.DataFram
     """The table as text: rounded, ``x`` with ``x_low`` and ``x_high`` as ``x [low, high]``.
 
     Numbers have two decimals, or three in a column that stays within -1 to 1, and more where fewer
-    than two digits would be left; published numbers have two decimals, as printed. A column that holds no interval, or nothing but NaN, keeps its place.
+    than two digits would be left; published numbers have two decimals, as printed. A column that
+    holds no interval, or nothing but NaN, keeps its place.
     """
     texts = {str(name): _texts(table, str(name)) for name in table.columns}
     if KIND in texts and kind_labels:

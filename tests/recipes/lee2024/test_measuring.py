@@ -102,6 +102,10 @@ def test_means_are_over_tokens_that_another_follows_without_the_first(material: 
     crossed = (curves.kl[:, 1:-1] > 0.5).mean(axis=1)
     np.testing.assert_allclose(shard["crossed"][at], crossed, rtol=1e-6)
     assert shard["tokens_used"][at] == curves.kl.shape[1] - 2
+    norms = opened.base[0].norm(dim=-1)
+    np.testing.assert_allclose(shard["base_norm"], norms[1:].mean(), rtol=1e-5)
+    np.testing.assert_allclose(shard["first_norm"], norms[0], rtol=1e-5)
+    np.testing.assert_allclose(shard["clean_loss"], opened.clean.loss[1:-1].mean(), rtol=1e-5)
 
 
 def test_what_is_active_in_the_prompt_is_known_where_one_position_moves(
@@ -117,6 +121,9 @@ def test_what_is_active_in_the_prompt_is_known_where_one_position_moves(
     in_prompt = (used.sae.encode(opened.prompt[0, 1:]) > 0).any(dim=0)
     assert torch.equal(request.active_in_prompt[0], in_prompt)
     assert in_prompt.sum() > request.active.sum()
+    shard = measure_directions(material, range(1))
+    np.testing.assert_allclose(shard["first_norm"], opened.prompt[0, 0].norm(), rtol=1e-5)
+    np.testing.assert_allclose(shard["base_norm"], opened.base.norm(), rtol=1e-5)
 
 
 def test_the_error_at_its_own_length_is_the_substitution(
