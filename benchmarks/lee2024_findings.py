@@ -74,11 +74,12 @@ def _blends(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _features(table: pd.DataFrame) -> pd.DataFrame:
+    table = _local_first(table)
     return _crossed(table, "kind", _saes(table), "ratio_to_mixture")
 
 
 def _substitutions(table: pd.DataFrame) -> pd.DataFrame:
-    own = table[(table["site"] == _main_site(table)) & table["sae"].notna()]
+    own = _local_first(table[(table["site"] == _main_site(table)) & table["sae"].notna()])
     return _crossed(own, "kind", _saes(own), "kl")
 
 
@@ -103,6 +104,13 @@ def _decoders(table: pd.DataFrame) -> pd.DataFrame:
 
 def _shapes(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns=[c for c in ("sae", "family", "l0") if c in table])
+
+
+def _local_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Local SAEs first, the sparser before the denser."""
+    families = table["family"].map(list(FAMILIES).index)
+    order = pd.DataFrame({"family": families, "l0": table["l0"]}).sort_values(["family", "l0"])
+    return table.loc[order.index]
 
 
 def _saes(table: pd.DataFrame) -> list[str]:

@@ -74,12 +74,12 @@ def test_quantities_of_different_size_in_one_column() -> None:
 
 
 def test_small_numbers_keep_two_digits() -> None:
-    large = pd.DataFrame({"kl": [4.2512, 0.02431, -0.000314, 0.0]})
-    small = pd.DataFrame({"kl": [0.2512, 0.02431, -0.000314, 0.0]})
+    large = pd.DataFrame({"kl": [4.2512, 0.0202, -0.000314, 0.0]})
+    small = pd.DataFrame({"kl": [0.2512, 0.0202, -0.000314, 0.0]})
     cells = [
         [row.strip("| ") for row in to_markdown(one).splitlines()[2:]] for one in (large, small)
     ]
-    assert cells == [["4.25", "0.024", "-0.00031", "0.00"], ["0.251", "0.024", "-0.00031", "0.000"]]
+    assert cells == [["4.25", "0.020", "-0.00031", "0.00"], ["0.251", "0.020", "-0.00031", "0.000"]]
 
 
 def test_pipes_empty_tables_and_all_undefined_columns() -> None:

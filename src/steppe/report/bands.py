@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from numpy.typing import ArrayLike
 
-from steppe.report.drawing import Drawing, panels, write_note
+from steppe.report.drawing import Drawing, legend_columns, panels, write_note
 from steppe.report.style import Dash, house_style
 
 LogAxes = Literal["", "x", "y", "xy"]
@@ -116,7 +116,9 @@ def _draw(ax: Axes, panel: Panel) -> None:
     if "y" in panel.log:
         ax.set_yscale("log")
     else:
-        ax.set_ylim(bottom=ax.get_ylim()[0] if ax.dataLim.ymin < 0 else 0.0)
+        # What falls below zero by less than a line's width does not count.
+        is_negative = ax.dataLim.ymin < -0.01 * ax.dataLim.ymax
+        ax.set_ylim(bottom=ax.get_ylim()[0] if is_negative else 0.0)
     if len(panel.ticks):
         ax.xaxis.set_major_locator(FixedLocator(list(panel.ticks)))
         ax.xaxis.set_minor_locator(NullLocator())
@@ -172,6 +174,5 @@ def _add_legend(figure: Figure, axes: Sequence[Axes]) -> None:
         for handle, label in zip(handles, labels, strict=True):
             found.setdefault(label, handle)
     if found:
-        figure.legend(
-            list(found.values()), list(found), loc="outside upper center", ncols=min(len(found), 4)
-        )
+        columns = legend_columns(list(found))
+        figure.legend(list(found.values()), list(found), loc="outside upper center", ncols=columns)

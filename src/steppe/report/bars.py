@@ -91,6 +91,8 @@ def draw_bars(panel: BarPanel, caption: str) -> Drawing:
         ax.set_yscale("log")
         ax.set_xticks(places, panel.groups)
         ax.set_ylabel(panel.y_label)
+        low, high = ax.get_ylim()
+        ax.set_ylim(top=high * (high / low) ** 0.08)  # room for the note
         write_note(ax, panel.note)
         figure.legend(loc="outside upper center", ncols=min(len(kinds) + len(panel.levels), 4))
     return Drawing(figure, caption)

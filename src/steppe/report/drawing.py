@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -103,6 +103,12 @@ def add_legend(figure: Figure, kinds: list[str], *, dots: bool = False) -> None:
         else Line2D([], [], color=s.color, label=s.label, linestyle=s.dash)
         for s in map(style_of, kinds)
     ]
-    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
-    columns = 4 if longest <= 26 else 3 if longest <= 34 else 2
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(kinds), columns))
+    columns = legend_columns([str(handle.get_label()) for handle in handles])
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+
+
+def legend_columns(labels: Sequence[str]) -> int:
+    """How many entries of a legend stand side by side within the page's width."""
+    longest = max(map(len, labels), default=0)
+    fitting = 4 if longest <= 26 else 3 if longest <= 34 else 2
+    return min(len(labels), fitting)

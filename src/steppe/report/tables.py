@@ -149,7 +149,7 @@ def _number(value: float, decimals: int) -> str:
     if np.isnan(value):
         return UNDEFINED
     is_small = 0 < abs(value) < 10.0 ** (1 - decimals)
-    return f"{value:.2g}" if is_small else f"{value:.{decimals}f}"
+    return f"{value:#.2g}" if is_small else f"{value:.{decimals}f}"
 
 
 def _heading(name: str) -> str:

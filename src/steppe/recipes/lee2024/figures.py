@@ -28,11 +28,7 @@ from steppe.report import (
 
 DASHES: tuple[Dash, ...] = ("solid", "dashed", "dashdot", "dotted", (0, (6, 1, 1, 1, 1, 1)))
 FAMILY_COLORS = {p.LOCAL: "tab:blue", p.E2E: "tab:red", p.DOWNSTREAM: "tab:green"}
-FAMILY_NAMES = {
-    p.LOCAL: "local SAEs",
-    p.E2E: "end-to-end SAEs (e2e)",
-    p.DOWNSTREAM: "e2e+downstream SAEs (e2e+ds)",
-}
+FAMILY_MARKERS = {p.LOCAL: "o", p.E2E: "s", p.DOWNSTREAM: "^"}
 # Families of one L0 are drawn a little apart.
 FAMILY_SHIFT = {p.LOCAL: 1.0, p.E2E: 0.96, p.DOWNSTREAM: 1.04}
 ROWS = {
@@ -82,7 +78,7 @@ class Figures:
             self._panel("", self._bands(shown)),
             replace(self._panel("", self._bands(shown)), log="xy"),
             self._panel("", self._bands(shown, "loss_increase"), LOSS),
-            self._panel("", self._bands(shown, "crossed"), "share of tokens with KL > 0.5 nats"),
+            self._panel("", self._bands(shown, "crossed"), "share with KL > 0.5 nats"),
         ]
         return draw_bands(panels, self.setting.caption(
             "Output against the length of a perturbation, by kind of direction: KL (top, linear "
@@ -127,7 +123,8 @@ class Figures:
         dead = "" if "sae_feature_dead" in kinds else " No SAE here has dead latents."
         return draw_bands(panels, self.setting.caption(
             "KL along decoder rows of SAE features, by what the feature does (rows) and what the "
-            f"SAE was trained to match (columns), by L0 (darker: denser).{dead} "
+            "SAE was trained to match (columns: local; end to end, e2e; end to end and downstream, "
+            f"e2e+ds), by L0 (darker: denser).{dead} "
             f"{self.analysis.counted}; bands: 95% bootstrap intervals over sequences.",
         ), columns=len(families), same_y=True)  # fmt: skip
 
@@ -149,8 +146,9 @@ class Figures:
                                     note_at="bottom"))  # fmt: skip
         return draw_bands(panels, self.setting.caption(
             "KL along SAE features (filled), and against them (hollow), over that along cov-random "
-            "mixtures, geometric mean over the scanned lengths, against the SAE's L0 (families "
-            f"drawn a little apart). {self.analysis.counted}; bars: 95% bootstrap intervals over "
+            "mixtures, geometric mean over the scanned lengths, by the SAE's L0 (families drawn a "
+            "little apart) and family: local, end to end (e2e), end to end and downstream "
+            f"(e2e+ds). {self.analysis.counted}; bars: 95% bootstrap intervals over "
             "sequences.",
         ), same_y=True)  # fmt: skip
 
@@ -256,11 +254,12 @@ class Figures:
         found = [self.analysis.ratio_of(series, mixture) for _, series in known]
         is_against = kind.endswith("_against")
         return [Band(
-            FAMILY_NAMES[family] + (", against" if is_against else ""),
+            FAMILY_SHORT[family] + (", against" if is_against else ""),
             [FAMILY_SHIFT[family] * sae.l0 for sae, _ in known],
             [f.number for f in found], FAMILY_COLORS[family],
             [f.low for f in found], [f.high for f in found],
-            dash="dotted" if is_against else "solid", marker="o", is_hollow=is_against,
+            dash="dotted" if is_against else "solid", marker=FAMILY_MARKERS[family],
+            is_hollow=is_against,
         )]  # fmt: skip
 
     def _ratios(self) -> Panel:
