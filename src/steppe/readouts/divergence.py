@@ -42,27 +42,29 @@ def js(logits: Tensor) -> Tensor:
     return _from_first(logits, _js_terms) / math.log(2.0)
 
 
-def _from_first(logits: Tensor, terms: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Sum ``terms(log P_0, log P_i)`` over the vocabulary, a few steps at a time."""
+def _from_first(logits: Tensor, terms: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+    """Sum ``terms(log P_0, P_0, log P_i)`` over the vocabulary, a few steps at a time."""
     base = logits[:1].log_softmax(-1).clamp_min(_FLOOR)
     steps = max(1, _CHUNK.get(logits.device.type, _CHUNK["cuda"]) // base.numel())
-    sums = [terms(base, chunk.log_softmax(-1)).sum(-1) for chunk in torch.split(logits, steps)]
+    p = base.exp()
+    chunks = torch.split(logits, steps)
+    sums = [terms(base, p, chunk.log_softmax(-1)).sum(-1) for chunk in chunks]
     out = torch.cat(sums).clamp_min(0.0)
     # Step 0 is the reference itself; the floor above would leave 1e-30 there.
     out[0] = torch.where(out[0].isnan(), out[0], 0.0)
     return out
 
 
-def _kl_terms(base: Tensor, log_p: Tensor) -> Tensor:
+def _kl_terms(base: Tensor, p: Tensor, log_p: Tensor) -> Tensor:
     # sum P_0 (exp(c) - 1) is 0, so adding it to -sum P_0 c changes nothing.
     change = log_p.sub_(base)
-    return change.expm1().sub_(change).mul_(base.exp())
+    return change.expm1().sub_(change).mul_(p)
 
 
-def _js_terms(base: Tensor, log_p: Tensor) -> Tensor:
+def _js_terms(base: Tensor, p: Tensor, log_p: Tensor) -> Tensor:
     # log of (1 + exp(c)) / 2 is max(c, 0) + gap, without overflow and without loss near c = 0.
     change = log_p - base
     gap = (change.abs().neg().expm1() / 2).log1p()
-    from_base = base.exp() * (change.clamp_min(0.0) + gap)
+    from_base = p * (change.clamp_min(0.0) + gap)
     from_point = log_p.exp() * (change.neg().clamp_min(0.0) + gap)
     return (from_base + from_point) * -0.5

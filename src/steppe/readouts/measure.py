@@ -89,9 +89,9 @@ def measure_paths(
 def _outputs(suffix: Suffix, prefix: Prefix, group: Tensor) -> Iterator[tuple[int, Outputs]]:
     """Outputs of some paths at once, or of one path in batches, and the first row that is new."""
     if len(group) > 1:
-        yield 0, suffix(prefix, group.flatten(0, 1))
+        yield 0, suffix(prefix, group.flatten(0, 1), path_length=group.shape[1])
         return
-    for steps, outputs in suffix.batches(prefix, group[0]):
+    for steps, outputs in suffix.batches(prefix, group[0], path_length=group.shape[1]):
         yield int(steps.start > 0), outputs
 
 
