@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from transformers import GPT2Config
 
-from random_files import unit_rows, write_prompts, write_sae
+from random_files import bias_for, unit_rows, write_prompts, write_sae
 from steppe.benchmark.shapes import random_model
 from steppe.recipes.giglemiani2024 import plateaus, sensitivity
 from steppe.recipes.giglemiani2024.material import prepare
@@ -39,8 +39,9 @@ def build(folder: Path, prompts: int) -> dict[str, str]:
     random = torch.Generator().manual_seed(0)
     decoder = unit_rows(torch.randn(D_SAE, D_MODEL, generator=random))
     rates = torch.rand(D_SAE, generator=random) * 0.01 + 1e-4
-    sae = write_sae(folder / "sae", decoder, hook_name=SITE, bias=-0.09, rates=rates)
     rows = write_prompts(folder / "prompts.jsonl", prompts, LENGTH, VOCABULARY)
+    bias = bias_for(folder / "model", rows, decoder, hook_name=SITE, length=LENGTH)
+    sae = write_sae(folder / "sae", decoder, hook_name=SITE, bias=bias, rates=rates)
     return {
         "subject": str(folder / "model"),
         "sae": str(sae),
