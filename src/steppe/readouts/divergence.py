@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 # exp(-80) is 2e-35: too small to matter in any sum here, and exp(80) still fits float32.
-_FLOOR = -80.0
+FLOOR = -80.0
 # Entries per chunk: what stays in a processor's cache; a GPU wants few large chunks instead.
-_CHUNK = {"cpu": 2**18, "cuda": 2**26}
+CHUNK = {"cpu": 2**18, "cuda": 2**26}
 
 
 def kl(logits: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def kl(logits: Tensor) -> Tensor:
     Returns:
         Shape ``(step, ...)``; exactly 0 at step 0.
     """
-    return _from_first(logits, _kl_terms)
+    return _from_first(logits, kl_terms)
 
 
 def js(logits: Tensor) -> Tensor:
@@ -42,29 +42,36 @@ def js(logits: Tensor) -> Tensor:
     return _from_first(logits, _js_terms) / math.log(2.0)
 
 
+def kl_terms(log_base: Tensor, base: Tensor, log_p: Tensor) -> Tensor:
+    """What adds up to KL over the vocabulary; no term is negative.
+
+    Args:
+        log_base: Log-probabilities of the reference, floored, shape ``(..., vocab)``.
+        base: Their exponentials.
+        log_p: Log-probabilities of the other distribution, of like shape; overwritten.
+    """
+    # sum P_0 (exp(c) - 1) is 0, so adding it to -sum P_0 c changes nothing.
+    change = log_p.sub_(log_base)
+    return change.expm1().sub_(change).mul_(base)
+
+
 def _from_first(logits: Tensor, terms: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
     """Sum ``terms(log P_0, P_0, log P_i)`` over the vocabulary, a few steps at a time."""
-    base = logits[:1].log_softmax(-1).clamp_min(_FLOOR)
-    steps = max(1, _CHUNK.get(logits.device.type, _CHUNK["cuda"]) // base.numel())
-    p = base.exp()
+    log_base = logits[:1].log_softmax(-1).clamp_min(FLOOR)
+    base = log_base.exp()
+    steps = max(1, CHUNK.get(logits.device.type, CHUNK["cuda"]) // base.numel())
     chunks = torch.split(logits, steps)
-    sums = [terms(base, p, chunk.log_softmax(-1)).sum(-1) for chunk in chunks]
+    sums = [terms(log_base, base, chunk.log_softmax(-1)).sum(-1) for chunk in chunks]
     out = torch.cat(sums).clamp_min(0.0)
     # Step 0 is the reference itself; the floor above would leave 1e-30 there.
     out[0] = torch.where(out[0].isnan(), out[0], 0.0)
     return out
 
 
-def _kl_terms(base: Tensor, p: Tensor, log_p: Tensor) -> Tensor:
-    # sum P_0 (exp(c) - 1) is 0, so adding it to -sum P_0 c changes nothing.
-    change = log_p.sub_(base)
-    return change.expm1().sub_(change).mul_(p)
-
-
-def _js_terms(base: Tensor, p: Tensor, log_p: Tensor) -> Tensor:
+def _js_terms(log_base: Tensor, base: Tensor, log_p: Tensor) -> Tensor:
     # log of (1 + exp(c)) / 2 is max(c, 0) + gap, without overflow and without loss near c = 0.
-    change = log_p - base
+    change = log_p - log_base
     gap = (change.abs().neg().expm1() / 2).log1p()
-    from_base = p * (change.clamp_min(0.0) + gap)
+    from_base = base * (change.clamp_min(0.0) + gap)
     from_point = log_p.exp() * (change.neg().clamp_min(0.0) + gap)
     return (from_base + from_point) * -0.5
