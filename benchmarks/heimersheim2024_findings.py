@@ -33,7 +33,7 @@ TABLES = {
     "search": "The search of crossings",
 }
 # Figures that the page shows.
-FIGURES = ("plateau_curves", "direction_curves", "plane_1", "triangles")
+FIGURES = ("plateau_curves", "direction_examples", "direction_curves", "plane_1", "triangles")
 
 
 def section(path: Path) -> str:
