@@ -6,20 +6,18 @@ python benchmarks/heimersheim2024_findings.py runs/heimersheim2024-demo
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
 
 import steppe
+from findings_page import Page, seconds, verdicts
 from steppe.report import to_markdown
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "heimersheim2024.md"
-BEGIN = "<!-- findings: begin (benchmarks/heimersheim2024_findings.py) -->"
-END = "<!-- findings: end -->"
-IMAGES = PAGE.parent / "images"
+PAGE = Page(
+    "heimersheim2024",
+    ("plateau_curves", "direction_examples", "direction_curves", "plane_1", "triangles"),
+)
 # Tables of the section, with their titles; the others are left to the run folder.
 TABLES = {
     "plateaus": "Plateaus: median crossings, and mean KL and L2 up to a right angle or the norm",
@@ -32,8 +30,6 @@ TABLES = {
     "encoding": "Latents that the SAE finds",
     "search": "The search of crossings",
 }
-# Figures that the page shows.
-FIGURES = ("plateau_curves", "direction_examples", "direction_curves", "plane_1", "triangles")
 
 
 def section(path: Path) -> str:
@@ -41,37 +37,21 @@ def section(path: Path) -> str:
     run = steppe.open_run(path)
     tables, resolved = run.tables, run.config["resolved"]
     claims = tables["claims"]
-    verdicts = claims["verdict"].value_counts()
-    said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-    seconds = sum(record.get("wall_seconds", 0) for record in run.provenance)
     parts = [
         f"*{resolved['samples']} base prompts of {resolved['prompt_length']} tokens, "
         f"{resolved['draws']} directions of each kind per base, seed {resolved['seed']}, weights "
-        f"{resolved['subject_identity']['sha256'][:12]}; {seconds:.0f} s. Crossings in degrees "
+        f"{resolved['subject_identity']['sha256'][:12]}; {seconds(run)}. Crossings in degrees "
         "(sphere) or in units of the base's norm (straight), at "
         f"{resolved['level']:g} nats. Brackets: 95% bootstrap intervals over base prompts.*",
-        f"Claims ({said}; every number is positive where its claim holds; `tables/claims.csv`):",
+        f"Claims ({verdicts(claims)}; every number is positive where its claim holds; "
+        "`tables/claims.csv`):",
         _claims(claims),
     ]
-    for name in FIGURES:
-        caption = (path / "figures" / f"{name}.txt").read_text(encoding="utf-8").strip()
-        parts += [f"![{name}](images/{_image(name)})", f"*{caption}*"]
+    parts += PAGE.pictures(path)
     for name, title in TABLES.items():
         if name in tables:
             parts += [f"{title} (`{name}`):", to_markdown(tables[name])]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
-
-
-def _image(name: str) -> str:
-    return f"heimersheim2024_{name}.png"
-
-
-def _shrink(figure: Path, image: Path) -> None:
-    """A figure as a page needs it: 1050 pixels wide, in 96 colours."""
-    with Image.open(figure) as opened:
-        whole = opened.convert("RGB")
-    height = round(whole.height * 1050 / whole.width)
-    whole.resize((1050, height), Image.Resampling.LANCZOS).quantize(96).save(image, optimize=True)
 
 
 def _claims(claims: pd.DataFrame) -> str:
@@ -86,18 +66,7 @@ def _claims(claims: pd.DataFrame) -> str:
 
 def main() -> None:
     """Replace what stands between the page's findings marks."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    text = PAGE.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        sys.exit(f"{PAGE} has no lines {BEGIN!r} and {END!r}")
-    run = parser.parse_args().run
-    made = section(run)
-    for name in FIGURES:
-        _shrink(run / "figures" / f"{name}.png", IMAGES / _image(name))
-    PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n{END}{after}", encoding="utf-8")
+    PAGE.write(section)
 
 
 if __name__ == "__main__":

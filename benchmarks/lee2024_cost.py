@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import resource
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,12 +21,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from random_files import unit_rows, write_prompts, write_sae
 from steppe.recipes.lee2024.material import Material, prepare
 from steppe.recipes.lee2024.measuring import measure_directions, measure_substitutions
-from steppe.recipes.lee2024.plan import LOCAL, SaeFacts, Series, make_plan
+from steppe.recipes.lee2024.plan import LOCAL, SaeFacts, Series, depth_of, make_plan
 from steppe.recipes.lee2024.settings import PAPER_SAES, PAPER_SAMPLES, Settings
 
 MEASURED_LAYERS = (0, 6, 11)
@@ -61,13 +61,18 @@ def paper_facts() -> list[SaeFacts]:
     return facts
 
 
+def clocks() -> NDArray[np.float64]:
+    """Seconds by the wall and of this process's threads together."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
 def seconds_per_series(
     measure: Callable[[Material, range], Any], material: Material, series: int
-) -> float:
-    """Seconds that one sequence takes, over the series that are measured."""
-    started = time.perf_counter()
+) -> list[float]:
+    """Seconds that one sequence takes, by the wall and of CPU, over the series measured."""
+    started = clocks()
     measure(material, range(1))
-    return (time.perf_counter() - started) / series
+    return list((clocks() - started) / series)
 
 
 def prepared(folder: Path, layer: int, parts: list[str]) -> Material:
@@ -96,7 +101,7 @@ def peak_megabytes() -> float:
 
 
 def measured(folder: Path) -> dict[str, Any]:
-    """Seconds per series and sequence at the measured layers, and memory."""
+    """Seconds per series and sequence (wall, CPU) at the measured layers, and memory."""
     found: dict[str, Any] = {"direction": {}, "substitution": {}}
     for layer in MEASURED_LAYERS:
         material = prepared(folder, layer, ["errors", "substitution"])
@@ -114,13 +119,12 @@ def measured(folder: Path) -> dict[str, Any]:
     return found
 
 
-def cost_of(series: Series, found: dict[str, Any], kind: str) -> float:
+def cost_of(series: Series, found: dict[str, Any], kind: str) -> NDArray[np.float64]:
     """Seconds of one series on one sequence, by its number of blocks from the measured layers."""
-    layers = list(MEASURED_LAYERS)
-    layer = int(series.site.split(".")[1])
     if series.kind.startswith("sae_feature"):
-        return float(found["feature"])
-    return float(np.interp(layer, layers, [found[kind][one] for one in layers]))
+        return np.array(found["feature"])
+    measured = np.array([found[kind][layer] for layer in MEASURED_LAYERS]).T
+    return np.array([np.interp(depth_of(series.site), MEASURED_LAYERS, row) for row in measured])
 
 
 def main() -> None:
@@ -133,16 +137,18 @@ def main() -> None:
         write_subject(folder)
         found = measured(folder)
     plan = make_plan("blocks.6.hook_resid_pre", paper_facts())
-    seconds = sum(cost_of(one, found, "direction") for one in plan.directions)
-    seconds += sum(cost_of(one, found, "substitution") for one in plan.substitutions)
+    costs = [cost_of(one, found, "direction") for one in plan.directions]
+    costs += [cost_of(one, found, "substitution") for one in plan.substitutions]
+    wall, cpu = np.sum(costs, axis=0)
     found |= {
         "directions": len(plan.directions),
         "substitutions": len(plan.substitutions),
-        "seconds_per_sequence": seconds,
-        "days": seconds * PAPER_SAMPLES / 86_400,
+        "seconds_per_sequence": wall,
+        "cpu_seconds_per_sequence": cpu,
+        "days": wall * PAPER_SAMPLES / 86_400,
+        "cpu_days": cpu * PAPER_SAMPLES / 86_400,
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),
-        "mean_seconds_per_direction": statistics.mean(found["direction"].values()),
     }
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))

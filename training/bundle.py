@@ -1,4 +1,7 @@
-"""Gathers a finished model, its SAEs and its prompts into the layout that the package ships."""
+"""Gathers a finished model, its SAEs and its prompts into the layout that the package ships.
+
+All is gathered and checked in a folder beside the bundled one, which is replaced only then.
+"""
 
 from __future__ import annotations
 
@@ -31,25 +34,48 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Copies the files, compares prompts with held-out text, and refuses what does not fit."""
+    """Gathers the files, refuses what does not fit, and replaces the bundled folder."""
     options = parse_arguments(arguments)
     run, target = options.run, options.to
     if target.is_symlink():
-        raise SystemExit(f"{target} is a link; the files it leads to would be overwritten")
+        raise SystemExit(f"{target} is a link; the files it leads to would be replaced")
+    gathered = target.with_name(f".{target.name}-gathered")
+    shutil.rmtree(gathered, ignore_errors=True)
+    try:
+        _gather(run, target, gathered)
+        faults = faults_of(gathered)
+        if faults:
+            raise SystemExit("\n".join([*faults, f"{target} is left as it was"]))
+        held_out = np.load(run / "held_out_tokens.npy", mmap_mode="r")
+        with (gathered / "prompts" / "README.md").open("a", encoding="utf-8") as card:
+            card.write("\n" + comparison_with_held_out(gathered, held_out))
+        _replace(target, gathered)
+    finally:
+        shutil.rmtree(gathered, ignore_errors=True)
+
+
+def _gather(run: Path, target: Path, gathered: Path) -> None:
     for name in MODEL_FILES:
         if (run / "model" / name).exists():
-            _copy(run / "model" / name, target / "model" / name)
+            _copy(run / "model" / name, gathered / "model" / name)
     for folder in sorted((run / "saes").iterdir()):
         for file in sorted(folder.iterdir()):
-            _copy(file, target / "saes" / folder.name / file.name)
-    _copy(run / "prompts" / "prompts.safetensors", target / "prompts" / "prompts.safetensors")
-    faults = faults_of(target)
-    if faults:
-        raise SystemExit("\n".join(faults))
-    held_out = np.load(run / "held_out_tokens.npy", mmap_mode="r")
+            _copy(file, gathered / "saes" / folder.name / file.name)
+    _copy(run / "prompts" / "prompts.safetensors", gathered / "prompts" / "prompts.safetensors")
+    # The bundle's own card is written by hand; the others come with their parts.
+    if (target / "README.md").exists():
+        _copy(target / "README.md", gathered / "README.md")
     card = (run / "prompts" / "README.md").read_text(encoding="utf-8")
-    card += "\n" + comparison_with_held_out(target, held_out)
-    (target / "prompts" / "README.md").write_text(card, encoding="utf-8")
+    (gathered / "prompts" / "README.md").write_text(card, encoding="utf-8")
+
+
+def _replace(target: Path, gathered: Path) -> None:
+    former = target.with_name(f".{target.name}-former")
+    shutil.rmtree(former, ignore_errors=True)
+    if target.exists():
+        target.rename(former)
+    gathered.rename(target)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.batch,
         options.seed,
     )
-    files = sampled_batch_files(options.model, options.out / "state", plan, best_device())
+    files = sampled_batch_files(options.model, options.out, plan, best_device())
     record = {
         "model_sha256": file_sha256(options.model / "model.safetensors"),
         "seed": str(options.seed),

@@ -35,7 +35,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--other-rate", type=float, default=3e-3, help="AdamW's learning rate")
     parser.add_argument("--warm-up", type=int, default=500_000, help="tokens of rising rate")
     parser.add_argument("--decay-share", type=float, default=0.25, help="last part, falling rate")
-    parser.add_argument("--dropout", type=float, default=0.1, help="share left out; GPT-2's is 0.1")
+    parser.add_argument(
+        "--dropout", type=float, default=0.1, help="share left out; the hub's GPT-2 has 0.1"
+    )
     parser.add_argument("--evaluate-every", type=int, default=100, help="steps")
     parser.add_argument("--checkpoint-seconds", type=float, default=180.0)
     parser.add_argument("--seed", type=int, default=0)

@@ -80,7 +80,7 @@ def test_tokens_that_the_base_all_but_excludes() -> None:
 def test_chunks_change_nothing(measure: object, monkeypatch: pytest.MonkeyPatch) -> None:
     logits = path(1.0)
     whole = measure(logits)  # type: ignore[operator]
-    monkeypatch.setitem(divergence._CHUNK, "cpu", 1)
+    monkeypatch.setitem(divergence.CHUNK, "cpu", 1)
     torch.testing.assert_close(measure(logits), whole)  # type: ignore[operator]
 
 

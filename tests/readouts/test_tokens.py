@@ -100,7 +100,7 @@ def test_how_much_is_held_at_once_changes_no_number(
         clean, points = clean_outputs(suffix, prefix), path(prefix)[1]
         whole = measure_tokens(suffix, prefix, points, clean)
         monkeypatch.setattr(tokens, "_HELD", {"cpu": 1})
-        monkeypatch.setattr(tokens, "_REDUCED", {"cpu": 1})
+        monkeypatch.setattr(tokens, "CHUNK", {"cpu": 1})
         single = measure_tokens(suffix, prefix, points, clean)
     np.testing.assert_allclose(single.kl, whole.kl, rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(single.loss_increase, whole.loss_increase, rtol=1e-4, atol=1e-5)

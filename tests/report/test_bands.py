@@ -6,7 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from steppe.report import Band, Bars, Panel, draw_bands, draw_bars, save_drawing
+from steppe.report import (
+    Band,
+    BarPanel,
+    Bars,
+    Level,
+    Panel,
+    draw_bands,
+    draw_bars,
+    save_drawing,
+    shades,
+)
 
 X = np.array([0.0, 1.0, 10.0])
 
@@ -42,9 +52,28 @@ def test_bars_have_a_place_each(tmp_path: Path) -> None:
     kinds = [
         Bars(name, "tab:blue", [1.0, np.nan], [0.9, np.nan], [1.2, np.nan]) for name in ("a", "b")
     ]
-    drawing = draw_bars(["first", "second"], kinds, "KL", "caption", "demo, n = 3")
+    level = Level("everything", 3.0, "tab:red", "dotted")
+    panel = BarPanel(["first", "second"], kinds, "KL", [level], "demo, n = 3")
+    drawing = draw_bars(panel, "caption")
     [ax] = drawing.figure.axes
     left = [patch.get_x() for patch in ax.patches]  # type: ignore[attr-defined]
     assert len(set(left)) == 4
+    assert [text.get_text() for text in drawing.figure.legends[0].get_texts()] == [
+        "everything", "a", "b"
+    ]  # fmt: skip
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["first", "second"]
     assert (tmp_path / "x.png") in save_drawing(tmp_path, "x", drawing)
+
+
+def test_a_level_is_in_view() -> None:
+    low = Band("low", X, 0.01 * X, "tab:red")
+    [ax] = draw_bands([Panel("", [low], "x", "y", level=1.0)], "caption", columns=1).figure.axes
+    assert ax.get_ylim()[0] == 0
+    assert ax.get_ylim()[1] >= 1.0
+
+
+def test_shades_go_from_light_to_dark() -> None:
+    assert shades("#1f77b4", 1) == ["#1f77b4"]
+    brightness = [sum(bytes.fromhex(shade[1:])) for shade in shades("tab:blue", 5)]
+    assert brightness == sorted(brightness, reverse=True)
+    assert len(set(brightness)) == 5

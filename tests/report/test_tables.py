@@ -73,6 +73,15 @@ def test_quantities_of_different_size_in_one_column() -> None:
     assert "| latents | 21.22 |\n| cosine | 0.287 |" in to_markdown(table)
 
 
+def test_small_numbers_keep_two_digits() -> None:
+    large = pd.DataFrame({"kl": [4.2512, 0.0202, -0.000314, 0.0]})
+    small = pd.DataFrame({"kl": [0.2512, 0.0202, -0.000314, 0.0]})
+    cells = [
+        [row.strip("| ") for row in to_markdown(one).splitlines()[2:]] for one in (large, small)
+    ]
+    assert cells == [["4.25", "0.020", "-0.00031", "0.00"], ["0.251", "0.020", "-0.00031", "0.000"]]
+
+
 def test_pipes_empty_tables_and_all_undefined_columns() -> None:
     assert r"a\|b" in to_markdown(pd.DataFrame({"mode": ["a|b"]}))
     assert to_markdown(pd.DataFrame({"kind": [], "mean": []})).startswith("| Kind | Mean |")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import bundle
 import sample_prompts
 import train_model
 import train_saes
+from steppe.core.bundled import demo_folder
+from subject_training import bundled_check
 from subject_training.bundled_check import faults_of
 
 WIDTH = 32
@@ -89,6 +93,17 @@ def test_main_sae_reconstructs(trained) -> None:
     assert measures["loss"]["substituted"] < measures["loss"]["mean_ablated"] + 0.5
 
 
+@pytest.mark.parametrize("name", ["", "-e2e", "-e2e-ds"])
+def test_sae_card_says_what_was_optimised_and_on_how_much_it_is_measured(trained, name) -> None:
+    folder = trained / "saes" / f"blocks.1.hook_resid_pre{name}"
+    card = (folder / "README.md").read_text()
+    tokens = json.loads((folder / "measures.json").read_text())["loss"]["tokens"]
+    assert tokens % 16 == 0
+    assert f"(over {tokens:,} tokens)" in card
+    assert ("batch top-k holds L0" in card) == bool(name)
+    assert ("in units of that layer's variance, weight 1." in card) == (name == "-e2e-ds")
+
+
 def test_prompts(trained) -> None:
     prompts = load_file(trained / "prompts" / "prompts.safetensors")
     assert prompts["windows_5"].shape[0] >= 40
@@ -96,6 +111,10 @@ def test_prompts(trained) -> None:
     assert (prompts["windows_5"] > 0).all()
     assert prompts["sequences_16"].shape == (6, 16)
     assert (prompts["sequences_16"][:, 0] == 0).all()
+    text = (trained / "prompts" / "prompts_log.jsonl").read_text()
+    log = [json.loads(line) for line in text.splitlines()]
+    assert [line["batch"] for line in log] == list(range(len(log)))
+    assert all(0 < line["nats_per_token"] < 6 for line in log)
 
 
 def test_bundle_holds_every_part_and_compares_prompts_with_text(trained) -> None:
@@ -105,9 +124,54 @@ def test_bundle_holds_every_part_and_compares_prompts_with_text(trained) -> None
     assert "| explained variance" in (bundled / "prompts" / "README.md").read_text()
 
 
-def test_bundle_of_parts_that_do_not_belong_together_is_refused(trained) -> None:
-    bundled = trained / "mixed"
+def test_bundle_keeps_its_own_card_and_drops_what_the_run_no_longer_has(trained) -> None:
+    bundled = trained / "again"
+    (bundled / "saes" / "former").mkdir(parents=True)
+    (bundled / "README.md").write_text("by hand", encoding="utf-8")
     bundle.main([str(trained), "--to", str(bundled)])
-    with (bundled / "model" / "model.safetensors").open("ab") as file:
-        file.write(b" ")
-    assert len(faults_of(bundled)) == 6
+    assert (bundled / "README.md").read_text() == "by hand"
+    assert not (bundled / "saes" / "former").exists()
+    assert [path.name for path in trained.glob(".again*")] == []
+
+
+@pytest.mark.parametrize("fault", ["other model", "unreadable SAE", "too large"])
+def test_what_does_not_fit_is_not_bundled(trained, tmp_path, monkeypatch, fault) -> None:
+    run, bundled = tmp_path / "run", tmp_path / "bundled"
+    for part in ("model", "saes", "prompts"):
+        shutil.copytree(trained / part, run / part)
+    (bundled / "model").mkdir(parents=True)
+    told = "bytes in all"
+    if fault == "other model":
+        weights = load_file(run / "model" / "model.safetensors")
+        weights["transformer.ln_f.bias"] += 1
+        save_file(weights, run / "model" / "model.safetensors", metadata={"format": "pt"})
+        told = "trained on another model(.|\n)*sampled from another model"
+    elif fault == "unreadable SAE":
+        (run / "saes" / "blocks.1.hook_resid_pre-e2e" / "sae_weights.safetensors").write_text("-")
+        told = "cannot be read"
+    else:
+        monkeypatch.setattr(bundled_check, "LARGEST_FOLDER", 100_000)
+    with pytest.raises(SystemExit, match=told):
+        bundle.main([str(run), "--to", str(bundled)])
+    assert [path.name for path in bundled.iterdir()] == ["model"]
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_prompts_that_the_model_cannot_read_are_told(trained, tmp_path) -> None:
+    bundled = tmp_path / "bundled"
+    shutil.copytree(trained / "bundled", bundled)
+    path = bundled / "prompts" / "prompts.safetensors"
+    with safe_open(path, framework="pt") as file:
+        record = file.metadata()
+    prompts = load_file(path)
+    prompts["windows_5"][0, 0] = 300
+    prompts["sequences_16"] = prompts["sequences_16"].repeat(1, 2)
+    save_file(prompts, path, metadata=record)
+    faults = faults_of(bundled)
+    assert len(faults) == 2
+    assert "windows_5 has ids outside of the model's 300 tokens" in faults
+    assert "sequences_16 is longer than the model's 16 positions" in faults
+
+
+def test_the_shipped_folder_has_no_fault() -> None:
+    assert faults_of(demo_folder()) == []

@@ -125,6 +125,43 @@ def test_decay_can_be_asked_for_at_any_moment(tmp_path, material) -> None:
     assert not (tmp_path / "DECAY_NOW").exists()
 
 
+def test_a_kill_at_decay_now_does_not_forget_it(tmp_path, material, monkeypatch) -> None:
+    (tmp_path / "DECAY_NOW").write_text(str(3 * STEP))
+    real = ModelRun._save_to
+
+    def kill_before_the_decay_state(self, name: str) -> None:
+        if name == "decay":
+            raise KilledError
+        real(self, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ModelRun, "_save_to", kill_before_the_decay_state)
+        with pytest.raises(KilledError):
+            model_run(tmp_path, material, steps=1000).train()
+    assert (tmp_path / "DECAY_NOW").exists()
+    resumed = model_run(tmp_path, material, steps=1000)
+    resumed.train()
+    assert resumed.step == 5
+    assert not (tmp_path / "DECAY_NOW").exists()
+
+
+def test_a_decay_now_that_a_kill_left_behind_goes(tmp_path, material, monkeypatch) -> None:
+    request = tmp_path / "DECAY_NOW"
+    request.write_text(str(3 * STEP))
+
+    def kill(self: Path) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", kill)
+        with pytest.raises(KilledError):
+            model_run(tmp_path, material, steps=1000).train()
+    resumed = model_run(tmp_path, material, steps=1000)
+    resumed.train()
+    assert resumed.step == 4
+    assert not request.exists()
+
+
 @pytest.mark.parametrize("objective", ["local", "e2e_ds"])
 def test_sae_run(tmp_path, material, monkeypatch, objective) -> None:
     tokenizer, streams = material
@@ -174,8 +211,9 @@ def test_texts_of_another_model_are_not_taken_for_this_ones(tmp_path, material) 
     tokenizer, _ = material
     plan = PromptPlan(windows=4, window=3, sequences=2, length=8, batch=4, seed=0)
     write_model_folder(tmp_path / "model", initial_weights(SHAPE, 0), SHAPE, tokenizer)
-    first = sampled_batch_files(tmp_path / "model", tmp_path / "state", plan, "cpu")
-    assert sampled_batch_files(tmp_path / "model", tmp_path / "state", plan, "cpu") == first
+    first = sampled_batch_files(tmp_path / "model", tmp_path, plan, "cpu")
+    assert sampled_batch_files(tmp_path / "model", tmp_path, plan, "cpu") == first
+    assert len((tmp_path / "prompts_log.jsonl").read_text().splitlines()) == len(first)
     write_model_folder(tmp_path / "model", initial_weights(SHAPE, 1), SHAPE, tokenizer)
     with pytest.raises(ValueError, match="to sample anew"):
-        sampled_batch_files(tmp_path / "model", tmp_path / "state", plan, "cpu")
+        sampled_batch_files(tmp_path / "model", tmp_path, plan, "cpu")

@@ -1,4 +1,4 @@
-"""Checks of a bundled folder: sizes, that its parts belong together, prompts against real text."""
+"""Checks of a bundled folder: sizes, parts that load and belong together, prompts against text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+import steppe
+from steppe.core.errors import SteppeError
+from steppe.subject import Subject
 from subject_training.corpus import END_OF_TEXT_ID, Windows
 from subject_training.hub_folder import file_sha256, read_json
 from subject_training.machine import best_device
@@ -26,18 +29,56 @@ COMPARED = 5_000
 
 def faults_of(folder: Path) -> list[str]:
     """Returns what is wrong with a bundled folder, one sentence each."""
-    faults = []
+    faults = _faults_of_sizes(folder)
+    try:
+        faults += _faults_of_origin(folder)
+        # As a user will read them.
+        subject = steppe.load_subject(folder / "model", device="cpu")
+        for config in sorted(folder.glob("saes/*/cfg.json")):
+            sae = steppe.load_sae(config.parent, subject=subject)
+            if not all(bool(tensor.isfinite().all()) for tensor in sae.weights.values()):
+                faults.append(f"{config.parent} has weights that are not finite")
+            if sae.log10_rates is None:
+                faults.append(f"{config.parent} has no firing rates")
+        faults += _faults_of_prompts(folder / "prompts" / "prompts.safetensors", subject)
+    except (SteppeError, SafetensorError, OSError, KeyError, ValueError) as fault:
+        faults.append(f"a part of {folder} cannot be read: {fault!r}")
+    return faults
+
+
+def _faults_of_sizes(folder: Path) -> list[str]:
     sizes = {file: file.stat().st_size for file in folder.rglob("*") if file.is_file()}
-    faults += [f"{file} has {size:,} bytes" for file, size in sizes.items() if size > LARGEST_FILE]
+    faults = [f"{file} has {size:,} bytes" for file, size in sizes.items() if size > LARGEST_FILE]
     if sum(sizes.values()) > LARGEST_FOLDER:
         faults.append(f"{folder} has {sum(sizes.values()):,} bytes in all")
+    return faults
+
+
+def _faults_of_origin(folder: Path) -> list[str]:
+    faults = []
     model = file_sha256(folder / "model" / "model.safetensors")
-    for config in sorted(folder.glob("saes/*/cfg.json")):
+    configs = sorted(folder.glob("saes/*/cfg.json"))
+    if not configs:
+        faults.append(f"{folder} holds no SAE")
+    for config in configs:
         if read_json(config)["metadata"]["model_sha256"] != model:
             faults.append(f"{config.parent} was trained on another model; train it again")
     with safe_open(folder / "prompts" / "prompts.safetensors", framework="pt") as file:
         if file.metadata()["model_sha256"] != model:
             faults.append("the prompts were sampled from another model; sample them again")
+    return faults
+
+
+def _faults_of_prompts(path: Path, subject: Subject) -> list[str]:
+    tensors = load_file(path)
+    faults = []
+    if sorted(name.split("_")[0] for name in tensors) != ["sequences", "windows"]:
+        faults.append(f"{path} holds {', '.join(tensors)} instead of windows and sequences")
+    for name, tokens in tensors.items():
+        if tokens.shape[1] > subject.context_length:
+            faults.append(f"{name} is longer than the model's {subject.context_length} positions")
+        if int(tokens.min()) < 0 or int(tokens.max()) >= subject.d_vocab:
+            faults.append(f"{name} has ids outside of the model's {subject.d_vocab} tokens")
     return faults
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import lzma
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from subject_training.cache_note import Origin, digest, made_once
 
 END_OF_TEXT = "<|endoftext|>"
 END_OF_TEXT_ID = 0
@@ -58,14 +60,14 @@ def train_tokenizer(books: list[str], vocabulary_size: int) -> Tokenizer:
 
 
 def load_or_train_tokenizer(path: Path, books: list[str], vocabulary_size: int) -> Tokenizer:
-    """Returns the tokenizer at `path`, training and writing it first where there is none."""
-    if path.exists():
-        return Tokenizer.from_file(str(path))
-    tokenizer = train_tokenizer(books, vocabulary_size)
-    temporary = path.with_suffix(".tmp")
-    tokenizer.save(str(temporary))
-    os.replace(temporary, path)
-    return tokenizer
+    """Returns the tokenizer at `path`, training and writing it first where there is none.
+
+    Raises:
+        ValueError: The one at `path` was trained on another text, or has another size.
+    """
+    origin: Origin = {"text_sha256": digest(books), "vocabulary": vocabulary_size}
+    made_once(path, origin, lambda file: train_tokenizer(books, vocabulary_size).save(str(file)))
+    return Tokenizer.from_file(str(path))
 
 
 def token_stream(path: Path, books: list[str], tokenizer: Tokenizer) -> NDArray[np.uint16]:
@@ -78,20 +80,28 @@ def token_stream(path: Path, books: list[str], tokenizer: Tokenizer) -> NDArray[
 
     Returns:
         Token ids, shape (tokens,).
+
+    Raises:
+        ValueError: The file at `path` holds another text, or another tokenizer's tokens.
     """
-    if not path.exists():
-        pieces = []
-        for book in books:
-            pieces.append(np.array([END_OF_TEXT_ID], dtype=np.uint16))
-            # Cut at paragraph ends: one huge string is slow, and a batch uses every core.
-            parts = _paragraph_groups(book, characters=20_000)
-            encodings = tokenizer.encode_batch_fast(parts)
-            pieces.extend(np.array(encoding.ids, dtype=np.uint16) for encoding in encodings)
-        temporary = path.with_name(path.stem + "-temporary.npy")
-        np.save(temporary, np.concatenate(pieces))
-        os.replace(temporary, path)
+    # Ids and merges decide the tokens; how a library writes the rest of the file does not.
+    model = json.loads(tokenizer.to_str())["model"]
+    rules = json.dumps([model["vocab"], model["merges"]], sort_keys=True)
+    origin = {"text_sha256": digest(books), "tokenizer_sha256": digest([rules])}
+    made_once(path, origin, lambda file: np.save(file, _tokens_of(books, tokenizer)))
     stream: NDArray[np.uint16] = np.load(path, mmap_mode="r")
     return stream
+
+
+def _tokens_of(books: list[str], tokenizer: Tokenizer) -> NDArray[np.uint16]:
+    pieces = []
+    for book in books:
+        pieces.append(np.array([END_OF_TEXT_ID], dtype=np.uint16))
+        # Cut at paragraph ends: one huge string is slow, and a batch uses every core.
+        parts = _paragraph_groups(book, characters=20_000)
+        encodings = tokenizer.encode_batch_fast(parts)
+        pieces.extend(np.array(encoding.ids, dtype=np.uint16) for encoding in encodings)
+    return np.concatenate(pieces)
 
 
 def _paragraph_groups(book: str, characters: int) -> list[str]:

@@ -1,4 +1,6 @@
-"""Which parts of what enters the residual stream are left out in training, as GPT-2 was trained.
+"""Which parts of what enters the residual stream are left out in training.
+
+Of the hub's GPT-2 configuration's three places: embedding and residual, not attention.
 
 Drawing new random numbers for every element costs a third of the throughput on a CPU. So a bank
 of random factors is drawn once, and each batch takes its factors from a random place in it.

@@ -14,6 +14,7 @@ import torch.nn.functional as functional
 from numpy.typing import NDArray
 
 from subject_training import ngram
+from subject_training.cache_note import digest, made_once
 from subject_training.corpus import Windows
 from subject_training.model_run import ModelRun, token_bytes
 from subject_training.sae_source import FrozenModel
@@ -77,9 +78,14 @@ def measured_losses(
 
 
 def five_gram_losses(cache: Path, run: ModelRun, streams: Streams) -> dict[str, float]:
-    """Returns the 5-gram model's losses on all held-out tokens; computed once."""
-    if not cache.exists():
-        vocabulary = run.settings.shape.vocabulary
+    """Returns the 5-gram model's losses on all held-out tokens; computed once.
+
+    Raises:
+        ValueError: The cached losses are those of other tokens.
+    """
+    vocabulary = run.settings.shape.vocabulary
+
+    def make(file: Path) -> None:
         orders = ngram.fit(streams["train"], vocabulary)
         loss, predicted = ngram.cross_entropy(orders, streams["held_out"], vocabulary)
         size = int(token_bytes(run.tokenizer)[predicted].sum())
@@ -88,7 +94,12 @@ def five_gram_losses(cache: Path, run: ModelRun, streams: Streams) -> dict[str, 
             "nats_per_byte": loss * len(predicted) / size,
             "tokens": len(predicted),
         }
-        cache.write_text(json.dumps(record) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+    origin: dict[str, str | int] = {
+        f"{name}_tokens_sha256": digest([tokens.tobytes()]) for name, tokens in streams.items()
+    }
+    made_once(cache, origin | {"vocabulary": vocabulary}, make)
     losses: dict[str, float] = json.loads(cache.read_text(encoding="utf-8"))
     return losses
 
@@ -115,8 +126,8 @@ that text is part of the project.
 | 5-gram (modified Kneser-Ney, same text, unbroken context) | {_row(baseline)} |
 
 Seed {run.settings.seed}, {datetime.now(UTC):%Y-%m-%d}, Muon and AdamW, warm-up, stable, decay:
-the rate fell from {run.plan.decay_start:,} tokens on. Dropout where GPT-2 has it on the residual
-stream: {_dropout(run)}. Command: `training/train_model.py {words}`.
+the rate fell from {run.plan.decay_start:,} tokens on. Dropout where the hub's GPT-2 configuration
+has it on the residual stream: {_dropout(run)}. Command: `training/train_model.py {words}`.
 """
 
 

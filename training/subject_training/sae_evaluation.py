@@ -39,6 +39,8 @@ class LossIncrease:
     substituted: float
     mean_ablated: float
     """With the mean activation in the place of every activation: what there is to lose."""
+    tokens: int
+    """How many predicted tokens the means are taken over."""
 
 
 @torch.no_grad()
@@ -110,9 +112,11 @@ def measured_loss_increase(
     """Substitutes reconstructions at all but end-of-text positions of the mix's last length."""
     device = str(weights["W_enc"].device)
     losses: list[list[float]] = [[], [], []]
+    tokens = 0
     for index in range(batches):
         inputs, targets = mix.tokens(index, device)[-1]
         stream = model.before(layer, inputs)
+        tokens += targets.numel()
         chosen = inputs != END_OF_TEXT_ID
         rebuilt, ablated = stream.clone(), stream.clone()
         output = apply_sae(weights, stream[chosen], 0.0, weights["threshold"])
@@ -121,4 +125,5 @@ def measured_loss_increase(
         for place, variant in enumerate((stream, rebuilt, ablated)):
             logits = model.onwards(layer, variant)[1]
             losses[place].append(float(mean_loss(logits, targets)))
-    return LossIncrease(*(sum(values) / len(values) for values in losses))
+    original, substituted, mean_ablated = (sum(values) / len(values) for values in losses)
+    return LossIncrease(original, substituted, mean_ablated, tokens)

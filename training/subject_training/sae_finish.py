@@ -22,6 +22,7 @@ from subject_training.sae_evaluation import (
     measured_loss_increase,
 )
 from subject_training.sae_folder import folded, write_sae_folder, write_sparsity
+from subject_training.sae_objectives import DOWNSTREAM_WEIGHT
 from subject_training.sae_run import SaeTrainer
 from subject_training.sae_source import FrozenModel, WindowMix, activations_at
 
@@ -33,6 +34,17 @@ OBJECTIVES = {
     "e2e": "KL divergence of the model's outputs (end to end)",
     "e2e_ds": "KL divergence of the model's outputs plus the later layers' squared error "
     "(end to end with downstream reconstruction)",
+}
+
+_NO_PENALTY = (
+    "There is no term for the SAE's own reconstruction and no sparsity penalty\n"
+    "(Braun et al. 2024 have an L1 penalty): batch top-k holds L0."
+)
+WEIGHTS = {
+    "e2e": f"The loss is the divergence in nats per token, weight 1. {_NO_PENALTY}",
+    "e2e_ds": "The loss is the divergence in nats per token, weight 1, plus the mean over the\n"
+    "later layers of the squared error in units of that layer's variance, weight "
+    f"{DOWNSTREAM_WEIGHT:g}.\n{_NO_PENALTY}",
 }
 
 
@@ -109,6 +121,7 @@ class Finisher:
             "substituted": losses.substituted,
             "mean_ablated": losses.mean_ablated,
             "increase": losses.substituted - losses.original,
+            "tokens": losses.tokens,
         }
         return measures
 
@@ -123,6 +136,7 @@ class Finisher:
             "width from every residual vector first. The end-of-text position was left out of",
             "training and of these measures, and keeps its own activation when reconstructions",
             "are substituted.",
+            *([] if spec.objective == "local" else ["", WEIGHTS[spec.objective]]),
             "",
             "| held-out windows | explained variance | L0 | dead latents | tokens |",
             "|---|---|---|---|---|",
@@ -139,7 +153,7 @@ class Finisher:
             "",
             f"Held-out loss {loss['original']:.4f} nats/token; with reconstructions substituted "
             f"{loss['substituted']:.4f} (increase {loss['increase']:.4f}); with the mean "
-            f"activation everywhere {loss['mean_ablated']:.4f}.",
+            f"activation everywhere {loss['mean_ablated']:.4f} (over {loss['tokens']:,} tokens).",
             "",
             f"Trained on {settings.tokens:,} tokens (windows of "
             f"{' and '.join(map(str, settings.lengths))}), seed {settings.seed}, "

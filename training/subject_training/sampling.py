@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import ceil
@@ -53,13 +55,13 @@ class PromptPlan:
 
 
 def sampled_batch_files(
-    model_folder: Path, state: Path, plan: PromptPlan, device: str
+    model_folder: Path, folder: Path, plan: PromptPlan, device: str
 ) -> list[Path]:
     """Samples every batch of texts that is not on disk yet, and returns the batch files.
 
     Args:
         model_folder: the model, in the hub's format.
-        state: where each batch is kept, so that a stopped run goes on.
+        folder: for the log, prompts_log.jsonl, and for each batch, so that a stopped run goes on.
         plan: what is wanted.
         device: where to compute.
 
@@ -67,12 +69,19 @@ def sampled_batch_files(
         ValueError: A batch on disk is another model's, or of another plan.
     """
     model = read_model_folder(model_folder, device)
+    state, log = folder / "state", folder / "prompts_log.jsonl"
     origin = {"model_sha256": file_sha256(model_folder / "model.safetensors"), **asdict(plan)}
     files = [state / f"texts-{index:05d}.safetensors" for index in range(plan.batches)]
+    started = time.time()
     for index, file in enumerate(tqdm(files, desc="sampling texts")):
         if not file.exists():
             generator = torch.Generator(device).manual_seed(plan.seed * 1_000_003 + index)
-            save_state(file, {"texts": _sampled_texts(model, plan, generator)}, origin)
+            texts, nats = _sampled_texts(model, plan, generator)
+            save_state(file, {"texts": texts}, origin)
+            line = {"batch": index, "texts": (index + 1) * plan.batch, "nats_per_token": nats}
+            line["seconds"] = round(time.time() - started, 1)
+            with log.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(line) + "\n")
         elif load_record(file) != origin:
             raise ValueError(
                 f"{file} holds texts of {load_record(file)}, now asked for are those of {origin}; "
@@ -82,17 +91,21 @@ def sampled_batch_files(
 
 
 @torch.no_grad()
-def _sampled_texts(model: GPT2LMHeadModel, plan: PromptPlan, generator: torch.Generator) -> Tensor:
+def _sampled_texts(
+    model: GPT2LMHeadModel, plan: PromptPlan, generator: torch.Generator
+) -> tuple[Tensor, float]:
+    """Texts (batch, length), and their mean negative log-probability in nats per token."""
     texts = torch.full((plan.batch, 1), END_OF_TEXT_ID, device=generator.device)
-    cache = None
+    cache, nats = None, 0.0
     while texts.shape[1] < plan.length:
         output = model(texts[:, -1:], past_key_values=cache, use_cache=True)
         cache, logits = output.past_key_values, output.logits[:, -1]
         # A second start within a text would make some windows not mid-document.
         logits[:, END_OF_TEXT_ID] = float("-inf")
         drawn = torch.multinomial(logits.softmax(-1), 1, generator=generator)
+        nats -= float(logits.log_softmax(-1).gather(1, drawn).mean())
         texts = torch.cat([texts, drawn], dim=1)
-    return texts.to("cpu", torch.int32)
+    return texts.to("cpu", torch.int32), nats / (plan.length - 1)
 
 
 def merged_prompts(

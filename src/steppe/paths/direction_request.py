@@ -32,6 +32,8 @@ class DirectionRequest:
         sae: The SAE of the site.
         rates: The SAE's firing rates.
         centered: Whether activations are in centred coordinates.
+        prompt: The activations whose latents count as active in the prompt,
+            ``(sample, position, d_model)``; None: the bases themselves.
         ordinary_from: The first position whose latents count as active in the prompt; 1 leaves out
             a beginning-of-sequence token, whose activation is unlike any other.
     """
@@ -43,6 +45,7 @@ class DirectionRequest:
     sae: Autoencoder | None = None
     rates: FiringRates | None = None
     centered: bool = True
+    prompt: Tensor | None = None
     ordinary_from: int = 0
 
     @property
@@ -66,7 +69,25 @@ class DirectionRequest:
         Raises:
             InputError: The request has no SAE.
         """
-        sae, rows = self._needed_sae(), self.rows
+        return self._active_on(self.rows)
+
+    @cached_property
+    def active_in_prompt(self) -> Tensor:
+        """Which latents are active anywhere in a prompt, ``(sample, latent)``; computed once.
+
+        Raises:
+            InputError: The request has no SAE.
+        """
+        if self.prompt is None:
+            found = self.active
+        else:
+            found = self._active_on(self.prompt.reshape(-1, self.prompt.shape[-1]))
+        by_sample = found.reshape(len(self.base), -1, found.shape[-1])
+        start = min(self.ordinary_from, by_sample.shape[1] - 1)
+        return by_sample[:, start:].any(dim=1)
+
+    def _active_on(self, rows: Tensor) -> Tensor:
+        sae = self._needed_sae()
         with torch.no_grad():
             found = [
                 (sae.encode(rows[part]) > 0).cpu() for part in row_slices(len(rows), len(sae.W_dec))

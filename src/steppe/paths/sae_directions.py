@@ -39,12 +39,9 @@ def sae_feature(request: DirectionRequest, *, choice: Choice, sense: Sense = "al
     Returns:
         Directions; NaN where the choice leaves no latent.
     """
-    active = request.active
-    assert request.sae is not None
-    decoder = request.sae.W_dec.detach()
     uniform = request.uniform("sae_feature")
     chosen = torch.empty(len(uniform), dtype=torch.int64)
-    for part, allowed in _allowed(request, active, choice):
+    for part, allowed in _allowed(request, choice):
         cumulative, counts = allowed.long().cumsum(dim=1), allowed.sum(dim=1)
         wanted = (uniform[part] * counts).long() + 1
         # The first place up to which as many latents are allowed as are wanted.
@@ -55,33 +52,31 @@ def sae_feature(request: DirectionRequest, *, choice: Choice, sense: Sense = "al
             else torch.searchsorted(cumulative, wanted[:, None])[:, 0]
         )
         chosen[part] = torch.where(counts > 0, places, -1)
+    assert request.sae is not None
+    decoder = request.sae.W_dec.detach()
     rows = decoder[chosen.clamp_min(0).to(decoder.device)].double().cpu()
     rows[chosen < 0] = torch.nan
     return as_directions(rows if sense == "along" else -rows, request)
 
 
-def _allowed(
-    request: DirectionRequest, active: Tensor, choice: Choice
-) -> Iterator[tuple[slice, Tensor]]:
+def _allowed(request: DirectionRequest, choice: Choice) -> Iterator[tuple[slice, Tensor]]:
     """Which latents bases may be given: a part of the rows, and ``(row, latent)``.
 
     There is one row for all bases of the part where all may be given the same.
     """
-    d_sae = active.shape[1]
-    per_sample = max(1, len(active) // max(len(request.base), 1))
-    by_rates = torch.ones(d_sae, dtype=torch.bool)
+    in_prompt = request.active_in_prompt
+    by_rates = torch.ones(in_prompt.shape[1], dtype=torch.bool)
     if choice in _NEEDS_RATES:
         if request.rates is None:
             raise lacking(f"sae_feature_{choice}", "rates", "firing_rates(sae, activations)")
         alive = torch.from_numpy(request.rates.alive)
         by_rates = alive if choice == "alive" else ~alive
-    for start in range(0, len(active), per_sample):
-        part = slice(start, start + per_sample)
+    per_sample = len(request.rows) // max(len(request.base), 1)
+    for sample, present in enumerate(in_prompt):
+        part = slice(sample * per_sample, (sample + 1) * per_sample)
         if choice == "active":
-            yield part, active[part]
-            continue
-        in_prompt = active[part][min(request.ordinary_from, per_sample - 1) :].any(dim=0)
-        if choice == "active_in_prompt":
-            yield part, in_prompt[None]
+            yield part, request.active[part]
+        elif choice == "active_in_prompt":
+            yield part, present[None]
         else:
-            yield part, (by_rates & ~in_prompt if choice == "alive" else by_rates)[None]
+            yield part, (by_rates & ~present if choice == "alive" else by_rates)[None]

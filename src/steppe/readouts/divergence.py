@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 # exp(-80) is 2e-35: too small to matter in any sum here, and exp(80) still fits float32.
-_FLOOR = -80.0
+FLOOR = -80.0
 # Entries per chunk: what stays in a processor's cache; a GPU wants few large chunks instead.
-_CHUNK = {"cpu": 2**18, "cuda": 2**26}
+CHUNK = {"cpu": 2**18, "cuda": 2**26}
 
 
 def kl(logits: Tensor) -> Tensor:
@@ -42,10 +42,23 @@ def js(logits: Tensor) -> Tensor:
     return _from_first(logits, _js_terms) / math.log(2.0)
 
 
+def kl_terms(log_base: Tensor, base: Tensor, log_p: Tensor) -> Tensor:
+    """What adds up to KL over the vocabulary; no term is negative.
+
+    Args:
+        log_base: Log-probabilities of the reference, floored, shape ``(..., vocab)``.
+        base: Their exponentials.
+        log_p: Log-probabilities of the other distribution, of like shape; overwritten.
+    """
+    # sum P_0 (exp(c) - 1) is 0, so adding it to -sum P_0 c changes nothing.
+    change = log_p.sub_(log_base)
+    return change.expm1().sub_(change).mul_(base)
+
+
 def _from_first(logits: Tensor, terms: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Sum ``terms(log P_0, log P_i)`` over the vocabulary, a few steps at a time."""
-    base = logits[:1].log_softmax(-1).clamp_min(_FLOOR)
-    steps = max(1, _CHUNK.get(logits.device.type, _CHUNK["cuda"]) // base.numel())
+    base = logits[:1].log_softmax(-1).clamp_min(FLOOR)
+    steps = max(1, CHUNK.get(logits.device.type, CHUNK["cuda"]) // base.numel())
     sums = [terms(base, chunk.log_softmax(-1)).sum(-1) for chunk in torch.split(logits, steps)]
     out = torch.cat(sums).clamp_min(0.0)
     # Step 0 is the reference itself; the floor above would leave 1e-30 there.
@@ -54,9 +67,7 @@ def _from_first(logits: Tensor, terms: Callable[[Tensor, Tensor], Tensor]) -> Te
 
 
 def _kl_terms(base: Tensor, log_p: Tensor) -> Tensor:
-    # sum P_0 (exp(c) - 1) is 0, so adding it to -sum P_0 c changes nothing.
-    change = log_p.sub_(base)
-    return change.expm1().sub_(change).mul_(base.exp())
+    return kl_terms(base, base.exp(), log_p)
 
 
 def _js_terms(base: Tensor, log_p: Tensor) -> Tensor:

@@ -16,12 +16,10 @@ from torch import Tensor
 from steppe.core.errors import InputError
 from steppe.propagation.prefix import Prefix
 from steppe.propagation.suffix import Suffix
+from steppe.readouts.divergence import CHUNK, FLOOR, kl_terms
 
-# exp(-80) is 2e-35: too small to matter in any sum here, and exp(80) still fits float32.
-_FLOOR = -80.0
-# Logits held at once, and how many of them are reduced at once: on a CPU what its caches hold.
+# Logits held at once; far fewer of them are reduced at once.
 _HELD = {"cpu": 2**23, "cuda": 2**28}
-_REDUCED = {"cpu": 2**18, "cuda": 2**26}
 _NONE = -1
 
 
@@ -82,7 +80,7 @@ def clean_outputs(suffix: Suffix, prefix: Prefix, following: Tensor | None = Non
             fix=f"give {_NONE} where no token follows",
         )
     loss = _loss(log_p, following)
-    log_p = log_p.clamp_min(_FLOOR)
+    log_p = log_p.clamp_min(FLOOR)
     return CleanOutputs(log_p, log_p.exp(), following, loss)
 
 
@@ -120,16 +118,13 @@ def measure_tokens(
 def _compare(logits: Tensor, clean: CleanOutputs) -> tuple[Tensor, Tensor]:
     """KL and loss increase of logits ``(step, position, vocab)``, a few positions at a time."""
     steps, positions, vocabulary = logits.shape
-    at_once = max(1, _budget(_REDUCED, logits.device) // (steps * vocabulary))
+    at_once = max(1, _budget(CHUNK, logits.device) // (steps * vocabulary))
     kls, losses = [], []
     for start in range(0, positions, at_once):
         part = slice(start, start + at_once)
         log_p = logits[:, part].log_softmax(-1)
         losses.append(_loss(log_p, clean.following[part]) - clean.loss[part])
-        # sum P_0 (exp(c) - 1) is 0, so adding it to -sum P_0 c changes nothing; its terms are
-        # never negative, which keeps the digits of small divergences.
-        change = log_p.sub_(clean.log_probabilities[part])
-        terms = change.expm1().sub_(change).mul_(clean.probabilities[part])
+        terms = kl_terms(clean.log_probabilities[part], clean.probabilities[part], log_p)
         kls.append(terms.sum(-1).clamp_min(0.0))
     return torch.cat(kls, dim=1), torch.cat(losses, dim=1)
 

@@ -1,7 +1,7 @@
 """Tables, figures and the summary of a run, made from labelled numbers that are given."""
 
 from steppe.report.bands import Band, Panel, draw_bands
-from steppe.report.bars import Bars, draw_bars
+from steppe.report.bars import BarPanel, Bars, Level, draw_bars
 from steppe.report.by_count import ChangePanel, CountPanel, by_count, changes, count_histogram
 from steppe.report.crossings import CrossingRow, crossing_distributions, crossing_shares
 from steppe.report.curve_bands import BandPanel, Spread, curve_bands, single_curves
@@ -10,13 +10,14 @@ from steppe.report.example_curves import example_curves
 from steppe.report.landscape import PlaneMap, TriangleMap, plane, triangles
 from steppe.report.latent_properties import latent_cosines, latent_counts
 from steppe.report.step_distribution import step_distribution
-from steppe.report.style import Dash, label_of, style_of
+from steppe.report.style import Dash, label_of, shades, style_of
 from steppe.report.summary import FigureEntry, Summary, TableEntry, write_summary
 from steppe.report.tables import terminal_table, to_latex, to_markdown, write_table
 
 __all__ = [
     "Band",
     "BandPanel",
+    "BarPanel",
     "Bars",
     "ChangePanel",
     "CountPanel",
@@ -24,6 +25,7 @@ __all__ = [
     "Dash",
     "Drawing",
     "FigureEntry",
+    "Level",
     "Panel",
     "PlaneMap",
     "Setting",
@@ -46,6 +48,7 @@ __all__ = [
     "n_of",
     "plane",
     "save_drawing",
+    "shades",
     "single_curves",
     "step_distribution",
     "style_of",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from numpy.typing import ArrayLike
 
-from steppe.report.drawing import Drawing, panels
+from steppe.report.drawing import Drawing, legend_columns, panels, write_note
 from steppe.report.style import Dash, house_style
 
 LogAxes = Literal["", "x", "y", "xy"]
@@ -32,6 +32,7 @@ class Band:
         high: Upper ends.
         dash: Line style.
         marker: Marks points, and intervals become bars; empty: a line with a shaded band.
+        is_hollow: Whether the marks are filled with white.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Band:
     high: ArrayLike | None = None
     dash: Dash = "solid"
     marker: str = ""
+    is_hollow: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,22 +107,23 @@ def _draw(ax: Axes, panel: Panel) -> None:
         _draw_band(ax, _from_first_positive(band) if "x" in panel.log else band)
     if "x" in panel.log:
         ax.set_xscale("log")
-    if "y" in panel.log:
-        ax.set_yscale("log")
-    else:
-        ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
+    elif not any(band.marker for band in panel.bands):
+        ax.margins(x=0)
     for mark in panel.marks:
         ax.axvline(mark, color="0.5", linewidth=0.8, linestyle="dotted", zorder=0)
     if panel.level is not None:
         ax.axhline(panel.level, color="0.5", linewidth=0.8, linestyle="dotted", zorder=0)
+    if "y" in panel.log:
+        ax.set_yscale("log")
+    else:
+        # What falls below zero by less than a line's width does not count.
+        is_negative = ax.dataLim.ymin < -0.01 * ax.dataLim.ymax
+        ax.set_ylim(bottom=ax.get_ylim()[0] if is_negative else 0.0)
     if len(panel.ticks):
         ax.xaxis.set_major_locator(FixedLocator(list(panel.ticks)))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(ScalarFormatter())
-    place = {"top": 0.97, "bottom": 0.03}[panel.note_at]
-    ax.text(
-        0.02, place, panel.note, transform=ax.transAxes, va=panel.note_at, fontsize=6.5, color="0.4"
-    )
+    write_note(ax, panel.note, panel.note_at)
     ax.set_title(panel.title)
     ax.set_xlabel(panel.x_label)
     ax.set_ylabel(panel.y_label)
@@ -146,6 +149,7 @@ def _draw_band(ax: Axes, band: Band) -> None:
         ax.errorbar(
             band.x, band.y, (low, high), color=band.color, linestyle=band.dash, label=label,
             marker=band.marker, markersize=4, capsize=2, linewidth=1.1,
+            markerfacecolor="white" if band.is_hollow else band.color,
         )  # fmt: skip
         return
     ax.plot(
@@ -170,6 +174,5 @@ def _add_legend(figure: Figure, axes: Sequence[Axes]) -> None:
         for handle, label in zip(handles, labels, strict=True):
             found.setdefault(label, handle)
     if found:
-        figure.legend(
-            list(found.values()), list(found), loc="outside upper center", ncols=min(len(found), 4)
-        )
+        columns = legend_columns(list(found))
+        figure.legend(list(found.values()), list(found), loc="outside upper center", ncols=columns)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from steppe.report.drawing import Drawing
-from steppe.report.style import ROW_HEIGHT, WIDTH, house_style
+from steppe.report.drawing import Drawing, write_note
+from steppe.report.style import ROW_HEIGHT, WIDTH, Dash, house_style
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,33 +32,69 @@ class Bars:
     high: ArrayLike
 
 
-def draw_bars(
-    groups: Sequence[str], kinds: Sequence[Bars], y_label: str, caption: str, note: str = ""
-) -> Drawing:
-    """Draw bars side by side in each group, on a logarithmic axis.
+@dataclass(frozen=True)
+class Level:
+    """A line across all groups.
 
-    Args:
+    Attributes:
+        label: Its entry in the legend.
+        value: Where it is.
+        color: Its colour.
+        dash: Its line style.
+    """
+
+    label: str
+    value: float
+    color: str
+    dash: Dash = "solid"
+
+
+@dataclass(frozen=True, eq=False)
+class BarPanel:
+    """Bars side by side in each group.
+
+    Attributes:
         groups: What is written under each group.
         kinds: The bars.
         y_label: What they are, with the unit.
-        caption: What is shown: n, units, subject.
-        note: Small print in the upper left corner: n and subject.
+        levels: What belongs to no group.
+        note: Small print in a corner: n and subject.
     """
+
+    groups: Sequence[str]
+    kinds: Sequence[Bars]
+    y_label: str
+    levels: Sequence[Level] = field(default_factory=tuple)
+    note: str = ""
+
+
+def draw_bars(panel: BarPanel, caption: str) -> Drawing:
+    """Draw bars on a logarithmic axis, with the legend above them.
+
+    Args:
+        panel: What is drawn.
+        caption: What is shown: n, units, subject.
+    """
+    kinds, places = panel.kinds, np.arange(len(panel.groups))
     width = 0.8 / max(len(kinds), 1)
     with house_style():
         figure = Figure(figsize=(WIDTH, 1.3 * ROW_HEIGHT + 0.35), layout="constrained")
         ax = figure.subplots()
         for index, bars in enumerate(kinds):
-            places = np.arange(len(groups)) + (index - (len(kinds) - 1) / 2) * width
+            at = places + (index - (len(kinds) - 1) / 2) * width
             values = _array(bars.values)
             reach = np.abs(np.stack([values - _array(bars.low), _array(bars.high) - values]))
-            ax.bar(places, values, width, color=bars.color, label=bars.label, alpha=0.85)
-            ax.errorbar(places, values, reach, fmt="none", ecolor="black", elinewidth=0.7)
+            ax.bar(at, values, width, color=bars.color, label=bars.label, alpha=0.85)
+            ax.errorbar(at, values, reach, fmt="none", ecolor="black", elinewidth=0.7)
+        for level in panel.levels:
+            ax.axhline(level.value, color=level.color, linestyle=level.dash, label=level.label)
         ax.set_yscale("log")
-        ax.set_xticks(np.arange(len(groups)), groups)
-        ax.set_ylabel(y_label)
-        ax.text(0.01, 0.99, note, transform=ax.transAxes, va="top", fontsize=6.5, color="0.4")
-        figure.legend(loc="outside upper center", ncols=min(len(kinds), 4))
+        ax.set_xticks(places, panel.groups)
+        ax.set_ylabel(panel.y_label)
+        low, high = ax.get_ylim()
+        ax.set_ylim(top=high * (high / low) ** 0.08)  # room for the note
+        write_note(ax, panel.note)
+        figure.legend(loc="outside upper center", ncols=min(len(kinds) + len(panel.levels), 4))
     return Drawing(figure, caption)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -86,6 +87,15 @@ def n_of(counts: Iterable[int]) -> str:
     return f"n = {'-'.join(map(str, dict.fromkeys([found[0], found[-1]])))}"
 
 
+def write_note(ax: Axes, text: str, at: Literal["top", "bottom"] = "top") -> None:
+    """Write n and subject in small print into a corner on the left, over whatever line is there."""
+    place = {"top": 0.97, "bottom": 0.03}[at]
+    ax.text(
+        0.02, place, text, transform=ax.transAxes, va=at, fontsize=6.5, color="0.4",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
+    )  # fmt: skip
+
+
 def sign(figure: Figure, setting: Setting) -> None:
     """Say in small print, at the figure's lower right, which subject it shows."""
     figure.supxlabel(f"Subject: {setting.subject}", x=0.995, ha="right", fontsize=6.5, color="0.4")
@@ -99,6 +109,12 @@ def add_legend(figure: Figure, kinds: list[str], *, dots: bool = False) -> None:
         else Line2D([], [], color=s.color, label=s.label, linestyle=s.dash)
         for s in map(style_of, kinds)
     ]
-    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
-    columns = 4 if longest <= 26 else 3 if longest <= 34 else 2
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(kinds), columns))
+    columns = legend_columns([str(handle.get_label()) for handle in handles])
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+
+
+def legend_columns(labels: Sequence[str]) -> int:
+    """How many entries of a legend stand side by side within the page's width."""
+    longest = max(map(len, labels), default=0)
+    fitting = 4 if longest <= 26 else 3 if longest <= 34 else 2
+    return min(len(labels), fitting)

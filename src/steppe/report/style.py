@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
 
 Dash = Literal["solid", "dashed", "dotted", "dashdot"] | tuple[float, tuple[float, ...]]
 
@@ -63,10 +65,14 @@ KINDS: dict[str, KindStyle] = {
     "sae_feature_active_against": KindStyle(
         "Feature active at the token, against", "tab:green", (0, (3, 1, 1, 1))
     ),
+    "sae_feature_active_in_prompt_against": KindStyle(
+        "Feature active in the prompt, against", "tab:olive", (0, (3, 1, 1, 1))
+    ),
     "sae_feature_alive_against": KindStyle(
         "Feature alive elsewhere, against", "tab:purple", (0, (1, 3))
     ),
     "sae_feature_any_against": KindStyle("Any feature, against", "tab:cyan", (0, (5, 1))),
+    "sae_feature_dead_against": KindStyle("Dead feature, against", "tab:pink", (0, (1, 3))),
     "sae": KindStyle("SAE", "tab:brown"),
     "epsilon_random": KindStyle("Epsilon, isotropic", "tab:gray"),
     "epsilon_mixture": KindStyle("Epsilon, mixture", "tab:blue"),
@@ -74,8 +80,8 @@ KINDS: dict[str, KindStyle] = {
     "theta_random_sae_norm": KindStyle("Theta, SAE's norm", "tab:green"),
     "sae_norm": KindStyle("Base with SAE's norm", "tab:pink"),
     "norm_corrected": KindStyle("SAE with base's norm", "tab:orange"),
-    "mean_ablation": KindStyle("Mean activation", "tab:purple"),
-    "zero_ablation": KindStyle("Zero", "tab:red"),
+    "mean_ablation": KindStyle("Mean activation", "tab:purple", "dashed"),
+    "zero_ablation": KindStyle("Zero", "tab:red", "dotted"),
 }
 
 _UNKNOWN = ("black", "tab:red", "tab:cyan")
@@ -115,6 +121,19 @@ def style_of(kind: str) -> KindStyle:
     if kind in KINDS:
         return KINDS[kind]
     return KindStyle(label_of(kind), _UNKNOWN[sum(kind.encode()) % len(_UNKNOWN)])
+
+
+def shades(color: str, count: int) -> list[str]:
+    """A colour from light to dark, for lines that have an order.
+
+    Args:
+        color: The colour; the only shade when there is one.
+        count: How many shades.
+    """
+    base = np.array(to_rgb(color))
+    # Negative: as much white is mixed in; positive: black.
+    mixed = [0.0] if count == 1 else np.linspace(-0.6, 0.45, count)
+    return [to_hex(base * (1 - abs(share)) + max(-share, 0.0)) for share in mixed]
 
 
 def label_of(kind: str) -> str:

@@ -107,8 +107,9 @@ def terminal_table(table: pd.DataFrame, title: str = "") -> str:
 def for_reading(table: pd.DataFrame, *, kind_labels: bool = True) -> pd.DataFrame:
     """The table as text: rounded, ``x`` with ``x_low`` and ``x_high`` as ``x [low, high]``.
 
-    Numbers have two decimals, or three in a column that stays within -1 to 1; published numbers
-    have two, as printed. A column that holds no interval, or nothing but NaN, keeps its place.
+    Numbers have two decimals, or three in a column that stays within -1 to 1, and more where fewer
+    than two digits would be left; published numbers have two decimals, as printed. A column that
+    holds no interval, or nothing but NaN, keeps its place.
     """
     texts = {str(name): _texts(table, str(name)) for name in table.columns}
     if KIND in texts and kind_labels:
@@ -145,7 +146,10 @@ def _texts(table: pd.DataFrame, name: str) -> list[str]:
 
 
 def _number(value: float, decimals: int) -> str:
-    return UNDEFINED if np.isnan(value) else f"{value:.{decimals}f}"
+    if np.isnan(value):
+        return UNDEFINED
+    is_small = 0 < abs(value) < 10.0 ** (1 - decimals)
+    return f"{value:#.2g}" if is_small else f"{value:.{decimals}f}"
 
 
 def _heading(name: str) -> str:

@@ -283,8 +283,11 @@ def test_paths_without_a_direction_stay_undefined(material: Material) -> None:
     assert np.isnan(nothing.position).all()
 
 
-def test_the_findings_of_a_run_are_told_from_its_tables(finished: Path) -> None:
+def test_the_findings_of_a_run_are_told_from_its_tables(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = Path(__file__).parents[3] / "benchmarks" / "heimersheim2024_findings.py"
+    monkeypatch.syspath_prepend(path.parent)
     section = runpy.run_path(str(path))["section"](finished)
     claims = pd.read_csv(finished / "tables" / "claims.csv")
     assert all(f"| {id_} | " in section for id_ in claims["id"])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from steppe.paths import make_directions
+from steppe.readouts import measure_tokens
+from steppe.recipes.lee2024 import plan as p
 from steppe.recipes.lee2024.material import Material
 from steppe.recipes.lee2024.measuring import measure_directions, measure_substitutions
 from steppe.recipes.lee2024.plan import Series
@@ -48,22 +53,83 @@ def test_fewer_parts_and_saes_change_no_other_number(
         np.testing.assert_array_equal(found["kl"][index], shard["kl"][place])
 
 
+def measured_alone(material: Material, *kinds: str) -> dict[str, NDArray[Any]]:
+    """KL of the first sequence along some kinds of direction."""
+    series = tuple(Series(kind, HERE) for kind in kinds)
+    few = replace(material, plan=replace(material.plan, directions=series))
+    return dict(zip(kinds, measure_directions(few, range(1))["kl"], strict=True))
+
+
+@pytest.mark.parametrize("source", ["cov_random", "real"])
 def test_blends_begin_at_the_difference_and_end_at_the_mixture(
+    material: Material, source: str
+) -> None:
+    names = ["difference", "blend_0", "blend_0.5", "blend_1", "mixture"]
+    first, same, between, last, end = (f"{source}_{name}" for name in names)
+    found = measured_alone(material, first, same, between, last, end)
+    np.testing.assert_array_equal(found[same], found[first])
+    np.testing.assert_array_equal(found[last], found[end])
+    for other in (first, end):
+        assert (found[between] != found[other])[..., 1:].any()
+
+
+def test_the_first_position_can_be_counted_in_the_covariance(
     material: Material, shard: Arrays
 ) -> None:
-    def mean(kind: str) -> float:
-        place = material.plan.directions.index(Series(kind, HERE))
-        return float(shard["kl"][place, :, 2].mean())
+    for kind in (p.DIFFERENCE, p.MIXTURE):
+        places = [
+            material.plan.directions.index(Series(name, HERE))
+            for name in (kind, kind + p.WITH_FIRST)
+        ]
+        without, counted = shard["kl"][places][..., 1:]
+        assert (without != counted).all()
+        np.testing.assert_allclose(counted, without, rtol=0.5)
 
-    order = ["real_difference", "real_blend_0.25", "real_blend_0.75", "real_mixture"]
-    low, high = sorted([mean(order[0]), mean(order[-1])])
-    assert all(0.5 * low < mean(kind) < 2 * high for kind in order)
+
+def test_means_are_over_tokens_that_another_follows_without_the_first(material: Material) -> None:
+    place = material.places[HERE]
+    with material.suffix(place) as suffix:
+        opened = material.open_prompt(suffix, place, 0)
+        units = make_directions("isotropic", material.request(place, opened, 0))[0]
+        points = opened.base[0] + torch.tensor(material.lengths).float()[:, None, None] * units
+        curves = measure_tokens(suffix, opened.prefix, points, opened.clean)
+    shard = measure_directions(material, range(1))
+    at = material.plan.directions.index(Series(p.ISOTROPIC, HERE)), 0
+    for name, values in (("kl", curves.kl), ("loss_increase", curves.loss_increase)):
+        np.testing.assert_allclose(shard[name][at], values[:, 1:-1].mean(axis=1), rtol=1e-5)
+        with_first = shard[f"{name}_with_first"][at]
+        np.testing.assert_allclose(with_first, values[:, :-1].mean(axis=1), rtol=1e-5)
+    crossed = (curves.kl[:, 1:-1] > 0.5).mean(axis=1)
+    np.testing.assert_allclose(shard["crossed"][at], crossed, rtol=1e-6)
+    assert shard["tokens_used"][at] == curves.kl.shape[1] - 2
+    norms = opened.base[0].norm(dim=-1)
+    np.testing.assert_allclose(shard["base_norm"], norms[1:].mean(), rtol=1e-5)
+    np.testing.assert_allclose(shard["first_norm"], norms[0], rtol=1e-5)
+    np.testing.assert_allclose(shard["clean_loss"], opened.clean.loss[1:-1].mean(), rtol=1e-5)
+
+
+def test_what_is_active_in_the_prompt_is_known_where_one_position_moves(
+    make_material: Callable[..., Material],
+) -> None:
+    material = make_material(positions="last")
+    place, used = material.places[HERE], material.saes["dense"]
+    with material.suffix(place) as suffix:
+        opened = material.open_prompt(suffix, place, 0)
+    assert opened.prompt is not None
+    torch.testing.assert_close(opened.prompt[:, -1], opened.base, rtol=1e-4, atol=1e-4)
+    request = material.request(place, opened, 0, "dense")
+    in_prompt = (used.sae.encode(opened.prompt[0, 1:]) > 0).any(dim=0)
+    assert torch.equal(request.active_in_prompt[0], in_prompt)
+    assert in_prompt.sum() > request.active.sum()
+    shard = measure_directions(material, range(1))
+    np.testing.assert_allclose(shard["first_norm"], opened.prompt[0, 0].norm(), rtol=1e-5)
+    np.testing.assert_allclose(shard["base_norm"], opened.base.norm(), rtol=1e-5)
 
 
 def test_the_error_at_its_own_length_is_the_substitution(
     make_material: Callable[..., Material],
 ) -> None:
-    """With one length, that of the first token's error, both move that token to one point."""
+    """With one length, that of the last token's error, both move that token to one point."""
     material = make_material(positions="last")
     found = measure_substitutions(material, range(0, 1))
     place = material.plan.substitutions.index(Series("sae", HERE, "dense"))
@@ -82,6 +148,18 @@ def test_the_first_activation_is_kept_or_replaced(make_material: Callable[..., M
     replaced = measure_substitutions(make_material(first_position="replaced"), range(0, 2))
     np.testing.assert_array_equal(kept["distance"], replaced["distance"])
     assert (kept["kl"] != replaced["kl"]).any()
+
+
+def test_fewer_parts_change_no_substitution(
+    make_material: Callable[..., Material], material: Material
+) -> None:
+    fewer = make_material(only=["errors"])
+    assert len(fewer.plan.substitutions) < len(material.plan.substitutions)
+    few, all_ = (measure_substitutions(one, range(0, 2)) for one in (fewer, material))
+    for index, series in enumerate(fewer.plan.substitutions):
+        place = material.plan.substitutions.index(series)
+        for name in (*READOUTS, "distance"):
+            np.testing.assert_array_equal(few[name][index], all_[name][place])
 
 
 def test_sequences_get_their_first_token(material: Material) -> None:

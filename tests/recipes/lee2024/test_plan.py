@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from steppe.paths import DIRECTIONS
 from steppe.recipes.lee2024 import plan as p
-from steppe.recipes.lee2024.plan import SaeFacts, Series, make_plan
+from steppe.recipes.lee2024.plan import SaeFacts, Series, depth_of, make_plan
 
 HERE, THERE = "blocks.4.hook_resid_pre", "blocks.1.hook_resid_pre"
 SAES = [
@@ -34,8 +35,21 @@ def test_layers_are_compared_at_like_sparsity() -> None:
 
 
 def test_dead_features_need_dead_latents() -> None:
-    dead = {s.sae for s in make_plan(HERE, SAES).directions if s.kind == "sae_feature_dead"}
-    assert dead == {"sparse", "trained"}
+    for kind in ("sae_feature_dead", "sae_feature_dead_against"):
+        dead = {s.sae for s in make_plan(HERE, SAES).directions if s.kind == kind}
+        assert dead == {"sparse", "trained"}
+
+
+def test_features_are_measured_along_and_against() -> None:
+    along = {kind for kind in p.FEATURE_KINDS if not kind.endswith("_against")}
+    assert len(along) == 4
+    assert {*along, *(f"{kind}_against" for kind in along)} == set(p.FEATURE_KINDS)
+    assert set(p.FEATURE_KINDS) <= set(DIRECTIONS)
+
+
+def test_layers_are_in_the_order_of_the_model() -> None:
+    names = ["blocks.10.hook_resid_pre", "blocks.2.hook_resid_post", "blocks.2.hook_resid_pre"]
+    assert [depth_of(name) for name in names] == [10, 3, 2]
 
 
 def test_a_part_brings_what_it_is_compared_with() -> None:
@@ -46,3 +60,5 @@ def test_a_part_brings_what_it_is_compared_with() -> None:
     errors = make_plan(HERE, SAES, ["errors"])
     assert Series("epsilon_mixture", THERE, "early") in errors.substitutions
     assert not [s for s in errors.directions if s.kind.startswith("sae_feature")]
+    for site in (HERE, THERE):
+        assert {Series(k, site) for k in (p.MIXTURE, p.REAL_MIXTURE)} <= set(errors.directions)

@@ -38,15 +38,16 @@ def test_every_table_and_figure_is_there(finished: Path) -> None:
     for name in FIGURES:
         assert (finished / "figures" / f"{name}.png").stat().st_size > 10_000
         caption = (finished / "figures" / f"{name}.txt").read_text()
-        assert "n = 6 sequences" in caption
-        assert "model, all positions moved at blocks.1.hook_resid_pre" in caption
+        assert "n = 6 sequences, 8 tokens of each" in caption
+        where = "each SAE's own site" if name == "figure_2" else "blocks.1.hook_resid_pre"
+        assert f"model, all positions moved at {where}" in caption
 
 
 def test_claims_begin_as_in_every_recipe(finished: Path) -> None:
     claims = pd.read_csv(finished / "tables" / "claims.csv")
     assert list(claims.columns[:6]) == ["id", "statement", "number", "low", "high", "verdict"]
     ids = set(claims["id"])
-    assert {"LH1a", "LH2", "LH3a", "LH4b", "LH4c", "LH5", "LH6a", "LH7a"} <= ids
+    assert {"LH1a", "LH2", "LH3a", "LH4b", "LH4c", "LH5", "LH5c", "LH6a", "LH7a"} <= ids
     assert not {"LH7a-ds"} & ids
     defined = claims.dropna(subset=["number", "low", "high"])
     assert (defined["low"] <= defined["high"]).all()
@@ -80,12 +81,23 @@ def test_without_saes_less_is_made_and_said(asked: dict[str, Any], tmp_path: Pat
     one = {**asked, "saes": [], "sae": f"{asked['saes'][0]}/later", "only": parts}
     folder = run(tmp_path, {**one, "positions": "last"})
     caption = (folder / "figures" / "figure_1.txt").read_text()
-    assert "n = 6 sequences, one token each" in caption
+    assert "n = 6 sequences, one token of each" in caption
     summary = (folder / "summary.md").read_text()
     assert "features (no SAE for it), end_to_end (no SAE for it)" in summary
     assert "checks (not asked for)" in summary
     assert not (folder / "tables" / "table_3.csv").exists()
     assert (folder / "tables" / "table_1.csv").exists()
+
+
+def test_one_part_alone_is_reported(asked: dict[str, Any], tmp_path: Path) -> None:
+    """Of the SAEs of the study's own site only the one that stands for it is substituted."""
+    folder = run(tmp_path, {**asked, "only": ["errors"], "samples": 2})
+    substituted = pd.read_csv(folder / "tables" / "table_5.csv")
+    assert len({"dense", "sparse", "trained"} & set(substituted["sae"])) == 1
+    assert (folder / "figures" / "figure_5.png").exists()
+    assert not (folder / "figures" / "figure_3.png").exists()
+    layers = pd.read_csv(folder / "tables" / "table_2.csv")
+    assert layers["ratio_over_lengths_to_real_mixture"].notna().all()
 
 
 def test_the_same_command_goes_on(asked: dict[str, Any], tmp_path: Path) -> None:
@@ -100,9 +112,13 @@ def test_the_same_command_goes_on(asked: dict[str, Any], tmp_path: Path) -> None
     np.testing.assert_array_equal(after[:, :4], before)
 
 
-def test_the_findings_of_a_run_are_told_from_its_tables(finished: Path) -> None:
+def test_the_findings_of_a_run_are_told_from_its_tables(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = Path(__file__).parents[3] / "benchmarks" / "lee2024_findings.py"
+    monkeypatch.syspath_prepend(path.parent)
     section = runpy.run_path(str(path))["section"](finished)
     claims = pd.read_csv(finished / "tables" / "claims.csv")
     assert all(f"| {id_} |" in section for id_ in claims["id"])
-    assert "Effective dimension alive" in section
+    for told in ("Effective dimension alive", "SAE with base's norm", "zero 0.", "![figure_4]"):
+        assert told in section, told

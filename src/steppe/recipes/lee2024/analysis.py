@@ -1,13 +1,13 @@
 """From a finished run to numbers with intervals: means over tokens and samples, and their ratios.
 
 Every interval is a bootstrap over samples (sequences), the same resamples for every series: what is
-compared was measured on the same tokens.
+compared was measured on the same sequences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,15 @@ from steppe.core.axes import SAE, SAMPLE, SERIES
 from steppe.core.seeds import stream
 from steppe.recipes.deciding import Decision
 from steppe.recipes.lee2024.outputs import DIRECTIONS, SAES, SUBSTITUTIONS
-from steppe.recipes.lee2024.plan import Plan, SaeFacts, Series, make_plan
+from steppe.recipes.lee2024.plan import (
+    DOWNSTREAM,
+    E2E,
+    LOCAL,
+    Plan,
+    SaeFacts,
+    Series,
+    make_plan,
+)
 from steppe.recipes.lee2024.settings import Settings
 from steppe.store import Run
 
@@ -28,6 +36,12 @@ Floats = NDArray[np.float64]
 # From a series to its means: (step,), or (resample, step) when a function is resampled.
 Means = Callable[[Series], Floats]
 LEVEL = 0.95
+# How families of SAEs are called in labels.
+FAMILY_SHORT = {LOCAL: "local", E2E: "e2e", DOWNSTREAM: "e2e+ds"}
+# The length, in GPT-2's units, that stands for all where there is room for one.
+MIDDLE_LENGTH = 51
+# Where activations are moved when layers are compared.
+OWN_SITES = "each SAE's own site"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +63,14 @@ class Analysis:
 
     @cached_property
     def directions(self) -> xr.Dataset:
-        """What was measured along directions: series, sample, step."""
-        return self.run.dataset(DIRECTIONS).load()
+        """What was measured along directions: series, sample, step; read when it is used."""
+        return self.run.dataset(DIRECTIONS)
 
     @cached_property
     def substitutions(self) -> xr.Dataset | None:
         """What was measured under substitutions: series, sample; None when nothing was."""
         has_some = SUBSTITUTIONS in self.run.datasets()
-        return self.run.dataset(SUBSTITUTIONS).load() if has_some else None
+        return self.run.dataset(SUBSTITUTIONS) if has_some else None
 
     @cached_property
     def saes(self) -> xr.Dataset | None:
@@ -73,7 +87,9 @@ class Analysis:
                 SaeFacts(str(label), row["site"], row["family"], float(row["l0"]), int(row["dead"]))
                 for label, row in table.iterrows()
             ]
-        return make_plan(self.settings.site, facts, self.settings.only)
+        planned = make_plan(self.settings.site, facts, self.settings.only)
+        made = () if self.substitutions is None else _series_of(self.substitutions)
+        return replace(planned, directions=_series_of(self.directions), substitutions=made)
 
     @property
     def subject(self) -> str:
@@ -96,6 +112,30 @@ class Analysis:
         """Sequences that were measured."""
         return int(self.directions.sizes[SAMPLE])
 
+    def moved_at(self, where: str = "") -> str:
+        """The subject and what is moved of it, for captions; ``where``: if not the study's site."""
+        moved = "all positions" if self.settings.positions == "all" else "the last position"
+        return f"{self.subject}, {moved} moved at {where or self.plan.site}"
+
+    @property
+    def counted(self) -> str:
+        """What every mean is over, for captions."""
+        length = self.settings.prompt_length
+        tokens = "one token" if self.settings.positions == "last" else f"{length - 2} tokens"
+        return f"n = {self.samples} sequences, {tokens} of each"
+
+    @property
+    def middle(self) -> tuple[str, int]:
+        """The scanned length nearest to `MIDDLE_LENGTH` of GPT-2's: how it is called, its step."""
+        lengths = self.directions["paper_length"].values
+        step = int(np.abs(lengths[1:] - MIDDLE_LENGTH).argmin()) + 1
+        return f"{lengths[step]:g}", step
+
+    @cached_property
+    def quantiles(self) -> xr.DataArray:
+        """Quantiles of KL over the tokens of a sequence, mean over sequences."""
+        return self.run.dataset(DIRECTIONS)["kl_quantile"].mean(SAMPLE)
+
     @cached_property
     def drawn(self) -> Resamples:
         """The resamples behind every interval."""
@@ -107,9 +147,8 @@ class Analysis:
         """Means of a variable over samples, and their resamples."""
         key = (dataset, variable)
         if key not in self._known:
-            found = self.directions if dataset == DIRECTIONS else self.substitutions
-            assert found is not None
-            self._known[key] = Estimates.of(found[variable], self.drawn)
+            # Opened anew: what a dataset has read it keeps, and there are many large variables.
+            self._known[key] = Estimates.of(self.run.dataset(dataset)[variable], self.drawn)
         return self._known[key]
 
     @cached_property
@@ -212,10 +251,14 @@ def _ratio(sums: Any, counts: Any) -> Floats:
     return ratios
 
 
+def _series_of(dataset: xr.Dataset) -> tuple[Series, ...]:
+    labels = (dataset[name].values for name in ("kind", "site", "sae"))
+    return tuple(Series(*map(str, row)) for row in zip(*labels, strict=True))
+
+
 def label_of_sae(facts: SaeFacts) -> str:
     """An SAE's name for readers."""
-    family = {"local": "local", "e2e": "e2e", "e2e_ds": "e2e+ds"}.get(facts.family, facts.family)
-    return f"{family}, L0 {facts.l0:.0f}"
+    return f"{FAMILY_SHORT.get(facts.family, facts.family)}, L0 {facts.l0:.0f}"
 
 
 def sae_column(table: xr.Dataset, name: str) -> Mapping[str, float]:

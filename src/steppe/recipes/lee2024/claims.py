@@ -24,7 +24,12 @@ from steppe.recipes.lee2024.published import published_number
 NEARLY = 1.2
 # SAE errors were called pathological at ratios from 2 on (Gurnee 2024).
 PATHOLOGICAL = 2.0
-ALIVE, ACTIVE = "sae_feature_alive", "sae_feature_active_in_prompt"
+# By the letter that ends a claim's id: the kinds that the paper has, and active at the token.
+KINDS = {
+    "a": ("sae_feature_alive", "alive elsewhere"),
+    "b": ("sae_feature_active_in_prompt", "active in the prompt"),
+    "c": ("sae_feature_active", "active at the token"),
+}
 _LN = "ln KL"
 
 
@@ -53,8 +58,11 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
     """Decide every claim that the run has the series for.
 
     Returns:
-        Columns id, statement, number, low, high, verdict, quantity, published.
+        Columns id, statement, number, low, high, verdict, quantity; number_at_51 and its interval,
+        the same at the length nearest to 51 of GPT-2 alone; published.
     """
+    name, step = analysis.middle
+    column = f"number_at_{name}"
     rows = []
     for claim in _claims(analysis):
         known = analysis.plan.directions
@@ -62,9 +70,19 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
             known = analysis.plan.substitutions
         if claim.needs and set(claim.needs) <= set(known):
             decision = analysis.number(claim.number, dataset=claim.dataset)
-            further = {"quantity": claim.quantity, "published": published_number(claim.id)}
-            rows.append(decision.row(claim.id, claim.statement, **further))
-    return pd.DataFrame(rows, columns=[*COLUMNS, "quantity", "published"])
+            row = decision.row(claim.id, claim.statement, quantity=claim.quantity)
+            if claim.dataset == DIRECTIONS:
+                there = analysis.number(_at(claim.number, step))
+                row |= {column: there.number, f"{column}_low": there.low}
+                row[f"{column}_high"] = there.high
+            rows.append({**row, "published": published_number(claim.id)})
+    further = ("quantity", column, f"{column}_low", f"{column}_high", "published")
+    return pd.DataFrame(rows, columns=[*COLUMNS, *further])
+
+
+def _at(number: Callable[[Means], Floats], step: int) -> Callable[[Means], Floats]:
+    """The same number from one length alone, beside length 0."""
+    return lambda get: number(lambda series: get(series)[..., [0, step]])
 
 
 def _claims(analysis: Analysis) -> list[Claim]:
@@ -82,7 +100,7 @@ def _on_baselines(analysis: Analysis) -> list[Claim]:
                difference, mixture),
         _above("LH1b", "Real differences are more influential than real mixtures.",
                real_difference, real_mixture),
-        Claim("LH1c", "It is the base in them: the less of it, the less influence.",
+        Claim("LH1c", "The less of the base they hold, the less influential they are.",
               f"minus the slope of {_LN} against the mixed-in proportion (0 to 1, cov-random)",
               lambda get: _falling(get, [difference, *blends, mixture]),
               (difference, *blends, mixture)),
@@ -90,13 +108,12 @@ def _on_baselines(analysis: Analysis) -> list[Claim]:
                mixture, isotropic),
         Claim("LH3a", f"Real and cov-random mixtures differ by less than a factor {NEARLY:g}.",
               f"ln {NEARLY:g} minus |ln(KL real mixture / KL cov-random mixture)|",
-              lambda get: math.log(NEARLY) - np.abs(log_ratio(get, real_mixture, mixture)),
+              lambda get: math.log(NEARLY) - _apart(get, real_mixture, mixture),
               (real_mixture, mixture)),
         Claim("LH3b", "They differ less than mixtures and isotropic directions do.",
               "|ln(KL cov-random mixture / KL isotropic)| minus "
               "|ln(KL real mixture / KL cov-random mixture)|",
-              lambda get: np.abs(log_ratio(get, mixture, isotropic))
-              - np.abs(log_ratio(get, real_mixture, mixture)),
+              lambda get: _apart(get, mixture, isotropic) - _apart(get, real_mixture, mixture),
               (real_mixture, mixture, isotropic)),
     ]  # fmt: skip
 
@@ -143,7 +160,8 @@ def _on_errors(analysis: Analysis) -> list[Claim]:
     if len(layers) > 1:
         claims.append(
             Claim("LH4c", "Some dependence on the layer remains.",
-                  f"{_LN} SAE minus {_LN} epsilon-mixture, highest layer's minus lowest layer's",
+                  f"{_LN} SAE minus {_LN} epsilon-mixture, the highest of {len(layers)} layers "
+                  "minus the lowest",
                   spread, everything, SUBSTITUTIONS)
         )  # fmt: skip
     return claims
@@ -153,45 +171,68 @@ def _on_features(analysis: Analysis) -> list[Claim]:
     site = analysis.plan.site
     here = [sae for sae in analysis.plan.saes if sae.site == site]
     local = sorted((sae for sae in here if sae.family == p.LOCAL), key=lambda sae: sae.l0)
-    trained = [sae for sae in here if sae.family != p.LOCAL]
-    mixture = Series(p.MIXTURE, site)
+    around = {"LH5": "ab", "LH5c": "c"}
+    return [
+        *(_around_mixture(*one, here) for one in around.items() if len(here) > 1),
+        *(_on_sparsity(letter, local) for letter in KINDS if len(local) > 1),
+        *_on_training(here, local),
+    ]
+
+
+def _around_mixture(id_: str, letters: str, saes: Sequence[SaeFacts]) -> Claim:
+    mixture = Series(p.MIXTURE, saes[0].site)
+    kinds = [KINDS[letter] for letter in letters]
+    every = [Series(kind, sae.site, sae.label) for kind, _ in kinds for sae in saes]
+    return Claim(
+        id_,
+        f"Features {' or '.join(what for _, what in kinds)} lie above or below the mixture, "
+        "depending on SAE and sparsity: some above, some below.",
+        "the smaller of: highest ln(KL feature / KL mixture), minus the lowest",
+        lambda get: _both_sides(get, every, mixture),
+        (*every, mixture),
+    )
+
+
+def _on_sparsity(letter: str, local: Sequence[SaeFacts]) -> Claim:
+    kind, what = KINDS[letter]
+    features = [Series(kind, sae.site, sae.label) for sae in local]
+    return Claim(
+        f"LH6{letter}",
+        f"The lower L0, the more influential are features {what}.",
+        f"minus the slope of {_LN} against ln L0, {len(local)} local SAEs",
+        _declining(local, features),
+        tuple(features),
+    )
+
+
+def _on_training(here: Sequence[SaeFacts], local: Sequence[SaeFacts]) -> list[Claim]:
+    names = {p.E2E: ("End-to-end", ""), p.DOWNSTREAM: ("Downstream", "-ds")}
     claims = []
-    kinds = {"a": (ALIVE, "alive elsewhere"), "b": (ACTIVE, "active in the prompt")}
-    if len(here) > 1:
-        every = [Series(kind, site, sae.label) for kind, _ in kinds.values() for sae in here]
-        claims.append(
-            Claim("LH5", "Feature directions lie above or below the mixture, depending on SAE and "
-                  "sparsity: some above, some below.",
-                  "the smaller of: highest ln(KL feature / KL mixture), minus the lowest",
-                  lambda get: _both_sides(get, every, mixture), (*every, mixture))
-        )  # fmt: skip
-    for letter, (kind, what) in kinds.items():
-        features = [Series(kind, site, sae.label) for sae in local]
-        if len(local) > 1:
-            claims.append(
-                Claim(f"LH6{letter}", f"The lower L0, the more influential are features {what}.",
-                      f"minus the slope of {_LN} against ln L0, {len(local)} local SAEs",
-                      _declining(local, features), tuple(features))
-            )  # fmt: skip
-    for letter, (kind, what) in kinds.items():
-        features = [Series(kind, site, sae.label) for sae in local]
-        for family in dict.fromkeys(sae.family for sae in trained) if local else ():
-            those = [sae for sae in trained if sae.family == family]
-            needs = (*features, *(Series(kind, site, sae.label) for sae in those))
-            name = "End-to-end" if family == p.E2E else "Downstream"
-            number = f"LH7{letter}" if family == p.E2E else f"LH7{letter}-ds"
-            claims.append(
-                Claim(number, f"{name} features {what} are not more influential than local ones "
-                      "at like L0.",
-                      f"{_LN} local (interpolated in ln L0) minus {_LN} {family}",
-                      _matched(local, features, those, kind), needs)
-            )  # fmt: skip
+    for letter, (kind, what) in KINDS.items():
+        features = [Series(kind, sae.site, sae.label) for sae in local]
+        for family, (name, ending) in names.items() if local else ():
+            those = [sae for sae in here if sae.family == family]
+            trained = [Series(kind, sae.site, sae.label) for sae in those]
+            claim = Claim(
+                f"LH7{letter}{ending}",
+                f"{name} features {what} are not more influential than local ones at like L0.",
+                f"{_LN} local (interpolated in ln L0) minus {_LN} {family}",
+                matched(local, features, those, kind),
+                (*features, *trained),
+            )
+            claims += [claim] if those else []
     return claims
 
 
 def _above(id_: str, statement: str, over: Series, under: Series) -> Claim:
     quantity = f"ln(KL {over.kind} / KL {under.kind})"
     return Claim(id_, statement, quantity, lambda get: log_ratio(get, over, under), (over, under))
+
+
+def _apart(get: Means, one: Series, other: Series) -> Floats:
+    """How far apart two curves are, whichever is higher: |ln ratio|, mean over lengths."""
+    apart: Floats = np.abs(np.log(get(one)[..., 1:] / get(other)[..., 1:])).mean(axis=-1)
+    return apart
 
 
 def _falling(get: Means, ordered: Sequence[Series]) -> Floats:
@@ -222,13 +263,20 @@ def _both_sides(get: Means, features: Sequence[Series], mixture: Series) -> Floa
     return smaller
 
 
-def _matched(
+def matched(
     local: Sequence[SaeFacts],
     features: Sequence[Series],
     trained: Sequence[SaeFacts],
     kind: str,
 ) -> Callable[[Means], Floats]:
-    """Local less other, at the other's L0; mean over the SAEs of a family."""
+    """Ln KL of local features less that of others, at the others' L0.
+
+    Args:
+        local: Local SAEs, sparsest first.
+        features: Their features.
+        trained: The other SAEs; the number is their mean.
+        kind: What features are compared.
+    """
 
     def number(get: Means) -> Floats:
         found = [

@@ -6,31 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from steppe.recipes.lee2024 import plan as p
-from steppe.recipes.lee2024.analysis import Analysis, label_of_sae
+from steppe.recipes.lee2024.analysis import FAMILY_SHORT, OWN_SITES, Analysis, label_of_sae
 from steppe.recipes.lee2024.outputs import SUBSTITUTIONS
-from steppe.recipes.lee2024.plan import SaeFacts, Series
+from steppe.recipes.lee2024.plan import SaeFacts, Series, depth_of
 from steppe.recipes.lee2024.tables import blends_of, quotient
 from steppe.report import (
     Band,
+    BarPanel,
     Bars,
     Dash,
     Drawing,
+    Level,
     Panel,
     Setting,
     draw_bands,
     draw_bars,
     label_of,
+    shades,
     style_of,
 )
 
-COLORS = ("tab:purple", "tab:blue", "tab:green", "tab:orange", "tab:red", "tab:brown", "tab:pink")
+DASHES: tuple[Dash, ...] = ("solid", "dashed", "dashdot", "dotted", (0, (6, 1, 1, 1, 1, 1)))
 FAMILY_COLORS = {p.LOCAL: "tab:blue", p.E2E: "tab:red", p.DOWNSTREAM: "tab:green"}
-FAMILY_NAMES = {
-    p.LOCAL: "local SAEs",
-    p.E2E: "end-to-end SAEs (e2e)",
-    p.DOWNSTREAM: "e2e+downstream SAEs (e2e+ds)",
-}
-FAMILY_SHORT = {p.LOCAL: "local", p.E2E: "e2e", p.DOWNSTREAM: "e2e+ds"}
+FAMILY_MARKERS = {p.LOCAL: "o", p.E2E: "s", p.DOWNSTREAM: "^"}
 # Families of one L0 are drawn a little apart.
 FAMILY_SHIFT = {p.LOCAL: 1.0, p.E2E: 0.96, p.DOWNSTREAM: 1.04}
 ROWS = {
@@ -39,6 +37,7 @@ ROWS = {
     "sae_feature_active": "active at the token",
     "sae_feature_dead": "dead",
 }
+LENGTH = "length (activation units)"
 KL = "KL (nats per token)"
 LOSS = "loss increase (nats per token)"
 
@@ -56,22 +55,16 @@ class Figures:
     setting: Setting
 
     @property
-    def _x(self) -> str:
-        return "length (residual stream)"
-
-    @property
-    def _n(self) -> str:
-        n, length = self.analysis.samples, self.analysis.settings.prompt_length
-        if self.analysis.settings.positions == "last":
-            return f"n = {n} sequences, one token each"
-        return f"n = {n} sequences of {length - 2} tokens"
+    def has_substitutions(self) -> bool:
+        """Whether an SAE of the study's own site was substituted."""
+        return any(map(self._is_substituted, self._here()))
 
     @property
     def _note(self) -> str:
-        return f"{self.analysis.subject}, n = {self.analysis.samples}"
+        return f"{self.analysis.subject}, n = {self.analysis.samples} sequences"
 
     def _panel(self, title: str, bands: Sequence[Band], y_label: str = KL) -> Panel:
-        return Panel(title, bands, self._x, y_label, note=self._note)
+        return Panel(title, bands, LENGTH, y_label, note=self._note)
 
     def _here(self) -> list[SaeFacts]:
         """The SAEs of the study's own site, sparsest first."""
@@ -85,13 +78,13 @@ class Figures:
             self._panel("", self._bands(shown)),
             replace(self._panel("", self._bands(shown)), log="xy"),
             self._panel("", self._bands(shown, "loss_increase"), LOSS),
-            self._panel("", self._bands(shown, "crossed"), "tokens with KL > 0.5 (share)"),
+            self._panel("", self._bands(shown, "crossed"), "share with KL > 0.5 nats"),
         ]
         return draw_bands(panels, self.setting.caption(
             "Output against the length of a perturbation, by kind of direction: KL (top, linear "
             "and logarithmic), loss increase and the share of tokens that have left their "
-            f"prediction (bottom). Means over tokens and sequences ({self._n}); bands: 95% "
-            "bootstrap intervals over sequences."
+            "prediction (bottom). Means over tokens and sequences: "
+            f"{self.analysis.counted}; bands: 95% bootstrap intervals over sequences."
         ))  # fmt: skip
 
     def layers(self) -> Drawing:
@@ -101,15 +94,16 @@ class Figures:
             shown = [Series(p.ERROR, sae.site, sae.label), Series(p.MIXTURE, sae.site),
                      Series(p.REAL_MIXTURE, sae.site), Series(p.ISOTROPIC, sae.site)]  # fmt: skip
             known = [one for one in shown if one in self.analysis.plan.directions]
-            title = f"before block {_layer(sae)}, {label_of_sae(sae)}"
+            title = f"before block {depth_of(sae.site)}, {label_of_sae(sae)}"
             panel = self._panel(title, self._bands(known))
             panels.append(replace(panel, marks=[self._own_length(sae)]))
         panels.append(self._ratios())
-        return draw_bands(panels, self.setting.caption(
+        setting = replace(self.setting, subject=self.analysis.moved_at(OWN_SITES))
+        return draw_bands(panels, setting.caption(
             "KL along the error of the SAE of each layer, and along random directions; dotted: the "
             "error's own mean length. Last panel: KL of the reconstruction over that of a random "
-            f"direction of each error's own length. {self._n}; 95% bootstrap intervals over "
-            "sequences.",
+            f"direction of each error's own length. {self.analysis.counted}; 95% bootstrap "
+            "intervals over sequences.",
         ), columns=3 if len(panels) > 2 else 2)  # fmt: skip
 
     def features(self) -> Drawing:
@@ -122,52 +116,48 @@ class Figures:
         mixture = self._band(Series(p.MIXTURE, plan.site), "Cov-random mixture", "black", "dashed")
         for kind in kinds:
             for family in families:
-                those = [sae for sae in here if sae.family == family]
-                known = [(s, Series(kind, plan.site, s.label)) for s in those]
-                bands = [
-                    self._band(one, label_of_sae(sae), COLORS[here.index(sae) % len(COLORS)])
-                    for sae, one in known
-                    if one in plan.directions
-                ]
+                bands = self._by_sparsity(kind, [sae for sae in here if sae.family == family])
                 title = f"{ROWS[kind]}, {FAMILY_SHORT[family]}"
                 y_label = KL if family == families[0] else ""
-                panels.append(self._panel(title, [*bands, mixture], y_label))
+                panels.append(self._panel(title, [mixture, *bands], y_label))
+        dead = "" if "sae_feature_dead" in kinds else " No SAE here has dead latents."
         return draw_bands(panels, self.setting.caption(
             "KL along decoder rows of SAE features, by what the feature does (rows) and what the "
-            f"SAE was trained to match (columns), by L0. {self._n}; bands: 95% bootstrap "
-            "intervals over sequences. Dead features exist only in some SAEs.",
+            "SAE was trained to match (columns: local; end to end, e2e; end to end and downstream, "
+            f"e2e+ds), by L0 (darker: denser).{dead} "
+            f"{self.analysis.counted}; bands: 95% bootstrap intervals over sequences.",
         ), columns=len(families), same_y=True)  # fmt: skip
 
     def sparsity(self) -> Drawing:
         """Ratio of features to the mixture against L0: does sparsity, does the family matter?"""
-        plan = self.analysis.plan
         here = self._here()
-        mixture = Series(p.MIXTURE, plan.site)
+        ticks = [round(sae.l0) for sae in here if sae.family == p.LOCAL]
         panels = []
         for kind, name in ROWS.items():
-            bands = []
-            for family in p.FAMILIES:
-                known = [
-                    (sae, Series(kind, plan.site, sae.label)) for sae in here
-                    if sae.family == family
-                    and Series(kind, plan.site, sae.label) in plan.directions
-                ]  # fmt: skip
-                if known:
-                    bands.append(self._against_l0(known, mixture, family))
+            bands = [
+                band
+                for sense in ("", "_against")
+                for family in p.FAMILIES
+                for band in self._against_l0(f"{kind}{sense}", family)
+            ]
             if bands:
-                ticks = [round(sae.l0) for sae in here if sae.family == p.LOCAL]
                 panels.append(Panel(f"features {name}", bands, "L0", "KL over the mixture's",
                                     log="x", level=1.0, ticks=ticks, note=self._note,
                                     note_at="bottom"))  # fmt: skip
         return draw_bands(panels, self.setting.caption(
-            "KL along SAE features over that along cov-random mixtures, geometric mean over the "
-            "scanned lengths, against the SAE's L0 (families drawn a little apart). "
-            f"{self._n}; bars: 95% bootstrap intervals over sequences.",
-        ))  # fmt: skip
+            "KL along SAE features (filled), and against them (hollow), over that along cov-random "
+            "mixtures, geometric mean over the scanned lengths, by the SAE's L0 (families drawn a "
+            "little apart) and family: local, end to end (e2e), end to end and downstream "
+            f"(e2e+ds). {self.analysis.counted}; bars: 95% bootstrap intervals over "
+            "sequences.",
+        ), same_y=True)  # fmt: skip
 
     def substitution(self) -> Drawing:
-        """KL when activations are replaced, by SAE."""
-        here = sorted(self._here(), key=lambda sae: p.FAMILIES.index(sae.family))
+        """KL when activations are replaced, by SAE of the study's own site."""
+        here = sorted(
+            (sae for sae in self._here() if self._is_substituted(sae)),
+            key=lambda sae: p.FAMILIES.index(sae.family),
+        )
         kinds = []
         for kind in p.PER_SAE:
             style = style_of(kind)
@@ -179,12 +169,19 @@ class Figures:
                 Bars(style.label, style.color, [c.mean[0] for c in found],
                      [c.low[0] for c in found], [c.high[0] for c in found])
             )  # fmt: skip
+        levels = [
+            Level(style_of(kind).label, float(curve.mean[0]), style_of(kind).color,
+                  style_of(kind).dash)
+            for kind in p.PER_SITE
+            for curve in [self.analysis.curve_of(Series(kind, here[0].site), "kl", SUBSTITUTIONS)]
+        ]  # fmt: skip
         groups = [label_of_sae(sae).replace(", ", "\n") for sae in here]
-        return draw_bars(groups, kinds, KL, self.setting.caption(
+        return draw_bars(BarPanel(groups, kinds, KL, levels, self._note), self.setting.caption(
             "KL when the activations are replaced: by the SAE's reconstruction, by random points "
-            "as far away (epsilon) or at the same angle (theta), and with norms exchanged. "
-            f"{self._n}; bars: 95% bootstrap intervals over sequences.",
-        ), note=self._note)  # fmt: skip
+            "as far away (epsilon) or at the same angle (theta), with norms exchanged, by the mean "
+            f"activation, by zero. {self.analysis.counted}; bars: 95% bootstrap intervals over "
+            "sequences.",
+        ))  # fmt: skip
 
     def blends(self) -> Drawing:
         """From difference to mixture."""
@@ -193,7 +190,7 @@ class Figures:
             shown = blends_of(self.analysis, source)
             bands = [
                 self._band(one, f"proportion {share:g}", color)
-                for (share, one), color in zip(shown, COLORS, strict=False)
+                for (share, one), color in zip(shown, shades("tab:green", len(shown)), strict=True)
             ]
             zero = Series(p.TOWARDS_ZERO, self.analysis.plan.site)
             bands.append(self._band(zero, "towards zero", "black", "dotted"))
@@ -201,25 +198,26 @@ class Figures:
         return draw_bands(panels, self.setting.caption(
             "KL along directions between difference (proportion 0) and mixture (1): from the base "
             "mixed with a second activation to a first one. Dotted black: straight towards zero. "
-            f"{self._n}; bands: 95% bootstrap intervals over sequences.",
-        ))  # fmt: skip
+            f"{self.analysis.counted}; bands: 95% bootstrap intervals over sequences.",
+        ), same_y=True)  # fmt: skip
 
     def shapes(self, chosen: Sequence[tuple[str, Series]]) -> Drawing:
         """Mean, median and spread over tokens."""
-        quantiles = self.analysis.directions["kl_quantile"].mean("sample")
         x = self.analysis.lengths[1:]
         panels = []
         for title, series in chosen:
-            low, middle, high = quantiles.sel(series=series.name).values[1:].T
+            low, middle, high = self.analysis.quantiles.sel(series=series.name).values[1:].T
             mean = self.analysis.curve_of(series).mean[1:]
             bands = [
                 Band("median over tokens (shaded: 10% to 90%)", x, middle, "tab:blue", low, high),
                 Band("mean over tokens", x, mean, "tab:orange", dash="dashed"),
             ]
             panels.append(replace(self._panel(title, bands), log="xy"))
+        saes = sorted({series.sae for _, series in chosen if series.sae})
+        whose = f" Error and features of {', '.join(saes)}." if saes else ""
         return draw_bands(panels, self.setting.caption(
-            "How KL is spread over tokens: quantiles within a sequence, averaged over sequences. "
-            f"{self._n}.",
+            "How KL is spread over tokens: quantiles within a sequence, averaged over sequences."
+            f"{whose} {self.analysis.counted}.",
         ), columns=3, same_y=True)  # fmt: skip
 
     def _bands(self, shown: Sequence[Series], variable: str = "kl") -> list[Band]:
@@ -235,39 +233,57 @@ class Figures:
         curve = self.analysis.curve_of(series, variable)
         return Band(label, self.analysis.lengths, curve.mean, color, curve.low, curve.high, dash)
 
-    def _against_l0(
-        self, known: Sequence[tuple[SaeFacts, Series]], mixture: Series, family: str
-    ) -> Band:
+    def _by_sparsity(self, kind: str, saes: Sequence[SaeFacts]) -> list[Band]:
+        """One line an SAE of one family, the denser the darker."""
+        known = [(sae, Series(kind, sae.site, sae.label)) for sae in saes]
+        known = [(sae, one) for sae, one in known if one in self.analysis.plan.directions]
+        colors = shades(FAMILY_COLORS[saes[0].family], len(known))
+        return [
+            self._band(one, label_of_sae(sae), colors[i], DASHES[i % len(DASHES)])
+            for i, (sae, one) in enumerate(known)
+        ]
+
+    def _against_l0(self, kind: str, family: str) -> list[Band]:
+        """The ratios of one family of SAEs to the mixture; empty when it has no such features."""
+        plan = self.analysis.plan
+        known = [(sae, Series(kind, plan.site, sae.label)) for sae in self._here()]
+        known = [(s, one) for s, one in known if s.family == family and one in plan.directions]
+        if not known:
+            return []
+        mixture = Series(p.MIXTURE, plan.site)
         found = [self.analysis.ratio_of(series, mixture) for _, series in known]
-        return Band(
-            FAMILY_NAMES[family], [FAMILY_SHIFT[family] * sae.l0 for sae, _ in known],
+        is_against = kind.endswith("_against")
+        return [Band(
+            FAMILY_SHORT[family] + (", against" if is_against else ""),
+            [FAMILY_SHIFT[family] * sae.l0 for sae, _ in known],
             [f.number for f in found], FAMILY_COLORS[family],
-            [f.low for f in found], [f.high for f in found], marker="o",
-        )  # fmt: skip
+            [f.low for f in found], [f.high for f in found],
+            dash="dotted" if is_against else "solid", marker=FAMILY_MARKERS[family],
+            is_hollow=is_against,
+        )]  # fmt: skip
 
     def _ratios(self) -> Panel:
         layers = self.analysis.plan.per_layer
+        depths = [depth_of(sae.site) for sae in layers]
         bands = []
         named = {"epsilon_random": "over isotropic", "epsilon_mixture": "over mixture"}
         for under, name in named.items():
             both = [[Series(k, sae.site, sae.label) for k in ("sae", under)] for sae in layers]
             found = [self.analysis.number(quotient(*pair), dataset=SUBSTITUTIONS) for pair in both]
-            kind = p.ISOTROPIC if under == "epsilon_random" else p.MIXTURE
+            style = style_of(p.ISOTROPIC if under == "epsilon_random" else p.MIXTURE)
             bands.append(
-                Band(f"SAE {name}", [_layer(sae) for sae in layers], [f.number for f in found],
-                     style_of(kind).color, [f.low for f in found], [f.high for f in found],
-                     marker=style_of(kind).marker)
+                Band(f"SAE {name}", depths, [f.number for f in found], style.color,
+                     [f.low for f in found], [f.high for f in found], marker=style.marker)
             )  # fmt: skip
-        return Panel("at the error's own length", bands, "layer", "ratio of KLs", level=1.0,
-                     ticks=[_layer(sae) for sae in layers], note=self._note,
+        return Panel("at the error's own length", bands, "before block", "ratio of KLs", level=1.0,
+                     ticks=depths, note=self._note,
                      note_at="bottom")  # fmt: skip
+
+    def _is_substituted(self, sae: SaeFacts) -> bool:
+        return Series("sae", sae.site, sae.label) in self.analysis.plan.substitutions
 
     def _own_length(self, sae: SaeFacts) -> float:
         substitutions = self.analysis.substitutions
         assert substitutions is not None
         name = Series("sae", sae.site, sae.label).name
         return float(substitutions["distance"].sel(series=name).mean())
-
-
-def _layer(sae: SaeFacts) -> int:
-    return int("".join(character for character in sae.site if character.isdigit()))

@@ -63,12 +63,15 @@ class Opened:
     Attributes:
         prefix: What all its points share.
         clean: Its own outputs.
-        base: Its activations, ``(1, position, d_model)``, or ``(1, d_model)`` at the last position.
+        base: Its activations that are moved, ``(1, position, d_model)``, or ``(1, d_model)`` at the
+            last position.
+        prompt: All of its activations, ``(1, position, d_model)``; None where ``base`` has them.
     """
 
     prefix: Prefix
     clean: CleanOutputs
     base: Tensor
+    prompt: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,10 @@ class Material:
             tokens, following = tokens[:-1], tokens[-1:]
         prefix = build_prefix(self.subject, tokens, place.site)
         clean = clean_outputs(suffix, prefix, following)
-        return Opened(prefix, clean, prefix.base.float().cpu()[None])
+        base, prompt = prefix.base.float().cpu()[None], None
+        if following is not None:
+            prompt = read_residuals(self.subject, tokens[None], _everywhere(place.site))
+        return Opened(prefix, clean, base, prompt)
 
     def request(
         self, place: Place, opened: Opened, sample: int, sae: str = "", *, with_first: bool = False
@@ -130,6 +136,7 @@ class Material:
             sae=used.sae if used else None,
             rates=used.rates if used else None,
             centered=self.subject.coordinates == "centered",
+            prompt=opened.prompt,
             ordinary_from=1,
         )
 
@@ -202,12 +209,15 @@ def _load(settings: Settings, subject: Subject) -> Prompts:
 
 
 def _make_place(subject: Subject, tokens: NDArray[np.int64], site: Site) -> Place:
-    everywhere = Site(site.layer, site.point, "all")
-    activations = read_residuals(subject, tokens, everywhere, batch_size=32)
+    activations = read_residuals(subject, tokens, _everywhere(site), batch_size=32)
     pool = activations[:, 1:].flatten(0, 1)
     moments = estimate_moments(pool)
     with_first = Gaussian.from_moments(estimate_moments(activations.flatten(0, 1)))
     return Place(site, pool, moments, Gaussian.from_moments(moments), with_first)
+
+
+def _everywhere(site: Site) -> Site:
+    return Site(site.layer, site.point, "all")
 
 
 def _measured_scale(settings: Settings, subject: Subject, prompts: Prompts, site: Site) -> float:
@@ -215,6 +225,6 @@ def _measured_scale(settings: Settings, subject: Subject, prompts: Prompts, site
     if settings.is_paper_subject:
         return 1.0
     order = stream(0, "calibration_prompts").permutation(len(prompts))[:CALIBRATION_SEQUENCES]
-    everywhere = Site(site.layer, site.point, "all")
-    norms = read_residuals(subject, prompts.tokens[order], everywhere, batch_size=32).norm(dim=-1)
+    read = read_residuals(subject, prompts.tokens[order], _everywhere(site), batch_size=32)
+    norms = read.norm(dim=-1)
     return four_digits(float(norms[:, 1:].mean()) / PAPER_NORM)

@@ -20,6 +20,8 @@ Arrays = dict[str, NDArray[np.generic]]
 QUANTILES = (0.1, 0.5, 0.9)
 # Beyond this many nats a token's output counts as another one (Heimersheim and Mendel 2024).
 CROSSING = 0.5
+# What is kept of each sample itself.
+FACTS = ("clean_loss", "base_norm", "first_norm")
 
 
 def measure_directions(material: Material, samples: range) -> Arrays:
@@ -32,9 +34,14 @@ def measure_directions(material: Material, samples: range) -> Arrays:
     )
     found["crossed"] = np.full((len(series), len(samples), steps), np.nan, np.float32)
     found["tokens_used"] = np.zeros((len(series), len(samples)), np.int64)
+    found |= {name: np.full(len(samples), np.nan, np.float32) for name in FACTS}
+    rows = material.base_rows[samples.start : samples.stop]
     for place, suffix, mine in _sites(material, series):
         for column, sample in enumerate(samples):
             opened = material.open_prompt(suffix, place, sample)
+            if place.site.name == material.plan.site:
+                for name, fact in _facts(opened).items():
+                    found[name][column] = fact
             for index, directions in _directions(material, place, opened, sample, mine):
                 defined = ~directions.isnan().any(dim=-1)
                 units = directions.nan_to_num(0.0)
@@ -43,7 +50,7 @@ def measure_directions(material: Material, samples: range) -> Arrays:
                 values = _reduce(curves, _as_tokens(defined)) | _shape(curves, _as_tokens(defined))
                 for name, value in values.items():
                     found[name][index, column] = value
-    return {**found, **_sample_facts(material, samples)}
+    return {**found, "tokens": material.prompts.tokens[rows]}
 
 
 def measure_substitutions(material: Material, samples: range) -> Arrays:
@@ -178,27 +185,18 @@ def _geometry(base: Tensor, points: Tensor) -> dict[str, NDArray[np.float64]]:
     return {name: values.mean(dim=-1).numpy() for name, values in found.items()}
 
 
-def _sample_facts(material: Material, samples: range) -> Arrays:
-    """What is kept of each sample itself."""
-    place = material.places[material.plan.site]
-    tokens = material.prompts.tokens[material.base_rows[samples.start : samples.stop]]
-    losses, norms, firsts = [], [], []
-    with material.suffix(place) as suffix:
-        for sample in samples:
-            opened = material.open_prompt(suffix, place, sample)
-            length = np.atleast_1d(opened.base[0].norm(dim=-1).numpy())
-            losses.append(
-                float(opened.clean.loss[1:].nanmean())
-                if len(length) > 1
-                else float(opened.clean.loss[0])
-            )
-            norms.append(float(length[1:].mean()) if len(length) > 1 else float(length[0]))
-            firsts.append(float(length[0]))
+def _facts(opened: Opened) -> dict[str, float]:
+    """What is kept of a sample itself."""
+    base, loss = opened.base[0], opened.clean.loss
+    if base.ndim == 1:
+        assert opened.prompt is not None
+        base, first = base[None], opened.prompt[0, 0]
+    else:
+        base, first, loss = base[1:], base[0], loss[1:]
     return {
-        "tokens": tokens,
-        "clean_loss": np.array(losses, np.float32),
-        "base_norm": np.array(norms, np.float32),
-        "first_norm": np.array(firsts, np.float32),
+        "clean_loss": float(loss.nanmean()),
+        "base_norm": float(base.norm(dim=-1).mean()),
+        "first_norm": float(first.norm()),
     }
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from steppe.recipes import reporting
 from steppe.recipes.lee2024 import plan as p
 from steppe.recipes.lee2024 import tables
-from steppe.recipes.lee2024.analysis import Analysis
+from steppe.recipes.lee2024.analysis import OWN_SITES, Analysis
 from steppe.recipes.lee2024.claims import claims_table
 from steppe.recipes.lee2024.figures import ROWS, Figures
 from steppe.recipes.lee2024.plan import Series
@@ -41,25 +41,35 @@ class Report(reporting.Report):
     analysis: Analysis
     figures_of: Figures
 
-    def add(self, name: str, table: pd.DataFrame, text: str) -> None:
-        """Write a table, if it has rows, with what every caption says."""
+    def add(self, name: str, table: pd.DataFrame, text: str, where: str = "") -> None:
+        """Write a table, if it has rows, with what every caption says.
+
+        Args:
+            name: The table's name.
+            table: The table.
+            text: What is special to it.
+            where: Where activations are moved, if not at the study's own site.
+        """
         if len(table):
-            self.add_table(name, table, f"{text} {_caption(self.analysis)}")
+            self.add_table(name, table, f"{text} {_caption(self.analysis, where)}")
 
 
 def report_outcome(path: Path) -> None:
     """Write every table and figure that the run has the series for, the claims, the summary."""
     run = open_run(path)
     analysis = Analysis.of(run)
-    setting = Setting(subject=_subject_text(analysis), notes=_scale_text(analysis))
+    setting = Setting(subject=analysis.moved_at(), notes=_scale_text(analysis))
     report = Report(run=run, analysis=analysis, figures_of=Figures(analysis, setting))
     _baselines(report)
     _errors(report)
     _features(report)
     if analysis.substitutions is not None:
-        text = "KL and loss increase when all activations are replaced, in nats per token."
-        report.add("table_5", tables.substitution_table(analysis), text)
-        if any(sae.site == analysis.plan.site for sae in analysis.plan.saes):
+        text = (
+            "KL and loss increase when activations are replaced (that of the first position is "
+            f"{_first_position(analysis)}), in nats per token."
+        )
+        report.add("table_5", tables.substitution_table(analysis), text, OWN_SITES)
+        if report.figures_of.has_substitutions:
             report.add_figure("figure_5", report.figures_of.substitution())
     _checks(report)
     _curves(report)
@@ -96,9 +106,9 @@ def _errors(report: Report) -> None:
         "SAE errors by layer, each layer's SAE being the local one of like L0: mean length of the "
         "error, KL of the reconstruction, of random directions of the error's length, and the "
         "ratios (to isotropic: Gurnee's number). Over lengths: KL along the error over that along "
-        "the mixture, geometric mean over all scanned lengths."
+        "a mixture, geometric mean over all scanned lengths."
     )
-    report.add("table_2", tables.layer_table(analysis), text)
+    report.add("table_2", tables.layer_table(analysis), text, OWN_SITES)
     report.add_figure("figure_2", report.figures_of.layers())
 
 
@@ -112,7 +122,8 @@ def _features(report: Report) -> None:
     report.add("table_3", tables.series_table(analysis, chosen), text)
     text = (
         "KL along features of end-to-end SAEs over that along local ones, interpolated between "
-        "local SAEs to the same L0; geometric mean over all scanned lengths."
+        "local SAEs to the same L0 (L0 of local; where it is not the SAE's own, no local SAE is as "
+        "sparse, or as dense); geometric mean over all scanned lengths."
     )
     report.add("table_4", tables.matched_table(analysis), text)
     if any(series.kind in ROWS for series in chosen):
@@ -165,11 +176,6 @@ def _known(analysis: Analysis, wanted: list[Series]) -> list[Series]:
     return [series for series in wanted if series in analysis.plan.directions]
 
 
-def _subject_text(analysis: Analysis) -> str:
-    where = "all positions" if analysis.settings.positions == "all" else "the last position"
-    return f"{analysis.subject}, {where} moved at {analysis.plan.site}"
-
-
 def _scale_text(analysis: Analysis) -> str:
     if analysis.scale == 1:
         return "Lengths are the paper's."
@@ -179,10 +185,10 @@ def _scale_text(analysis: Analysis) -> str:
     )
 
 
-def _caption(analysis: Analysis) -> str:
+def _caption(analysis: Analysis, where: str = "") -> str:
     return (
-        f"n = {analysis.samples} sequences of {analysis.settings.prompt_length} tokens. "
-        f"{_INTERVALS} Subject: {_subject_text(analysis)}. {_scale_text(analysis)}"
+        f"{analysis.counted}. {_INTERVALS} Subject: {analysis.moved_at(where)}. "
+        f"{_scale_text(analysis)}"
     )
 
 
@@ -191,8 +197,9 @@ def _claims_caption(analysis: Analysis) -> str:
         "The paper's claims on this subject. Numbers are differences of ln KL, averaged over the "
         "scanned lengths unless they are of substitutions; positive where the claim holds, which "
         "it does where the whole 95% bootstrap interval over sequences is positive. Intervals say "
-        "nothing of other SAEs. Published: the same from the authors' printed numbers (GPT-2 "
-        f"small; of features, at length 51 only). {_caption(analysis)}"
+        f"nothing of other SAEs. Number at {analysis.middle[0]}: the same at that length of GPT-2 "
+        "alone. Published: from the authors' printed numbers and figures (GPT-2 small; of features "
+        f"at length 51, so beside the number there). {_caption(analysis)}"
     )
 
 
@@ -202,7 +209,7 @@ def _facts(analysis: Analysis) -> dict[str, object]:
     return {
         "subject": f"{analysis.subject} (weights {short(resolved['subject_identity'])})",
         "coordinates": resolved["coordinates"],
-        "moved at": _subject_text(analysis),
+        "moved at": analysis.moved_at(),
         "lengths": f"{', '.join(f'{x:.4g}' for x in analysis.lengths)}. {_scale_text(analysis)}",
         "SAEs": "; ".join(
             f"{sae.label} ({sae.family}, L0 {sae.l0:.1f}, {sae.dead} dead latents)"
@@ -215,10 +222,14 @@ def _facts(analysis: Analysis) -> dict[str, object]:
         "samples": f"{settings.samples} sequences",
         "moments from": f"{resolved['moments_from']} activations, the first of each sequence left "
         "out",
-        "first position": f"moved along directions; in substitutions {resolved['first_position']}; "
+        "first position": f"moved along directions; in substitutions {_first_position(analysis)}; "
         "not in averages, unless a column says with_first",
         "seed": settings.seed,
     }
+
+
+def _first_position(analysis: Analysis) -> str:
+    return str(analysis.run.config["resolved"]["first_position"])
 
 
 def _left_out(analysis: Analysis) -> list[str]:

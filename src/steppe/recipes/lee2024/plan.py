@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from steppe.core.sites import Site
+
 BASELINES, ERRORS, FEATURES = "baselines", "errors", "features"
 END_TO_END, SUBSTITUTION, CHECKS = "end_to_end", "substitution", "checks"
 PARTS = (BASELINES, ERRORS, FEATURES, END_TO_END, SUBSTITUTION, CHECKS)
@@ -23,13 +25,10 @@ PROPORTIONS = (0.25, 0.5, 0.75)
 BASELINE_KINDS = (ISOTROPIC, DIFFERENCE, REAL_DIFFERENCE, MIXTURE, REAL_MIXTURE)
 # The first position counted in the mean and covariance, as in the authors' code.
 FIRST_KINDS = (DIFFERENCE + WITH_FIRST, MIXTURE + WITH_FIRST)
-FEATURE_KINDS = (
-    "sae_feature_active",
-    "sae_feature_active_in_prompt",
-    "sae_feature_alive",
-    "sae_feature_dead",
-    "sae_feature_active_against",
-    "sae_feature_alive_against",
+FEATURE_KINDS = tuple(
+    f"sae_feature_{choice}{sense}"
+    for choice in ("active", "active_in_prompt", "alive", "dead")
+    for sense in ("", "_against")
 )
 PER_SAE = (
     "sae",
@@ -118,16 +117,7 @@ def make_plan(site: str, saes: Sequence[SaeFacts], only: Sequence[str] = ()) -> 
     parts = set(only or PARTS)
     here = [sae for sae in saes if sae.site == site]
     layers = _per_layer(saes)
-    kinds = [ISOTROPIC, MIXTURE]
-    if parts & {BASELINES, CHECKS}:
-        kinds += [DIFFERENCE, REAL_DIFFERENCE, REAL_MIXTURE]
-    if BASELINES in parts:
-        kinds += FIRST_KINDS
-    if CHECKS in parts:
-        sources = ("cov_random", "real")
-        blends = [f"{source}{BLEND}{share:g}" for source in sources for share in PROPORTIONS]
-        kinds += [TOWARDS_ZERO, *blends]
-    series = [Series(kind, site) for kind in kinds]
+    series = [Series(kind, site) for kind in _kinds_without_sae(parts)]
     if ERRORS in parts:
         series += [Series(ERROR, site, sae.label) for sae in here]
         for sae in layers:
@@ -147,8 +137,23 @@ def make_plan(site: str, saes: Sequence[SaeFacts], only: Sequence[str] = ()) -> 
     return Plan(site, tuple(saes), layers, tuple(dict.fromkeys(series)), tuple(made))
 
 
+def _kinds_without_sae(parts: set[str]) -> list[str]:
+    kinds = [ISOTROPIC, MIXTURE]
+    if parts & {BASELINES, ERRORS, CHECKS}:
+        kinds.append(REAL_MIXTURE)
+    if parts & {BASELINES, CHECKS}:
+        kinds += [DIFFERENCE, REAL_DIFFERENCE]
+    if BASELINES in parts:
+        kinds += FIRST_KINDS
+    if CHECKS in parts:
+        sources = ("cov_random", "real")
+        blends = [f"{source}{BLEND}{share:g}" for source in sources for share in PROPORTIONS]
+        kinds += [TOWARDS_ZERO, *blends]
+    return kinds
+
+
 def _feature_kinds(sae: SaeFacts) -> list[str]:
-    return [kind for kind in FEATURE_KINDS if sae.dead or not kind.endswith("_dead")]
+    return [kind for kind in FEATURE_KINDS if sae.dead or "_dead" not in kind]
 
 
 def _per_layer(saes: Sequence[SaeFacts]) -> tuple[SaeFacts, ...]:
@@ -161,9 +166,10 @@ def _per_layer(saes: Sequence[SaeFacts]) -> tuple[SaeFacts, ...]:
     alone = [found[0] for found in sites.values() if len(found) == 1] or local
     middle = sum(math.log(sae.l0) for sae in alone) / max(len(alone), 1)
     chosen = [min(found, key=lambda s: abs(math.log(s.l0) - middle)) for found in sites.values()]
-    return tuple(sorted(chosen, key=_depth))
+    return tuple(sorted(chosen, key=lambda sae: depth_of(sae.site)))
 
 
-def _depth(sae: SaeFacts) -> tuple[int, str]:
-    digits = "".join(character for character in sae.site if character.isdigit())
-    return int(digits or 0), sae.site
+def depth_of(name: str) -> int:
+    """How many blocks come before a site."""
+    site = Site.parse(name)
+    return site.layer + (site.point == "resid_post")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from importlib import resources
 
+import numpy as np
 import pandas as pd
 
 _HERE = "steppe.recipes.lee2024"
@@ -34,19 +35,24 @@ def published_number(claim: str) -> float:
         low, high = _ends("local", "alive" if claim == "LH6a" else "active")
         slope = math.log(high["kl_at_51"] / low["kl_at_51"]) / math.log(high["L0"] / low["L0"])
         return -slope
-    if claim == "LH7a-ds":
-        # Downstream features of L0 31.4 against local ones of L0 30.9.
-        return math.log(_alive("local", 30.9) / _alive("downstream", 31.4))
+    if claim in {"LH7a", "LH7a-ds"}:
+        family = "e2e" if claim == "LH7a" else "downstream"
+        return _above_the_sparsest(family)
     return math.nan
 
 
 def _ends(family: str, feature: str) -> tuple[pd.Series, pd.Series]:
-    table = published("features")
-    rows = table[(table["family"] == family) & (table["feature"] == feature)].sort_values("L0")
+    rows = _features(family, feature)
     return rows.iloc[0], rows.iloc[-1]
 
 
-def _alive(family: str, l0: float) -> float:
+def _above_the_sparsest(family: str) -> float:
+    """Alive features of local SAEs, interpolated in ln L0, above those of a family's sparsest."""
+    sparsest, local = _features(family, "alive").iloc[0], _features("local", "alive")
+    at = np.interp(math.log(sparsest["L0"]), np.log(local["L0"]), np.log(local["kl_at_51"]))
+    return float(at) - math.log(sparsest["kl_at_51"])
+
+
+def _features(family: str, feature: str) -> pd.DataFrame:
     table = published("features")
-    rows = table[(table["family"] == family) & (table["feature"] == "alive") & (table["L0"] == l0)]
-    return float(rows["kl_at_51"].iloc[0])
+    return table[(table["family"] == family) & (table["feature"] == feature)].sort_values("L0")

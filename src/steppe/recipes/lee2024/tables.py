@@ -13,9 +13,9 @@ import pandas as pd
 from steppe.core.axes import SERIES
 from steppe.recipes.lee2024 import plan as p
 from steppe.recipes.lee2024.analysis import Analysis, Floats, Means, sae_column
-from steppe.recipes.lee2024.claims import interpolated
+from steppe.recipes.lee2024.claims import matched
 from steppe.recipes.lee2024.outputs import SUBSTITUTIONS
-from steppe.recipes.lee2024.plan import SaeFacts, Series
+from steppe.recipes.lee2024.plan import Series
 
 # Lengths of the paper that tables have a column for; the nearest ones that were scanned are taken.
 SHOWN = (11, 31, 51, 101)
@@ -70,7 +70,7 @@ def series_table(analysis: Analysis, chosen: Sequence[Series]) -> pd.DataFrame:
 def baseline_table(analysis: Analysis, chosen: Sequence[Series]) -> pd.DataFrame:
     """As `series_table`, and the same with the first token averaged in, and the loss increase."""
     table = series_table(analysis, chosen)
-    name, step = _middle(analysis)
+    name, step = analysis.middle
     for variable in ("kl_with_first", "loss_increase"):
         column = f"{variable}_at_{name}"
         found = [analysis.curve_of(series, variable) for series in chosen]
@@ -96,14 +96,20 @@ def layer_table(analysis: Analysis) -> pd.DataFrame:
             found = analysis.number(both, dataset=SUBSTITUTIONS)
             row |= _interval(f"ratio_to_{name}", found.number, found.low, found.high)
         error = Series(p.ERROR, sae.site, sae.label)
-        ratio = _ratio(analysis, error, Series(p.MIXTURE, sae.site))
-        row |= {key.replace("ratio", "ratio_over_lengths"): x for key, x in ratio.items()}
+        for kind in (p.MIXTURE, p.REAL_MIXTURE):
+            name = "real_mixture" if kind == p.REAL_MIXTURE else "mixture"
+            found = analysis.ratio_of(error, Series(kind, sae.site))
+            column = f"ratio_over_lengths_to_{name}"
+            row |= _interval(column, found.number, found.low, found.high)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def matched_table(analysis: Analysis) -> pd.DataFrame:
-    """End-to-end features over local ones at like L0, for each kind of feature."""
+    """End-to-end features over local ones at like L0, for each kind of feature.
+
+    ``l0_of_local``: where it is the SAE's own L0, none of the local SAEs had to stand in for it.
+    """
     here = [sae for sae in analysis.plan.saes if sae.site == analysis.plan.site]
     local = sorted((sae for sae in here if sae.family == p.LOCAL), key=lambda sae: sae.l0)
     rows = []
@@ -111,14 +117,15 @@ def matched_table(analysis: Analysis) -> pd.DataFrame:
         for kind in p.FEATURE_KINDS:
             series = Series(kind, sae.site, sae.label)
             features = [Series(kind, one.site, one.label) for one in local]
-            if sae.family == p.LOCAL or not {series, *features} <= set(analysis.plan.directions):
+            measured = {series, *features} <= set(analysis.plan.directions)
+            if sae.family == p.LOCAL or not (local and measured):
                 continue
-
-            found = analysis.number(_gap(series, sae.l0, local, features))
-            ratio = np.exp([found.number, found.low, found.high])
+            found = analysis.number(matched(local, features, [sae], kind))
+            ratio = np.exp([-found.number, -found.high, -found.low])
+            compared = float(np.clip(sae.l0, local[0].l0, local[-1].l0))
             rows.append(
-                {"sae": sae.label, "family": sae.family, "l0": sae.l0, "kind": kind,
-                 **_interval("ratio_to_local", *ratio)}
+                {"sae": sae.label, "family": sae.family, "l0": sae.l0, "l0_of_local": compared,
+                 "kind": kind, **_interval("ratio_to_local", *ratio)}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -127,7 +134,8 @@ def substitution_table(analysis: Analysis) -> pd.DataFrame:
     """Every substitution: KL and loss increase, and how far it lies from the activation."""
     rows = []
     for series in analysis.plan.substitutions:
-        row: dict[str, object] = {"sae": series.sae or series.site, "kind": series.kind}
+        row: dict[str, object] = {"site": series.site, **_of_sae(analysis, series)}
+        row["kind"] = series.kind
         for name in ("kl", "loss_increase"):
             row |= _substituted(analysis, series, name, name)
         row["kl_with_first"] = _mean(analysis, series, "kl_with_first")
@@ -162,26 +170,27 @@ def shape_table(analysis: Analysis, chosen: Sequence[Series]) -> pd.DataFrame:
 
     ``exponent``: of KL in length, between the second and third shortest length; 2 is a quadratic.
     """
-    name, step = _middle(analysis)
-    quantiles = analysis.directions["kl_quantile"].mean("sample")
+    name, step = analysis.middle
     lengths = analysis.lengths
     rows = []
     for series in chosen:
         row: dict[str, object] = {"kind": series.kind, **_of_sae(analysis, series)}
-
         if len(lengths) > 3:
             found = analysis.number(_exponent(series, lengths))
             row |= _interval("exponent", found.number, found.low, found.high)
         curve = analysis.curve_of(series)
         row[f"mean_at_{name}"] = curve.mean[step]
-        own = quantiles.sel({SERIES: series.name}).isel(step=step)
+        own = analysis.quantiles.sel({SERIES: series.name}).isel(step=step)
         for share, value in zip(own["quantile"].values, own.values, strict=True):
             row[f"quantile_{100 * share:g}_at_{name}"] = float(value)
         crossed = analysis.curve_of(series, "crossed")
         row[f"share_above_half_a_nat_at_{name}"] = crossed.mean[step]
         row["length_where_half_have"] = _half(crossed.mean, lengths)
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    # The first rows have no SAE.
+    leading = [name for name in ("kind", "sae", "family", "l0") if name in table]
+    return table[[*leading, *(name for name in table if name not in leading)]]
 
 
 def isotropy_table(analysis: Analysis) -> pd.DataFrame:
@@ -213,13 +222,6 @@ def _half(shares: Floats, lengths: Floats) -> float:
     return float(lengths[i - 1] + part * (lengths[i] - lengths[i - 1]))
 
 
-def _middle(analysis: Analysis) -> tuple[str, int]:
-    """The step nearest to length 51 of GPT-2, and its name."""
-    lengths = analysis.directions["paper_length"].values
-    step = int(np.abs(lengths[1:] - 51).argmin()) + 1
-    return f"{lengths[step]:g}", step
-
-
 def _at_lengths(analysis: Analysis, series: Series, variable: str) -> dict[str, object]:
     curve = analysis.curve_of(series, variable)
     row: dict[str, object] = {}
@@ -234,18 +236,6 @@ def _ratio(analysis: Analysis, over: Series, under: Series) -> dict[str, object]
     found = analysis.ratio_of(over, under)
     name = f"ratio_to_{'mixture' if under.kind.endswith('mixture') else under.kind}"
     return _interval(name, found.number, found.low, found.high)
-
-
-def _gap(
-    series: Series, l0: float, local: Sequence[SaeFacts], features: Sequence[Series]
-) -> Callable[[Means], Floats]:
-    """Ln KL of a series less that of local features at its L0, mean over lengths."""
-
-    def gap(get: Means) -> Floats:
-        away: Floats = np.log(get(series)[..., 1:]) - interpolated(get, local, features, l0)
-        return away.mean(axis=-1)  # type: ignore[no-any-return]
-
-    return gap
 
 
 def quotient(over: Series, under: Series) -> Callable[[Means], Floats]:
