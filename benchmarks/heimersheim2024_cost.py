@@ -20,13 +20,14 @@ import torch
 from numpy.typing import NDArray
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from random_files import unit_rows, write_prompts, write_sae
+from random_files import bias_for, unit_rows, write_prompts, write_sae
 from steppe.recipes.heimersheim2024.material import Material, prepare
 from steppe.recipes.heimersheim2024.outputs import ASCENT, EXAMPLES, PLANES, TRIANGLES
 from steppe.recipes.heimersheim2024.settings import Settings
 from steppe.recipes.heimersheim2024.study import SHARDED
 
 LATENTS, PROMPTS = 24_576, 33_000
+SITE = "blocks.1.hook_resid_pre"
 # Parts of few samples: one of each is timed.
 FEW = (PLANES, TRIANGLES, EXAMPLES, ASCENT)
 
@@ -36,14 +37,11 @@ def write_subject(folder: Path) -> Settings:
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(initializer_range=0.06))
     model.save_pretrained(folder / "model")
-    sae = write_sae(
-        folder / "sae",
-        unit_rows(torch.randn(LATENTS, model.config.n_embd)),
-        hook_name="blocks.1.hook_resid_pre",
-        bias=-2.0,
-        rates=torch.full((LATENTS,), 1e-3),
-    )
     rows = write_prompts(folder / "prompts.jsonl", PROMPTS, 10, model.config.vocab_size)
+    decoder = unit_rows(torch.randn(LATENTS, model.config.n_embd))
+    bias = bias_for(folder / "model", rows, decoder, hook_name=SITE, length=10)
+    rates = torch.full((LATENTS,), 1e-3)
+    sae = write_sae(folder / "sae", decoder, hook_name=SITE, bias=bias, rates=rates)
     return Settings(subject=str(folder / "model"), sae=str(sae), prompts=str(rows))
 
 

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from random_files import unit_rows, write_prompts, write_sae
+from random_files import bias_for, unit_rows, write_prompts, write_sae
 from steppe.recipes.lee2024.material import Material, prepare
 from steppe.recipes.lee2024.measuring import measure_directions, measure_substitutions
 from steppe.recipes.lee2024.plan import LOCAL, SaeFacts, Series, depth_of, make_plan
@@ -37,17 +37,13 @@ def write_subject(folder: Path) -> None:
     """GPT-2 small's architecture with random weights, and token rows."""
     torch.manual_seed(0)
     GPT2LMHeadModel(GPT2Config()).save_pretrained(folder / "model")
-    write_prompts(folder / "prompts.jsonl", 24, 128, 50_000, bos=50_256)
+    rows = write_prompts(folder / "prompts.jsonl", 120, 128, 50_000, bos=50_256)
     for layer in MEASURED_LAYERS:
         torch.manual_seed(layer)
-        write_sae(
-            folder / "saes" / f"layer-{layer}",
-            unit_rows(torch.randn(24_576, 768)),
-            hook_name=f"blocks.{layer}.hook_resid_pre",
-            # With unit rows, and activations of the length that random weights give: some fifty
-            # of the latents are active on a token.
-            bias=-0.8,
-        )
+        decoder = unit_rows(torch.randn(24_576, 768))
+        hook_name = f"blocks.{layer}.hook_resid_pre"
+        bias = bias_for(folder / "model", rows, decoder, hook_name=hook_name, length=128)
+        write_sae(folder / "saes" / f"layer-{layer}", decoder, hook_name=hook_name, bias=bias)
 
 
 def paper_facts() -> list[SaeFacts]:

@@ -10,6 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from steppe import load_prompts, load_subject, read_residuals
+from steppe.core.sites import Site
+
+ACTIVE = 50
+
 
 def unit_rows(rows: Tensor) -> Tensor:
     """The rows at unit length."""
@@ -53,6 +58,23 @@ def write_sae(
     }  # fmt: skip
     (folder / "cfg.json").write_text(json.dumps(settings))
     return folder
+
+
+def bias_for(model: Path, prompts: Path, decoder: Tensor, *, hook_name: str, length: int) -> float:
+    """The encoder bias with which some fifty latents are active, as in the papers' SAEs.
+
+    Args:
+        model: Folder of the subject.
+        prompts: From `write_prompts`.
+        decoder: ``(latent, d_model)``; the encoder is its transpose.
+        hook_name: Where the SAE reads.
+        length: Tokens of a prompt.
+    """
+    subject = load_subject(model)
+    tokens = load_prompts(str(prompts), subject, length=length, limit=100).tokens
+    with torch.inference_mode():
+        found = read_residuals(subject, tokens, Site.parse(hook_name)) @ decoder.T
+    return -float(found.topk(ACTIVE, dim=1).values[:, -1].median())
 
 
 def write_prompts(

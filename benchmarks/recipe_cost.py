@@ -1,11 +1,11 @@
 """What does giglemiani2024 cost on a subject of GPT-2 small's size? Time per sample, peak memory.
 
 python benchmarks/recipe_cost.py                        random weights, SAE and prompts
-python benchmarks/recipe_cost.py --samples 40 --json cost.json
+python benchmarks/recipe_cost.py --samples 100 --json cost.json
 
-Subject, SAE and prompts are random: they cost what trained ones do. Samples are timed in two parts
-of different size, so that the cost can be seen to be linear; what comes before the first sample
-(loading, moments, self-check) is timed apart.
+Subject, SAE and prompts are random: they cost what trained ones do. Samples are timed in the
+recipe's own shards, in two parts of different size, so that the cost can be seen to be linear; what
+comes before the first sample (loading, moments, self-check) is timed apart.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from typing import Any
 import torch
 from transformers import GPT2Config
 
-from random_files import unit_rows, write_prompts, write_sae
+from random_files import bias_for, unit_rows, write_prompts, write_sae
 from steppe.benchmark.shapes import random_model
 from steppe.recipes.giglemiani2024 import plateaus, sensitivity
 from steppe.recipes.giglemiani2024.material import prepare
 from steppe.recipes.giglemiani2024.outputs import select
 from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.recipes.giglemiani2024.study import SHARD_SIZE
+from steppe.recipes.study import split
 
 D_MODEL, D_SAE, VOCABULARY, LENGTH = 768, 24_576, 50_257, 10
 SITE = "blocks.1.hook_resid_pre"
@@ -39,8 +41,9 @@ def build(folder: Path, prompts: int) -> dict[str, str]:
     random = torch.Generator().manual_seed(0)
     decoder = unit_rows(torch.randn(D_SAE, D_MODEL, generator=random))
     rates = torch.rand(D_SAE, generator=random) * 0.01 + 1e-4
-    sae = write_sae(folder / "sae", decoder, hook_name=SITE, bias=-0.09, rates=rates)
     rows = write_prompts(folder / "prompts.jsonl", prompts, LENGTH, VOCABULARY)
+    bias = bias_for(folder / "model", rows, decoder, hook_name=SITE, length=LENGTH)
+    sae = write_sae(folder / "sae", decoder, hook_name=SITE, bias=bias, rates=rates)
     return {
         "subject": str(folder / "model"),
         "sae": str(sae),
@@ -61,15 +64,20 @@ def cost(samples: int, moments: int, engine: str) -> dict[str, Any]:
         weights = sum(p.nbytes for p in material.subject.model.parameters())
         weights += sum(getattr(material.sae, name).nbytes for name in ("W_enc", "W_dec"))
         selection = select((), material.settings.kinds)
-        size = samples // 3
-        for part in (range(size), range(size, samples)):
-            started = time.perf_counter()
-            sensitivity.measure(material, selection, part)
-            middle = time.perf_counter()
-            plateaus.measure(material, selection.bases, part)
-            found[f"curves, {len(part)} samples"] = middle - started
-            found[f"plateaus, {len(part)} samples"] = time.perf_counter() - middle
-    timed = sum(value for name, value in found.items() if name.endswith(" samples"))
+        shards = split("", samples, SHARD_SIZE)
+        for part in (shards[: len(shards) // 3], shards[len(shards) // 3 :]):
+            seconds = {"curves": 0.0, "plateaus": 0.0}
+            for shard in part:
+                started = time.perf_counter()
+                sensitivity.measure(material, selection, shard.samples)
+                middle = time.perf_counter()
+                plateaus.measure(material, selection.bases, shard.samples)
+                seconds["curves"] += middle - started
+                seconds["plateaus"] += time.perf_counter() - middle
+            count = sum(len(shard.samples) for shard in part)
+            found |= {f"{name}, {count} samples": value for name, value in seconds.items()}
+            found[f"peak_gb after {count} samples more"] = _peak() / 1e9
+    timed = sum(value for name, value in found.items() if name.startswith(("curves", "plateaus")))
     peak = _peak()
     return found | {
         "engine": material.check.engine,
@@ -90,7 +98,7 @@ def _peak() -> int:
 def main() -> None:
     """Time and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=15)
+    parser.add_argument("--samples", type=int, default=60)
     parser.add_argument("--moments", type=int, default=3200)
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--json", type=Path)

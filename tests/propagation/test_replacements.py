@@ -48,7 +48,9 @@ def test_packed_matrices_multiply_as_the_modules_do(dtype: torch.dtype) -> None:
             expected = block(rows)
             found = packed.get(block, block)(rows)
             assert found.dtype == torch.float32
-            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+            # In half precision the bias is added after the product was rounded, not before.
+            tolerance = 1e-5 if dtype == torch.float32 else 1e-2
+            torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
             assert torch.equal(found[:1], packed.get(block, block)(rows[:1])), "rows are alone"
 
 

@@ -78,10 +78,11 @@ def unit_rows(matrix: Tensor) -> Tensor:
 
     Cosines decide which latent is chosen; in float64 the choice is the same on every machine.
     """
-    rows = matrix.detach().to(device="cpu", dtype=torch.float64)
+    # A copy of its own, changed in place: an SAE's decoder is large.
+    rows = matrix.detach().to(device="cpu", dtype=torch.float64, copy=True)
     lengths: Tensor = rows.norm(dim=1, keepdim=True)
     # A row of zeros has no direction; its cosines are 0, not NaN.
-    return rows / lengths.clamp_min(torch.finfo(torch.float64).tiny)
+    return rows.div_(lengths.clamp_min(torch.finfo(torch.float64).tiny))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ are computed once per prompt.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.propagation.forward import as_tokens, start_of, stream_at, to_site
 from steppe.propagation.frozen_cache import freeze
+from steppe.propagation.replacements import replace_forward, replacements
 from steppe.subject.model import Subject
 
 # What FrozenLayer stands in for; other kinds of layer carry a running state or share a cache.
@@ -71,7 +73,10 @@ def build_prefix(subject: Subject, tokens: Any, site: Site) -> Prefix:
     position = start_of(site.position, len(ids), f"site {site.name}")
     start = 0 if engine == "full" else position
     depth = site.blocks_before(subject.n_layers)
-    with torch.inference_mode():
+    with torch.inference_mode(), ExitStack() as stack:
+        if engine == "fast":
+            for module, forward in replacements(subject.anatomy.blocks):
+                stack.callback(replace_forward(module, forward, lambda: True))
         cache = None
         if start > 0:
             filled = DynamicCache(config=subject.model.config)

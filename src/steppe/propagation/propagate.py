@@ -38,7 +38,8 @@ def propagate(
         tokens: Token ids ``(prompt, position)``.
         site: Where points are placed.
         points: ``(prompt, step, d_model)`` in the subject's coordinates;
-            ``(prompt, step, position, d_model)`` when the site's position is ``"all"``.
+            ``(prompt, step, position, d_model)`` when the site's position is ``"all"``. In half
+            precision the steps between neighbours are rounded instead of the points.
         read: The site, or sites, to read.
         logits: Whether to return logits.
 
@@ -57,7 +58,8 @@ def propagate(
     collected = []
     with Suffix(subject, site, read=reads, logits=logits) as suffix:
         for row, path in progress(zip(ids, points, strict=True), "prompts", total=len(ids)):
-            collected.append(suffix(build_prefix(subject, row, site), path))
+            prefix = build_prefix(subject, row, site)
+            collected.append(suffix(prefix, path, path_length=len(path)))
     residuals = {
         one.name: torch.stack([outputs.residuals[one.name] for outputs in collected])
         for one in reads
@@ -114,7 +116,8 @@ def propagate_in_batches(
     require_self_check(subject, site)
     with Suffix(subject, site, read=reads, logits=logits) as suffix:
         for prompt, (row, path) in enumerate(zip(ids, points, strict=True)):
-            for steps, outputs in suffix.batches(build_prefix(subject, row, site), path):
+            prefix = build_prefix(subject, row, site)
+            for steps, outputs in suffix.batches(prefix, path, path_length=len(path)):
                 yield Batch(prompt, steps, outputs)
 
 

@@ -19,14 +19,14 @@ from torch.nn.functional import gelu
 from transformers.activations import FastGELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
+from steppe.propagation.stepwise import Forward, stepwise
 from steppe.subject.half_precision import HalfConv1D, HalfLinear
-
-Forward = Callable[[Tensor], Tensor]
 
 # Packed matrices stand beside the weights, so that a large model would need its memory twice.
 PACKED_BYTES = 2 * 2**30
 # For how many rows matrices are packed; the numbers do not depend on it, other batches are welcome.
 _ROWS = 128
+_HALF = (HalfLinear, HalfConv1D)
 _LINEAR = (nn.Linear, HalfLinear)
 _TRANSPOSED = (Conv1D, HalfConv1D)
 _SLOPE = 2 * math.sqrt(2 / math.pi)
@@ -49,20 +49,31 @@ class _Packed:
 _packed: WeakKeyDictionary[nn.Module, _Packed] = WeakKeyDictionary()
 
 
-def replacements(modules: Iterable[nn.Module]) -> Iterator[tuple[nn.Module, Forward]]:
+def replacements(
+    modules: Iterable[nn.Module],
+    path_length: Callable[[], int] = lambda: 1,
+    *,
+    faster: bool = True,
+) -> Iterator[tuple[nn.Module, Forward]]:
     """Yield modules with what computes the same in their place.
 
     Args:
         modules: Blocks, or other modules, that are about to run many times.
+        path_length: How many rows belong to one path; see `stepwise`.
+        faster: Whether to yield what is only faster, beside matrices in half precision, which are
+            to multiply the steps of a path.
     """
     inner: list[Any] = list(dict.fromkeys(part for module in modules for part in module.modules()))
+    matrices = {part for part in inner if faster and _can_be_packed(part)}
+    if sum(part.weight.nbytes for part in matrices) > PACKED_BYTES:
+        matrices = set()
     for part in inner:
-        if type(part) in _TANH_GELU:
+        if faster and type(part) in _TANH_GELU:
             yield part, tanh_gelu
-    matrices = [part for part in inner if _can_be_packed(part)]
-    if sum(part.weight.nbytes for part in matrices) <= PACKED_BYTES:
-        for part in matrices:
-            yield part, _multiplication(part)
+        elif part in matrices:
+            yield part, _multiplication(part, path_length)
+        elif type(part) in _HALF:
+            yield part, stepwise(part, path_length)
 
 
 def tanh_gelu(rows: Tensor) -> Tensor:
@@ -95,9 +106,13 @@ def _can_be_packed(module: Any) -> bool:
     return weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and has_bfloat16())
 
 
-def _multiplication(module: Any) -> Forward:
+def _multiplication(module: Any, path_length: Callable[[], int]) -> Forward:
     matrix, bias, dtype = _pack(module), module.bias, module.weight.dtype
     multiply = torch.ops.mkldnn._linear_pointwise
+    if type(module) in _HALF:
+        return stepwise(
+            module, path_length, lambda rows: multiply(rows, matrix, None, "none", [], "")
+        )
     bias = None if bias is None else bias.detach()
 
     def forward(rows: Tensor) -> Tensor:

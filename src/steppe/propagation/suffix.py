@@ -88,6 +88,7 @@ class Suffix:
         self._check_reads()
         self._stop = None if logits else max(self._depths)
         self._keep_last = "logits_to_keep" in inspect.signature(subject.model.forward).parameters
+        self._path_length = 1
         self._rows: Tensor | None = None
         self._seen: dict[int, Tensor] = {}
         self._installed: ExitStack | None = None
@@ -104,9 +105,9 @@ class Suffix:
             elif self._engine == "full":
                 hook = blocks[self._entry - 1].register_forward_hook(self._leave_points)
                 stack.callback(hook.remove)
-            if self._engine == "fast":
-                for module, faster in replacements(self._modules_after()):
-                    stack.callback(replace_forward(module, faster, self._is_running))
+            faster = self._engine == "fast"
+            for module, forward in replacements(self._modules_after(), self._length, faster=faster):
+                stack.callback(replace_forward(module, forward, self._is_running))
             for depth in {depth for depth in self._depths if depth > self._entry}:
                 stack.callback(blocks[depth - 1].register_forward_hook(self._reader(depth)).remove)
             self._installed = stack.pop_all()
@@ -122,13 +123,17 @@ class Suffix:
             self._installed.close()
             self._installed = None
 
-    def __call__(self, prefix: Prefix, points: Tensor) -> Outputs:
+    def __call__(self, prefix: Prefix, points: Tensor, *, path_length: int = 1) -> Outputs:
         """Run one prompt's points and return everything at once; see `batches`.
 
         Args:
             prefix: The prompt, from `build_prefix` with this suffix' site.
             points: ``(step, d_model)`` in the subject's coordinates; ``(step, position, d_model)``
                 when the site's position is ``"all"``.
+            path_length: How many points, one after the other, are a path from the first to the
+                last. In half precision the steps of a path are multiplied, not its points, so that
+                rounding does not add steps of its own (see `stepwise`); otherwise it changes
+                nothing. 1: the points have nothing to do with each other.
 
         Returns:
             What came out, without a leading prompt axis. The tensors are inference tensors: clone
@@ -138,10 +143,15 @@ class Suffix:
             InputError: The suffix is not open, or the prefix or the points do not fit it.
             RunFailedError: Not even one point fits in memory.
         """
-        parts = [outputs.after(steps) for steps, outputs in self.batches(prefix, points)]
+        parts = [
+            outputs.after(steps)
+            for steps, outputs in self.batches(prefix, points, path_length=path_length)
+        ]
         return parts[0] if len(parts) == 1 else _joined(parts)
 
-    def batches(self, prefix: Prefix, points: Tensor) -> Iterator[tuple[slice, Outputs]]:
+    def batches(
+        self, prefix: Prefix, points: Tensor, *, path_length: int = 1
+    ) -> Iterator[tuple[slice, Outputs]]:
         """Run one prompt's points, as many at once as memory is meant for: mostly all of them.
 
         A batch that runs out of memory is halved, and so are those after it.
@@ -149,6 +159,7 @@ class Suffix:
         Args:
             prefix: The prompt.
             points: As for a call.
+            path_length: As for a call.
 
         Yields:
             Which steps, and what came out. The outputs of every batch begin with those of step 0,
@@ -165,6 +176,9 @@ class Suffix:
         while start < len(points):
             steps = slice(start, min(start + size, len(points)))
             rows = points[steps] if start == 0 else torch.cat([points[:1], points[steps]])
+            # A part of a path is a path too.
+            is_whole = path_length == 1 or len(rows) == len(points)
+            self._path_length = path_length if is_whole else len(rows)
             outputs = self._batch(prefix, rows, positions)
             if outputs is not None:
                 yield steps, outputs
@@ -258,6 +272,9 @@ class Suffix:
         anatomy = self.subject.anatomy
         unembedding = anatomy.unembedding if self.logits else None
         return [*anatomy.blocks[self._entry : self._stop], *filter(None, [unembedding])]
+
+    def _length(self) -> int:
+        return self._path_length
 
     def _is_running(self) -> bool:
         return self._rows is not None

@@ -27,7 +27,7 @@ def kl(logits: Tensor) -> Tensor:
     Returns:
         Shape ``(step, ...)``; exactly 0 at step 0.
     """
-    return _from_first(logits, _kl_terms)
+    return _from_first(logits, kl_terms)
 
 
 def js(logits: Tensor) -> Tensor:
@@ -55,25 +55,23 @@ def kl_terms(log_base: Tensor, base: Tensor, log_p: Tensor) -> Tensor:
     return change.expm1().sub_(change).mul_(base)
 
 
-def _from_first(logits: Tensor, terms: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Sum ``terms(log P_0, log P_i)`` over the vocabulary, a few steps at a time."""
-    base = logits[:1].log_softmax(-1).clamp_min(FLOOR)
+def _from_first(logits: Tensor, terms: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+    """Sum ``terms(log P_0, P_0, log P_i)`` over the vocabulary, a few steps at a time."""
+    log_base = logits[:1].log_softmax(-1).clamp_min(FLOOR)
+    base = log_base.exp()
     steps = max(1, CHUNK.get(logits.device.type, CHUNK["cuda"]) // base.numel())
-    sums = [terms(base, chunk.log_softmax(-1)).sum(-1) for chunk in torch.split(logits, steps)]
+    chunks = torch.split(logits, steps)
+    sums = [terms(log_base, base, chunk.log_softmax(-1)).sum(-1) for chunk in chunks]
     out = torch.cat(sums).clamp_min(0.0)
     # Step 0 is the reference itself; the floor above would leave 1e-30 there.
     out[0] = torch.where(out[0].isnan(), out[0], 0.0)
     return out
 
 
-def _kl_terms(base: Tensor, log_p: Tensor) -> Tensor:
-    return kl_terms(base, base.exp(), log_p)
-
-
-def _js_terms(base: Tensor, log_p: Tensor) -> Tensor:
+def _js_terms(log_base: Tensor, base: Tensor, log_p: Tensor) -> Tensor:
     # log of (1 + exp(c)) / 2 is max(c, 0) + gap, without overflow and without loss near c = 0.
-    change = log_p - base
+    change = log_p - log_base
     gap = (change.abs().neg().expm1() / 2).log1p()
-    from_base = base.exp() * (change.clamp_min(0.0) + gap)
+    from_base = base * (change.clamp_min(0.0) + gap)
     from_point = log_p.exp() * (change.neg().clamp_min(0.0) + gap)
     return (from_base + from_point) * -0.5

@@ -26,7 +26,7 @@ from steppe.subject.model import Subject
 # Rows of one batch when several paths share it, and entries of its widest tensor: what saves the
 # fixed costs of a forward pass and still stays in a processor's caches.
 _ROWS = 512
-_ENTRIES = 2**22
+_ENTRIES = 3 * 2**22
 
 
 def measure_path(
@@ -89,9 +89,9 @@ def measure_paths(
 def _outputs(suffix: Suffix, prefix: Prefix, group: Tensor) -> Iterator[tuple[int, Outputs]]:
     """Outputs of some paths at once, or of one path in batches, and the first row that is new."""
     if len(group) > 1:
-        yield 0, suffix(prefix, group.flatten(0, 1))
+        yield 0, suffix(prefix, group.flatten(0, 1), path_length=group.shape[1])
         return
-    for steps, outputs in suffix.batches(prefix, group[0]):
+    for steps, outputs in suffix.batches(prefix, group[0], path_length=group.shape[1]):
         yield int(steps.start > 0), outputs
 
 

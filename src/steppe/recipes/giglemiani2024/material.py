@@ -11,7 +11,7 @@ import torch
 
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
-from steppe.propagation import SelfCheck, Suffix, require_self_check
+from steppe.propagation import SelfCheck, Suffix, read_residuals, require_self_check
 from steppe.readouts import measure_path
 from steppe.recipes.giglemiani2024.scales import Scales, Typical, choose_scales
 from steppe.recipes.giglemiani2024.settings import Settings
@@ -101,18 +101,18 @@ def prepare(settings: Settings) -> Material:
 
 def _typical(material: Material) -> Typical:
     """Measure typical distances on pairs that are the same for every seed and sample count."""
-    order = stream(0, "calibration_prompts").permutation(len(material.stock.prompts))
+    stock = material.stock
+    order = stream(0, "calibration_prompts").permutation(len(stock.prompts))
     pairs = min(CALIBRATION_PAIRS, len(order) // 2)
-    prefixes = [material.stock.prefix(row) for row in order[:pairs]]
-    ends = [material.stock.prefix(row) for row in order[pairs : 2 * pairs]]
-    base = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
-    target = torch.stack([prefix.base.float().cpu() for prefix in ends])
+    ends = read_residuals(stock.subject, stock.prompts.tokens[order[: 2 * pairs]], stock.site)
+    base, target = ends[:pairs], ends[pairs:]
     center = material.sae.b_dec.float().cpu()
     cosine = torch.cosine_similarity(base - center, target - center, dim=1)
     moved = []
     with material.suffix() as suffix:
-        for prefix, points in zip(prefixes, torch.stack([base, target], dim=1), strict=True):
-            moved.append(measure_path(suffix, prefix, points, ["l2"], material.read)["l2"][1])
+        for row, points in zip(order[:pairs], torch.stack([base, target], dim=1), strict=True):
+            found = measure_path(suffix, stock.prefix(row), points, ["l2"], material.read)
+            moved.append(found["l2"][1])
     return Typical(
         pairs=pairs,
         target_distance=four_digits(float((target - base).norm(dim=1).mean())),

@@ -113,7 +113,7 @@ class Bench:
         Returns:
             By readout, float32 ``(step,)``.
         """
-        outputs = self._suffix(prefix, points)
+        outputs = self._suffix(prefix, points, path_length=len(points))
         return {name: self._readout(name, outputs) for name in READOUTS}
 
     def crossings(self, prefix: Prefix, family: Family) -> Found:
