@@ -135,7 +135,8 @@ def _draw(ax: Axes, panel: BandPanel) -> None:
     ax.set_xlabel(panel.x_label)
     ax.set_ylabel(panel.y_label)
     ax.set_xlim(float(panel.positions[0]), float(panel.positions[-1]))
-    ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
+    if ax.dataLim.y0 >= 0:
+        ax.set_ylim(bottom=0)
     if panel.limits is not None:
         ax.set_xlim(float(panel.positions[0]), panel.limits[0])
         ax.set_ylim(0, panel.limits[1])

@@ -18,8 +18,9 @@ from steppe.report.style import WIDTH, house_style
 
 Floats = NDArray[np.float64]
 _HEIGHT = 3.3
-# Sides that a surface can be seen from, in degrees: the first activation stays in front.
-_AZIMUTHS = (-60.0, -75.0, -45.0, -30.0)
+# Sides that a surface can be seen from, in degrees, and how far apart its marks are to stand.
+_AZIMUTHS = (-60.0, -70.0, -80.0, -90.0)
+_APART = 0.15
 # So that white letters are seen on light ground.
 _OUTLINE = withStroke(linewidth=1.8, foreground="black")
 
@@ -61,7 +62,7 @@ def plane(found: PlaneMap, number: int, setting: Setting) -> Drawing:
         for (x, y), name in zip(found.corners, "ABC", strict=True):
             foot = found.kl[np.abs(found.second - y).argmin(), np.abs(found.first - x).argmin()]
             surface.plot([x, x], [y, y], [foot, 1.15 * top], color="black", zorder=10)
-            surface.text(x, y, 1.2 * top, name, zorder=11)
+            surface.text(x, y, 1.2 * top, name, zorder=11).set_in_layout(False)
         surface.view_init(elev=38, azim=_azimuth(found))
         surface.set_title(f"KL (nats), n = {found.kl.size} points", loc="center", pad=-4)
         surface.set_xlabel("along A to B", fontsize=7, labelpad=-7)
@@ -92,7 +93,7 @@ def plane(found: PlaneMap, number: int, setting: Setting) -> Drawing:
 
 
 def _azimuth(found: PlaneMap) -> float:
-    """From which side the marks of the three activations stand farthest apart."""
+    """The first side from which the marks of the three activations stand apart, or the best."""
     low = np.array([found.first[0], found.second[0]])
     size = np.array([found.first[-1], found.second[-1]]) - low
     places = (found.corners - low) / size
@@ -102,7 +103,7 @@ def _azimuth(found: PlaneMap) -> float:
         across = places @ np.array([-np.sin(turned), np.cos(turned)])
         return float(np.diff(np.sort(across)).min())
 
-    return max(_AZIMUTHS, key=apart)
+    return max(_AZIMUTHS, key=lambda azimuth: min(apart(azimuth), _APART))
 
 
 def _contours(ax: Axes, found: PlaneMap) -> None:
@@ -143,7 +144,7 @@ def triangles(rows: Sequence[Sequence[TriangleMap]], level: float, setting: Sett
         for column in range(len(rows[0])):
             shown = np.concatenate([row[column].angles for row in rows])
             reached = shown[np.isfinite(shown)]
-            low, high = float(reached.min(initial=180)), float(reached.max(initial=0))
+            low, high = (reached.min(), reached.max()) if len(reached) else (0.0, 180.0)
             for ax, row in zip(grid[:, column], rows, strict=True):
                 drawn = _triangle(ax, row[column], (low, high))
             figure.colorbar(drawn, ax=list(grid[:, column]), location="bottom", shrink=0.85,
