@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
@@ -48,7 +47,7 @@ def stepwise(
         sums = product(_steps(paths).to(dtype)).to(rows.dtype)
         if bias is not None:
             sums[:, 0].add_(bias)
-        return _add_up_(sums).flatten(0, 1)
+        return _added_up(sums).flatten(0, 1)
 
     return forward
 
@@ -68,11 +67,11 @@ def _steps(paths: Tensor) -> Tensor:
     return steps
 
 
-def _add_up_(steps: Tensor) -> Tensor:
-    """Running sums along axis 1, in place."""
+def _added_up(steps: Tensor) -> Tensor:
+    """Running sums along axis 1; ``steps`` is used up."""
     length = steps.shape[1]
     if steps.device.type != "cpu":
-        return torch.cumsum(steps, 1, out=steps) if length > 1 else steps
+        return steps.cumsum(1) if length > 1 else steps
     # Torch's own running sum is ten times slower on a processor when the axis is not the last.
     # Sums within blocks, all blocks at once, then the block before is added to each.
     width = math.isqrt(length)

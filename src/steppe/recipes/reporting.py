@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -59,7 +60,8 @@ class Report:
         Args:
             title: The summary's heading.
             facts: What was run, in the order it is to be read.
-            claims: Rows of `Decision.row`, with a column ``quantity``, and ``published`` if known.
+            claims: Rows of `Decision.row`, with a column ``quantity``; ``published`` if known, and
+                ``number_at_...`` where the same number was also taken elsewhere.
             caption: What is said under the claims' table.
         """
         if len(claims):
@@ -72,14 +74,20 @@ def sentences_of(claims: pd.DataFrame) -> list[str]:
     """One sentence a claim: its verdict, what it says, and the number that decides it."""
     return [
         f"**{row.id} {row.verdict}**: {row.statement} ({row.quantity}: {row.number:.2f}, "
-        f"95% interval {row.low:.2f} to {row.high:.2f}{_as_published(row)})"
+        f"95% interval {row.low:.2f} to {row.high:.2f}{_further(row._asdict())})"
         for row in claims.itertuples()
     ]
 
 
-def _as_published(row: object) -> str:
-    published = getattr(row, "published", None)
-    return "" if pd.isna(published) else f"; GPT-2 as published: {published:.2f}"
+def _further(row: Mapping[str, Any]) -> str:
+    """What stands beside a claim's number: the same elsewhere (``number_at_...``), published."""
+    names = {
+        name: name.removeprefix("number_").replace("_", " ")
+        for name in row
+        if name.startswith("number_at_") and not name.endswith(("_low", "_high"))
+    } | {"published": "GPT-2 as published"}
+    found = {text: row.get(name) for name, text in names.items()}
+    return "".join(f"; {text}: {x:.2f}" for text, x in found.items() if not pd.isna(x))
 
 
 def short(identity: Mapping[str, str]) -> str:

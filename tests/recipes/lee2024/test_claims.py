@@ -106,7 +106,7 @@ def test_baselines() -> None:
               "LH3b": 0.6 - 0.1}  # fmt: skip
     for id_, number in wanted.items():
         assert table.loc[id_, "number"] == pytest.approx(number), id_
-        assert table.loc[id_, "number_at_51"] == pytest.approx(number), id_
+        assert table.loc[id_, "number_at_length_51"] == pytest.approx(number), id_
         assert table.loc[id_, "verdict"] == ("holds" if number > 0 else "does not hold"), id_
 
 
@@ -130,7 +130,7 @@ def test_errors() -> None:
     assert table.loc["LH4a", "number"] == pytest.approx(0.8 - np.log(2))
     assert table.loc["LH4b", "number"] == pytest.approx(np.log(2) - 0.6)
     assert table.loc["LH4c", "number"] == pytest.approx(0.5)
-    assert np.isnan(table.loc["LH4a", "number_at_51"])
+    assert np.isnan(table.loc["LH4a", "number_at_length_51"])
 
 
 def test_features() -> None:

@@ -58,11 +58,11 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
     """Decide every claim that the run has the series for.
 
     Returns:
-        Columns id, statement, number, low, high, verdict, quantity; number_at_51 and its interval,
-        the same at the length nearest to 51 of GPT-2 alone; published.
+        Columns id, statement, number, low, high, verdict, quantity; number_at_length_51 and its
+        interval, the same at the length nearest to 51 of GPT-2 alone; published.
     """
     name, step = analysis.middle
-    column = f"number_at_{name}"
+    column = f"number_at_length_{name}"
     rows = []
     for claim in _claims(analysis):
         known = analysis.plan.directions

@@ -197,9 +197,9 @@ def _claims_caption(analysis: Analysis) -> str:
         "The paper's claims on this subject. Numbers are differences of ln KL, averaged over the "
         "scanned lengths unless they are of substitutions; positive where the claim holds, which "
         "it does where the whole 95% bootstrap interval over sequences is positive. Intervals say "
-        f"nothing of other SAEs. Number at {analysis.middle[0]}: the same at that length of GPT-2 "
-        "alone. Published: from the authors' printed numbers and figures (GPT-2 small; of features "
-        f"at length 51, so beside the number there). {_caption(analysis)}"
+        f"nothing of other SAEs. Number at length {analysis.middle[0]}: the same at that length of "
+        "GPT-2 alone. Published: from the authors' printed numbers and figures (GPT-2 small; of "
+        f"features at length 51, so beside the number there). {_caption(analysis)}"
     )
 
 

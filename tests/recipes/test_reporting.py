@@ -1,0 +1,26 @@
+"""A claim's sentence says its verdict, what it says, and every number that is known of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from steppe.recipes.deciding import Decision
+from steppe.recipes.reporting import sentences_of
+
+
+def test_a_claims_sentence() -> None:
+    decision = Decision(0.5, 0.4, 0.6)
+    plain = decision.row("A1", "It holds.", quantity="a number")
+    assert sentences_of(pd.DataFrame([plain])) == [
+        "**A1 holds**: It holds. (a number: 0.50, 95% interval 0.40 to 0.60)"
+    ]
+
+
+def test_the_same_number_elsewhere_and_the_published_one_stand_beside_it() -> None:
+    further = {"number_at_length_51": 0.7, "number_at_length_51_low": 0.6, "published": 0.8}
+    row = Decision(0.5, 0.4, 0.6).row("A1", "It holds.", quantity="a number", **further)
+    without = {**row, "number_at_length_51": np.nan, "published": np.nan}
+    sentences = sentences_of(pd.DataFrame([row, without]))
+    assert sentences[0].endswith("to 0.60; at length 51: 0.70; GPT-2 as published: 0.80)")
+    assert sentences[1].endswith("to 0.60)")
