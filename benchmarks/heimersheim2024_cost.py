@@ -1,6 +1,6 @@
-"""How long does heimersheim2024 take on a GPT-2-small-shaped subject? A few samples, extrapolated.
+"""How long does heimersheim2024 take on a GPT-2-small-shaped subject? A tenth, extrapolated.
 
-    python benchmarks/heimersheim2024_cost.py --samples 6
+    python benchmarks/heimersheim2024_cost.py
 
 The subject has GPT-2 small's shape and random weights, its SAE 24,576 random latents, so that
 nothing is downloaded; both cost what the real ones do. Random weights of the usual size hardly
@@ -22,14 +22,14 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from random_files import bias_for, unit_rows, write_prompts, write_sae
 from steppe.recipes.heimersheim2024.material import Material, prepare
-from steppe.recipes.heimersheim2024.outputs import ASCENT, PLANES, TRIANGLES
+from steppe.recipes.heimersheim2024.outputs import ASCENT, EXAMPLES, PLANES, TRIANGLES
 from steppe.recipes.heimersheim2024.settings import Settings
 from steppe.recipes.heimersheim2024.study import SHARDED
 
 LATENTS, PROMPTS = 24_576, 33_000
 SITE = "blocks.1.hook_resid_pre"
 # Parts of few samples: one of each is timed.
-FEW = (PLANES, TRIANGLES, ASCENT)
+FEW = (PLANES, TRIANGLES, EXAMPLES, ASCENT)
 
 
 def write_subject(folder: Path) -> Settings:
@@ -69,9 +69,9 @@ def prepared(settings: Settings) -> tuple[Material, NDArray[np.float64]]:
 
 
 def main() -> None:
-    """Time some samples of every part and print what a whole run comes to."""
+    """Time some samples of every part, a tenth by default; print what a whole run comes to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=6)
+    parser.add_argument("--samples", type=int, default=12)
     samples = parser.parse_args().samples
     with tempfile.TemporaryDirectory() as place:
         material, total = prepared(write_subject(Path(place)))

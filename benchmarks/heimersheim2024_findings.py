@@ -14,7 +14,10 @@ import steppe
 from findings_page import Page, seconds, verdicts
 from steppe.report import to_markdown
 
-PAGE = Page("heimersheim2024", ("plateau_curves", "direction_curves", "plane_1", "triangles"))
+PAGE = Page(
+    "heimersheim2024",
+    ("plateau_curves", "direction_examples", "direction_curves", "plane_1", "triangles"),
+)
 # Tables of the section, with their titles; the others are left to the run folder.
 TABLES = {
     "plateaus": "Plateaus: median crossings, and mean KL and L2 up to a right angle or the norm",

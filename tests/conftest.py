@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -35,6 +37,28 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
     rows = np.random.default_rng(0).integers(0, VOCABULARY, size=(400, 12)).tolist()
     prompts.write_text("\n".join(json.dumps({"input_ids": row}) for row in rows) + "\n")
     return TinyFiles(model, sae, prompts)
+
+
+@pytest.fixture(scope="session")
+def texts_outside() -> Callable[[Figure], list[str]]:
+    """Gives the titles, labels and legends of a figure that do not lie inside of it."""
+
+    def outside(figure: Figure) -> list[str]:
+        figure.draw_without_rendering()
+        texts = [*figure.texts, *(text for one in figure.legends for text in one.get_texts())]
+        # Where texts of a surface are is not known before it is drawn.
+        for ax in (ax for ax in figure.axes if ax.name != "3d"):
+            # A title at the left is another artist than one in the middle.
+            texts += [ax.title, ax._left_title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+        box = figure.bbox
+        shown = [(text, text.get_window_extent()) for text in texts if text.get_text().strip()]
+        return [
+            text.get_text()
+            for text, at in shown
+            if not (box.x0 <= at.x0 <= at.x1 <= box.x1 and box.y0 <= at.y0 <= at.y1 <= box.y1)
+        ]
+
+    return outside
 
 
 def tiny_model() -> GPT2LMHeadModel:

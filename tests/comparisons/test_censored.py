@@ -10,6 +10,7 @@ from steppe.comparisons import (
     censored_median_interval,
     earlier_share,
     paired_earlier_share,
+    ranked_median,
     roc_curve,
 )
 
@@ -32,6 +33,13 @@ def test_a_median_is_known_while_fewer_than_half_are_censored():
     assert censored_median([1, 2, np.nan]) == 2
 
 
+@given(values=CROSSINGS)
+def test_the_median_is_the_later_of_two_middle_ones(values):
+    defined = np.array([value for value in values if not np.isnan(value)])
+    expected = np.quantile(defined, 0.5, method="higher") if len(defined) else np.nan
+    np.testing.assert_array_equal(ranked_median(values), expected)
+
+
 def test_an_interval_holds_the_median_and_ends_where_the_path_does():
     drawn = Resamples.draw(40, 400, np.random.default_rng(0))
     values = np.arange(40.0)
@@ -43,6 +51,9 @@ def test_an_interval_holds_the_median_and_ends_where_the_path_does():
     assert low < 20
     assert np.isnan(high)
     assert np.isnan(censored_median_interval(np.full(40, np.nan), drawn)).all()
+    # Most resamples have nothing that is defined: they say nothing of where it is.
+    values[1:] = np.nan
+    assert censored_median_interval(values, drawn) == (0.0, 0.0)
 
 
 @settings(max_examples=100, deadline=None)

@@ -42,6 +42,8 @@ def test_two_sites_two_prompts_and_two_quantities_are_compared(gpt2: Subject) ->
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_has_a_wider_tolerance(family_subject: Subject, dtype: str) -> None:
+    if family_subject.anatomy.family == "mixtral":
+        pytest.skip("few of its matrices can be halved, so that it is refused")
     check = self_check(load_subject(family_subject.model, dtype=dtype), SITE)
     assert check.passed
     assert check.tolerance > 1e-3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ def test_sums_of_multiplied_steps_are_the_multiplied_points(length: int, bias: b
     steps = torch.randint(-4, 5, (3, length, 24)) / 8
     points = steps.cumsum(1).flatten(0, 1)
     with torch.inference_mode():
-        found = stepwise(linear, lambda: length)(points)
+        found = stepwise(linear, lambda: (3 * length, length))(points)
         exact = points @ linear.weight.float().T + (linear.bias.float() if bias else 0)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, exact, rtol=0, atol=2e-2 * length**0.5)
@@ -49,18 +50,29 @@ def test_what_a_step_adds_is_exact_to_the_size_of_the_step() -> None:
     exact = (points[1:] - points[:-1]).double() @ linear.weight.detach().double().T
     with torch.inference_mode():
         errors = {
-            length: float((stepwise(linear, lambda n=length: n)(points).diff(dim=0) - exact).norm())
+            length: float(
+                (stepwise(linear, lambda n=length: (50, n))(points).diff(dim=0) - exact).norm()
+            )
             for length in (1, 50)
         }
     assert errors[50] < 0.02 * float(exact.norm()) < errors[1]
 
 
+def test_several_rows_of_a_point_may_lie_one_after_the_other() -> None:
+    linear, rows = half_linear(), torch.randn(6, 4, 24)
+    with torch.inference_mode():
+        forward = stepwise(linear, lambda: (6, 3))
+        found = forward(rows.flatten(0, 1))
+        torch.testing.assert_close(found, forward(rows).flatten(0, 1), rtol=0, atol=0)
+
+
 def test_rows_that_are_no_whole_paths_are_multiplied_one_by_one() -> None:
     linear, rows = half_linear(), torch.randn(7, 24)
     with torch.inference_mode():
-        torch.testing.assert_close(
-            stepwise(linear, lambda: 3)(rows), stepwise(linear, lambda: 1)(rows), rtol=0, atol=0
-        )
+        expected = stepwise(linear, lambda: (7, 1))(rows)
+        for layout in ((6, 3), (7, 3)):
+            found = stepwise(linear, lambda layout=layout: layout)(rows)
+            torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 @pytest.fixture(params=["gpt2", "llama", "gpt_neox"])
@@ -73,18 +85,30 @@ def half(model: Any, request: pytest.FixtureRequest) -> Subject:
     return load_subject(model, dtype="bfloat16", engine=request.param)
 
 
-def second_differences(subject: Subject, path_length: int) -> float:
+def second_differences(subject: Subject, path_length: int, site: Site = SITE) -> float:
     """How rough the last residual stream is along a fine path."""
-    with torch.inference_mode(), Suffix(subject, SITE, read=[LAST]) as suffix:
-        prefix = build_prefix(subject, TOKENS, SITE)
+    with torch.inference_mode(), Suffix(subject, site, read=[LAST]) as suffix:
+        prefix = build_prefix(subject, TOKENS, site)
         ends = torch.randn(prefix.base.shape, generator=torch.Generator().manual_seed(0))
-        points = prefix.base + 0.2 * torch.linspace(0, 1, 60)[:, None] * ends
+        steps = torch.linspace(0, 1, 60).reshape(-1, *[1] * prefix.base.ndim)
+        points = prefix.base + 0.2 * steps * ends
         rows = suffix(prefix, points, path_length=path_length).residuals[LAST.name]
         return float(rows.diff(n=2, dim=0).norm())
 
 
 def test_rounding_adds_no_steps_to_a_path(half: Subject) -> None:
     assert second_differences(half, 60) < 0.1 * second_differences(half, 1)
+
+
+# OPT multiplies the positions of all points as one long row of vectors.
+@pytest.mark.parametrize("family", ["gpt2", "opt", "falcon"])
+@pytest.mark.parametrize("position", [2, "all"])
+def test_nor_where_several_positions_run(
+    subject_of: Callable[[str], Subject], family: str, position: Any
+) -> None:
+    half = load_subject(subject_of(family).model, dtype="bfloat16")
+    site = replace(SITE, position=position)
+    assert second_differences(half, 60, site) < 0.1 * second_differences(half, 1, site)
 
 
 def test_paths_of_one_batch_know_nothing_of_each_other(half: Subject) -> None:

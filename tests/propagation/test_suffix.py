@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -239,6 +240,54 @@ def test_the_model_works_as_usual_while_a_suffix_is_open(gpt2: Subject) -> None:
         found = suffix(prefix, points).residuals[LAST.name]
         first = second(early, points_of(early.base)).residuals[LAST.name][0]
     assert error(found[:1], first[None]) < 1e-5
+
+
+def test_several_may_be_closed_in_any_order(gpt2: Subject) -> None:
+    before = state_of(gpt2)
+    sites = [Site.parse("resid_pre:2"), Site.parse("resid_pre:1")]
+    prefixes = [build_prefix(gpt2, tokens_of(gpt2, 6), site) for site in sites]
+    points = [points_of(prefix.base) for prefix in prefixes]
+    with Suffix(gpt2, sites[1], read=[LAST]) as suffix:
+        expected = suffix(prefixes[1], points[1]).residuals[LAST.name]
+    # As where two generators that hold one each are read in turns.
+    first, second = (Suffix(gpt2, site, read=[LAST]) for site in sites)
+    first.__enter__()
+    second.__enter__()
+    first(prefixes[0], points[0])
+    first.__exit__(None, None, None)
+    found = second(prefixes[1], points[1]).residuals[LAST.name]
+    second.__exit__(None, None, None)
+    assert torch.equal(found, expected)
+    assert state_of(gpt2) == before
+
+
+def test_a_copy_of_a_model_that_is_in_use_has_its_own_weights(gpt2: Subject) -> None:
+    tokens = tokens_of(gpt2, 6)[None]
+    with Suffix(gpt2, Site.parse("resid_pre:1"), read=[LAST], logits=True):
+        copied = copy.deepcopy(gpt2.model)
+    with torch.no_grad():
+        before = copied(tokens).logits
+        copied.transformer.h[1].mlp.c_fc.weight.mul_(2.0)
+        after = copied(tokens).logits
+        assert error(before, gpt2.model(tokens).logits) < 1e-6
+    assert error(after, before) > 1e-3
+
+
+@pytest.mark.parametrize("name", ["resid_pre:0", "resid_pre:2"])
+def test_the_model_is_restored_when_a_prefix_fails(gpt2: Subject, name: str) -> None:
+    tokens, site, before = tokens_of(gpt2, 6), Site.parse(name), state_of(gpt2)
+    seen = []
+
+    def fail(module: Any, *_: Any) -> None:
+        seen.append("forward" in vars(module.mlp.c_fc))
+        raise RuntimeError("out of memory")
+
+    handle = gpt2.anatomy.blocks[1].register_forward_hook(fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        build_prefix(gpt2, tokens, site)
+    handle.remove()
+    assert len(seen) == 1
+    assert state_of(gpt2) == before
 
 
 def test_points_are_left_unchanged(gpt2: Subject) -> None:

@@ -23,6 +23,7 @@ from steppe.report import (
     crossing_shares,
     curve_bands,
     plane,
+    single_curves,
     triangles,
 )
 
@@ -51,6 +52,20 @@ def test_a_plane_has_a_surface_and_a_map_with_three_marks() -> None:
     assert "Subject: tiny" in drawing.caption
 
 
+def test_a_surface_is_seen_from_where_its_marks_stand_apart() -> None:
+    # From the usual side the second mark hides the third.
+    corners = np.array([[0, 0], [2, 0], [2 - 1 / np.sqrt(3), 1]])
+    places = np.linspace(-1, 2, 12)
+    drawing = plane(PlaneMap(places, places, np.ones((12, 12)), corners), 1, SETTING)
+    surface = drawing.figure.axes[0]
+    assert surface.azim != -60
+    turned = np.deg2rad(surface.azim)
+    across = np.sort(corners @ [-np.sin(turned), np.cos(turned)])
+    assert np.diff(across).min() > 0.2
+    # The marks stand on the surface.
+    assert {line.get_data_3d()[2][0] for line in surface.lines} == {1.0}
+
+
 def test_triangles_ring_the_most_sensitive_target_and_leave_out_the_undefined() -> None:
     weights = barycentric(4).numpy()
     angles = GENERATOR.uniform(20, 40, len(weights))
@@ -64,6 +79,10 @@ def test_triangles_ring_the_most_sensitive_target_and_leave_out_the_undefined() 
     np.testing.assert_allclose(ring.get_xydata(), [[0.5, np.sqrt(3) / 2]])
     assert "left white: 4 targets" in drawing.caption
     assert "n = 15 interpolated targets" in drawing.caption
+    nothing = TriangleMap("base 1", ("a", "b", "c"), weights, np.full(len(weights), np.nan))
+    drawing = triangles([[nothing]], 0.5, SETTING)
+    assert "left white: 15 targets" in drawing.caption
+    drawing.figure.draw_without_rendering()
 
 
 def test_bands_leave_out_curves_with_gaps() -> None:
@@ -81,6 +100,16 @@ def test_bands_leave_out_curves_with_gaps() -> None:
     assert "Dotted: 0.5 nats" in drawing.caption
 
 
+def test_single_curves_are_a_line_each() -> None:
+    curves = np.tile(np.linspace(0, 1, 11), (4, 1))
+    panel = BandPanel("sphere", "angle (degrees)", "KL (nats)", np.linspace(0, 180, 11),
+                      singles={"real": curves, "random": curves[:3]})  # fmt: skip
+    drawing = single_curves([[panel]], "Curves.", SETTING)
+    assert len(drawing.figure.axes[0].lines) == 7
+    assert drawing.figure.axes[0].get_title(loc="left") == "sphere, n = 3-4"
+    assert "Each line is one path, n = 3-4 per kind and panel." in drawing.caption
+
+
 def test_crossings_count_those_that_never_do() -> None:
     kinds = ["real_difference", "cov_random_difference"]
     drawing = crossing_distributions(
@@ -88,11 +117,13 @@ def test_crossings_count_those_that_never_do() -> None:
     )
     assert "Never cross: 1 of real difference (sphere)" in drawing.caption
     assert "n = 59 real difference, 60 cov-random difference" in drawing.caption
+    titles = {ax.get_title(loc="left") for ax in drawing.figure.axes}
+    assert titles == {"sphere, n = 59-60"}
     shares = drawing.figure.axes[1].lines[0].get_ydata()
     # One of 59 never crosses: the line ends below 1.
     assert max(shares) == pytest.approx(58 / 59)
     many = crossing_shares([crossings(kinds)], "Where.", SETTING)
-    assert "n = 59 or more paths per kind" in many.caption
+    assert "n = 59-60 paths per kind" in many.caption
 
 
 def drawn_by_count() -> Drawing:
@@ -109,7 +140,9 @@ def drawn_changes() -> Drawing:
 def test_small_figures_say_what_they_show() -> None:
     assert "95% bootstrap intervals" in drawn_by_count().caption
     assert "Not shown, as they never cross: 1." in drawn_changes().caption
+    assert drawn_changes().figure.axes[0].get_title(loc="left") == "crossing, n = 1-2"
     counts = {"real": np.array([0, 5, 7]), "random": np.array([9, 9, 9])}
     drawing = count_histogram(counts, "Latents.", SETTING)
     assert drawing.figure.axes[0].get_xscale() == "log"
     assert "n = 3 per kind" in drawing.caption
+    assert drawing.figure.axes[0].get_title(loc="left") == "n = 3 per kind"

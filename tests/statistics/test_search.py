@@ -103,6 +103,17 @@ def test_an_undefined_curve_is_neither_crossing_nor_censored():
     assert found.evaluations[0] == 0
 
 
+@pytest.mark.parametrize("gap", [50, 97])
+def test_of_a_curve_with_a_gap_neither_crossing_nor_its_absence_is_known(gap):
+    # 50 is a probe; 97 is met by halving alone.
+    curve = np.linspace(0, 1, 101) ** 20
+    curve[gap] = np.nan
+    found, _ = search(np.stack([curve, np.linspace(0, 0.4, 101)]))
+    assert found.scanned.tolist() == [True, False]
+    assert np.isnan(found.step[0])
+    assert found.censored.tolist() == [False, True]
+
+
 def test_bisection_saves_most_of_the_points():
     found, _ = search(np.linspace(0, 1, 101)[None] ** np.linspace(1, 4, 20)[:, None])
     assert found.evaluations.max() <= 12

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import FalconConfig, FalconForCausalLM, MixtralConfig, MixtralForCausalLM
+from transformers.pytorch_utils import Conv1D
 
 from steppe.core import bundled
 from steppe.core.errors import InputError
@@ -55,6 +57,36 @@ def test_a_model_object_in_another_number_format_is_copied(make_gpt2: Callable[.
     subject = load_subject(model)
     assert subject.dtype == torch.float32
     assert model.dtype == torch.bfloat16
+
+
+def test_a_model_in_half_precision_can_be_taken_again(make_gpt2: Callable[..., Any]) -> None:
+    half = load_subject(make_gpt2(), dtype="bfloat16").model
+    whole = load_subject(half).model
+    again = load_subject(half, dtype="bfloat16").model
+    assert type(whole.transformer.h[0].mlp.c_fc) is Conv1D
+    assert {parameter.dtype for parameter in whole.parameters()} == {torch.float32}
+    assert type(again.transformer.h[0].mlp.c_fc) is type(half.transformer.h[0].mlp.c_fc)
+    assert again.transformer.h[0].mlp.c_fc.weight.dtype == torch.bfloat16
+
+
+def test_linear_layers_of_falcons_own_kind_are_halved() -> None:
+    settings = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2}
+    config = FalconConfig(**settings, num_attention_heads=2)
+    blocks = load_subject(FalconForCausalLM(config), dtype="bfloat16").anatomy.blocks
+    halved = {parameter.dtype for parameter in blocks.parameters() if parameter.ndim == 2}
+    assert halved == {torch.bfloat16}
+
+
+def test_experts_are_not_halved_and_it_is_said() -> None:
+    settings = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2}
+    config = MixtralConfig(**settings, **heads, intermediate_size=32)
+    assert refused(MixtralForCausalLM(config), dtype="bfloat16") == (
+        "number format 'bfloat16'\n"
+        "  got:      blocks with 8% of their weights in linear layers\n"
+        "  expected: at least half of them: other weights, as of experts, are not halved\n"
+        "  to mend:  use dtype='float32'"
+    )
 
 
 def test_half_precision_files_are_loaded_as_float32_unless_asked(

@@ -119,9 +119,8 @@ def growth(bench: Bench) -> Iterator[Figure]:
 
 def width(bench: Bench) -> Iterator[Figure]:
     """Seconds per curve of GPT-2-shaped models of several widths, random weights."""
-    del bench
     for wide in _WIDTHS:
-        work = work_of(shapes.gpt2_of_width(wide), Size(), L2)
+        work = work_of(shapes.gpt2_of_width(wide, device=bench.device), Size(), L2)
         yield _alone("model width", f"d_model {wide}", work)
 
 

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaC
 
 from steppe.core.engines import Engine
 from steppe.subject import Subject, load_subject
+from steppe.subject.loading import parse_device
 
 _SMALL = {
     "hidden_size": 768,
@@ -40,12 +41,14 @@ def load(
         engine: As for `load_subject`.
     """
     source = random_model(SHAPES[name]()) if name in SHAPES else name
-    return load_subject(source, device=device, dtype=dtype, engine=engine)
+    # A model object would stay where it was made.
+    return load_subject(source, device=parse_device(device), dtype=dtype, engine=engine)
 
 
-def gpt2_of_width(width: int) -> Subject:
+def gpt2_of_width(width: int, *, device: str = "auto") -> Subject:
     """A subject of GPT-2 small's shape, but for its width."""
-    return load_subject(random_model(GPT2Config(n_embd=width, n_head=width // _D_HEAD)))
+    model = random_model(GPT2Config(n_embd=width, n_head=width // _D_HEAD))
+    return load_subject(model, device=parse_device(device))
 
 
 def random_model(config: Any) -> Any:

@@ -6,6 +6,7 @@ from steppe.comparisons.censored import (
     censored_median_interval,
     earlier_share,
     paired_earlier_share,
+    ranked_median,
     roc_curve,
 )
 from steppe.comparisons.distributions import ks_null_band, ks_statistic
@@ -34,6 +35,7 @@ __all__ = [
     "ks_statistic",
     "mean_interval",
     "paired_earlier_share",
+    "ranked_median",
     "read_published",
     "roc_curve",
 ]

@@ -22,13 +22,17 @@ def as_ranked(values: ArrayLike, censored: ArrayLike) -> NDArray[np.float64]:
     return np.where(np.asarray(censored), np.inf, np.asarray(values, dtype=np.float64))
 
 
+def ranked_median(values: ArrayLike) -> float:
+    """Median of crossings; infinite when it is beyond the path, NaN when nothing is defined."""
+    defined = _defined(values)
+    # Of two middle ones the later: a mean with infinity would be none.
+    middle = len(defined) // 2
+    return float(np.partition(defined, middle)[middle]) if len(defined) else float("nan")
+
+
 def censored_median(values: ArrayLike) -> float:
     """Median of crossings; NaN when it is beyond the path, or nothing is defined."""
-    defined = _defined(values)
-    if not len(defined):
-        return float("nan")
-    # Of two middle ones the later: a mean with infinity would be none.
-    middle = float(np.quantile(defined, 0.5, method="higher"))
+    middle = ranked_median(values)
     return middle if np.isfinite(middle) else float("nan")
 
 
@@ -46,14 +50,16 @@ def censored_median_interval(
         The interval; NaN at an end that lies beyond the path.
     """
     numbers = np.asarray(values, dtype=np.float64)
-    if not len(_defined(numbers)):
+    drawn = _defined(
+        [
+            ranked_median(numbers[chosen])
+            for block in resamples.blocks(width=numbers[:1].size)
+            for chosen in block
+        ]
+    )
+    if not len(drawn):
         return Interval(np.nan, np.nan)
-    drawn = [
-        np.nanquantile(_quiet(numbers[chosen]), 0.5, method="higher")
-        for block in resamples.blocks(width=numbers[:1].size)
-        for chosen in block
-    ]
-    ends = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], method="nearest")
     low, high = np.where(np.isfinite(ends), ends, np.nan)
     return Interval(float(low), float(high))
 
@@ -117,9 +123,3 @@ def roc_curve(
 def _defined(values: ArrayLike) -> NDArray[np.float64]:
     numbers = np.asarray(values, dtype=np.float64).ravel()
     return numbers[~np.isnan(numbers)]
-
-
-def _quiet(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values of which at least one is defined, so that numpy does not warn."""
-    defined = _defined(values)
-    return defined if len(defined) else np.array([np.inf])

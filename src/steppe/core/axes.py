@@ -29,7 +29,8 @@ CONTROL = "control"
 
 MEANING: dict[str, str] = {
     KIND: "how targets (or bases) are made",
-    MODE: "how a path is laid: absolute (fixed step length) or relative (fraction of the way)",
+    MODE: "how a path is laid: absolute (fixed step length), relative (fraction of the way), "
+    "straight (length in norms of the base) or sphere (angle at the base's norm)",
     CONTEXT: "native: a base in its own prompt; foreign: a base placed in another prompt",
     SAMPLE: "one base prompt and all that is drawn for it",
     STEP: "index on the path's grid, 0 at the base",

@@ -19,7 +19,7 @@ from torch.nn.functional import gelu
 from transformers.activations import FastGELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
-from steppe.propagation.stepwise import Forward, stepwise
+from steppe.propagation.stepwise import Forward, Layout, stepwise
 from steppe.subject.half_precision import HalfConv1D, HalfLinear
 
 # Packed matrices stand beside the weights, so that a large model would need its memory twice.
@@ -51,7 +51,7 @@ _packed: WeakKeyDictionary[nn.Module, _Packed] = WeakKeyDictionary()
 
 def replacements(
     modules: Iterable[nn.Module],
-    path_length: Callable[[], int] = lambda: 1,
+    layout: Layout = lambda: (1, 1),
     *,
     faster: bool = True,
 ) -> Iterator[tuple[nn.Module, Forward]]:
@@ -59,7 +59,7 @@ def replacements(
 
     Args:
         modules: Blocks, or other modules, that are about to run many times.
-        path_length: How many rows belong to one path; see `stepwise`.
+        layout: Points of a batch and of a path; see `stepwise`.
         faster: Whether to yield what is only faster, beside matrices in half precision, which are
             to multiply the steps of a path.
     """
@@ -71,9 +71,9 @@ def replacements(
         if faster and type(part) in _TANH_GELU:
             yield part, tanh_gelu
         elif part in matrices:
-            yield part, _multiplication(part, path_length)
+            yield part, _multiplication(part, layout)
         elif type(part) in _HALF:
-            yield part, stepwise(part, path_length)
+            yield part, stepwise(part, layout)
 
 
 def tanh_gelu(rows: Tensor) -> Tensor:
@@ -106,13 +106,11 @@ def _can_be_packed(module: Any) -> bool:
     return weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and has_bfloat16())
 
 
-def _multiplication(module: Any, path_length: Callable[[], int]) -> Forward:
+def _multiplication(module: Any, layout: Layout) -> Forward:
     matrix, bias, dtype = _pack(module), module.bias, module.weight.dtype
     multiply = torch.ops.mkldnn._linear_pointwise
     if type(module) in _HALF:
-        return stepwise(
-            module, path_length, lambda rows: multiply(rows, matrix, None, "none", [], "")
-        )
+        return stepwise(module, layout, lambda rows: multiply(rows, matrix, None, "none", [], ""))
     bias = None if bias is None else bias.detach()
 
     def forward(rows: Tensor) -> Tensor:
@@ -140,19 +138,39 @@ def replace_forward(
 ) -> Callable[[], None]:
     """Let ``module`` compute ``replacement`` whenever ``is_active``; return how to undo it.
 
-    The module itself stays where it is, with its attributes and hooks.
+    The module itself stays where it is, with its attributes and hooks. Several replacements may
+    stand at once, the latest one first, and be undone in any order.
     """
-    original = module.forward
-    had_own = "forward" in vars(module)
-
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        return (replacement if is_active() else original)(*args, **kwargs)
+    present = vars(module).get("forward")
+    layers = present if isinstance(present, _Layers) else _Layers(module)
+    layer = (replacement, is_active)
+    layers.over.append(layer)
 
     def restore() -> None:
-        if had_own:
-            module.forward = original
+        layers.over.remove(layer)
+        if not layers.over:
+            layers.give_back(module)
+
+    return restore
+
+
+class _Layers:
+    """What stands in the place of a module's forward: the forward, and replacements over it."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.over: list[tuple[Callable[..., Any], Callable[[], bool]]] = []
+        self._original = module.forward
+        self._had_own = "forward" in vars(module)
+        module.forward = self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for replacement, is_active in reversed(self.over):
+            if is_active():
+                return replacement(*args, **kwargs)
+        return self._original(*args, **kwargs)
+
+    def give_back(self, module: nn.Module) -> None:
+        if self._had_own:
+            module.forward = self._original
         else:
             del module.forward
-
-    module.forward = forward
-    return restore

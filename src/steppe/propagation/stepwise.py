@@ -16,38 +16,39 @@ from torch.nn.functional import linear
 from steppe.subject.half_precision import HalfConv1D, HalfLinear
 
 Forward = Callable[[Tensor], Tensor]
+# How many points a batch has, and how many of them, one after the other, are a path.
+Layout = Callable[[], tuple[int, int]]
 
 
 def stepwise(
     module: HalfLinear | HalfConv1D,
-    path_length: Callable[[], int],
+    layout: Layout,
     product: Callable[[Tensor], Tensor] | None = None,
 ) -> Forward:
     """The forward of a matrix in half precision, for rows that are points of paths.
 
     Args:
         module: Gives the number format and the bias.
-        path_length: How many rows, one after the other, are the points of one path; 1 when no
-            point has to do with the next.
+        layout: Points of the batch and of a path; paths of 1 when no point has to do with the next.
         product: Multiplies rows in that format, without the bias; None: as torch does.
 
     Returns:
         From rows ``(point, ..., d_in)`` to ``(point, ..., d_out)`` in the number format of the
-        rows.
+        rows. Several rows of a point may also lie one after the other: ``(point * row, d_in)``.
     """
     bias = None if module.bias is None else module.bias.detach()
     dtype = module.weight.dtype
     product = _product(module) if product is None else product
 
     def forward(rows: Tensor) -> Tensor:
-        length = path_length()
-        if len(rows) % length:
-            length = 1
-        paths = rows.reshape(-1, length, *rows.shape[1:])
+        points, length = layout()
+        if len(rows) % points or points % length:
+            points, length = 1, 1
+        paths = rows.reshape(points // length, length, -1, rows.shape[-1])
         sums = product(_steps(paths).to(dtype)).to(rows.dtype)
         if bias is not None:
             sums[:, 0].add_(bias)
-        return _added_up(sums).flatten(0, 1)
+        return _added_up(sums).reshape(*rows.shape[:-1], -1)
 
     return forward
 
@@ -59,7 +60,7 @@ def _product(module: HalfLinear | HalfConv1D) -> Callable[[Tensor], Tensor]:
 
 
 def _steps(paths: Tensor) -> Tensor:
-    """What each point adds to the one before, ``(path, point, ...)``; the first is kept whole."""
+    """What each point adds to the one before, ``(path, point, row, d_in)``; the first as it is."""
     if paths.shape[1] == 1:
         return paths
     steps = paths.clone()

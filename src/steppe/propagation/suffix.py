@@ -54,7 +54,7 @@ class Suffix:
 
     A context manager: entering it prepares the model, leaving it restores the model, also after an
     error. While it is open the model works as usual: only calls of the suffix use what it
-    installed. Several may be open at once if they are closed in the reverse order.
+    installed. Several may be open at once, and be closed in any order.
 
     Args:
         subject: The model.
@@ -106,7 +106,7 @@ class Suffix:
                 hook = blocks[self._entry - 1].register_forward_hook(self._leave_points)
                 stack.callback(hook.remove)
             faster = self._engine == "fast"
-            for module, forward in replacements(self._modules_after(), self._length, faster=faster):
+            for module, forward in replacements(self._modules_after(), self._layout, faster=faster):
                 stack.callback(replace_forward(module, forward, self._is_running))
             for depth in {depth for depth in self._depths if depth > self._entry}:
                 stack.callback(blocks[depth - 1].register_forward_hook(self._reader(depth)).remove)
@@ -176,7 +176,7 @@ class Suffix:
         while start < len(points):
             steps = slice(start, min(start + size, len(points)))
             rows = points[steps] if start == 0 else torch.cat([points[:1], points[steps]])
-            # A part of a path is a path too.
+            # A part of a path is a path too, with one long step from point 0 to its own first.
             is_whole = path_length == 1 or len(rows) == len(points)
             self._path_length = path_length if is_whole else len(rows)
             outputs = self._batch(prefix, rows, positions)
@@ -206,9 +206,9 @@ class Suffix:
     ) -> Outputs | None:
         """One forward pass after the site; None when it ran out of memory."""
         with torch.inference_mode():
-            self._rows = self._rows_of(prefix, points)
-            self._seen[self._entry] = self._rows
             try:
+                self._rows = self._rows_of(prefix, points)
+                self._seen[self._entry] = self._rows
                 logits = self._run(prefix, len(points))
                 return Outputs(self._residuals(dict(self._seen), positions), logits)
             except RuntimeError as error:
@@ -273,8 +273,9 @@ class Suffix:
         unembedding = anatomy.unembedding if self.logits else None
         return [*anatomy.blocks[self._entry : self._stop], *filter(None, [unembedding])]
 
-    def _length(self) -> int:
-        return self._path_length
+    def _layout(self) -> tuple[int, int]:
+        """Points of the batch and of a path."""
+        return (1 if self._rows is None else len(self._rows)), self._path_length
 
     def _is_running(self) -> bool:
         return self._rows is not None

@@ -4,8 +4,8 @@ from steppe.report.bands import Band, Panel, draw_bands
 from steppe.report.bars import BarPanel, Bars, Level, draw_bars
 from steppe.report.by_count import ChangePanel, CountPanel, by_count, changes, count_histogram
 from steppe.report.crossings import CrossingRow, crossing_distributions, crossing_shares
-from steppe.report.curve_bands import BandPanel, Spread, curve_bands
-from steppe.report.drawing import Drawing, Setting, save_drawing
+from steppe.report.curve_bands import BandPanel, Spread, curve_bands, single_curves
+from steppe.report.drawing import Drawing, Setting, n_of, save_drawing
 from steppe.report.example_curves import example_curves
 from steppe.report.landscape import PlaneMap, TriangleMap, plane, triangles
 from steppe.report.latent_properties import latent_cosines, latent_counts
@@ -45,9 +45,11 @@ __all__ = [
     "label_of",
     "latent_cosines",
     "latent_counts",
+    "n_of",
     "plane",
     "save_drawing",
     "shades",
+    "single_curves",
     "step_distribution",
     "style_of",
     "terminal_table",

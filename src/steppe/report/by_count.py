@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steppe.report.drawing import Drawing, Setting, add_legend, panels, sign
+from steppe.report.drawing import Drawing, Setting, add_legend, n_of, panels, sign
 from steppe.report.style import house_style, label_of, style_of
 
 Floats = NDArray[np.float64]
@@ -93,19 +93,20 @@ def changes(found: Sequence[ChangePanel], what: str, setting: Setting) -> Drawin
         figure, (axes,) = panels(1, len(found))
         left_out = 0
         for ax, panel in zip(axes, found, strict=True):
-            ends = []
+            ends, counts = [], []
             for kind in panel.before:
                 style = style_of(kind)
                 pair = np.stack([panel.before[kind].ravel(), panel.after[kind].ravel()])
                 shown = np.isfinite(pair).all(axis=0)
                 left_out += int((~shown).sum())
+                counts.append(int(shown.sum()))
                 ends += [pair[:, shown].min(initial=np.inf), pair[:, shown].max(initial=-np.inf)]
                 ax.plot(*pair[:, shown], style.marker, color=style.color, markersize=3, alpha=0.55,
                         markeredgewidth=0)  # fmt: skip
             if np.isfinite(ends).all():
                 low, high = min(ends), max(ends)
                 ax.plot([low, high], [low, high], color="0.6", linewidth=0.8, linestyle="dotted")
-            ax.set_title(panel.label)
+            ax.set_title(f"{panel.label}, {n_of(counts)}")
             ax.set_xlabel("before")
             ax.set_ylabel("after")
         kinds = list(found[0].before)
@@ -147,7 +148,8 @@ def count_histogram(
         ax.set_xscale("log")
         ax.set_xlabel("active latents")
         ax.set_ylabel("vectors")
+        n = n_of(map(len, counts.values()))
+        ax.set_title(f"{n} per kind")
         add_legend(figure, list(counts))
         sign(figure, setting)
-    n = min(len(values) for values in counts.values())
-    return Drawing(figure, setting.caption(f"{what} n = {n} per kind; lines: medians."))
+    return Drawing(figure, setting.caption(f"{what} {n} per kind; lines: medians."))

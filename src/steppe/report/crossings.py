@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from steppe.comparisons import earlier_share, roc_curve
-from steppe.report.drawing import Drawing, Setting, add_legend, panels, sign
+from steppe.report.drawing import Drawing, Setting, add_legend, n_of, panels, sign
 from steppe.report.style import ROW_HEIGHT, house_style, label_of, style_of
 
 Floats = NDArray[np.float64]
@@ -33,6 +33,10 @@ class CrossingRow:
     end: float
     crossings: Mapping[str, Floats]
 
+    def n(self, kind: str) -> int:
+        """How many paths of a kind there are."""
+        return int((~np.isnan(self.crossings[kind])).sum())
+
 
 def crossing_distributions(
     rows: Sequence[CrossingRow], pairs: Sequence[tuple[str, str]], what: str, setting: Setting
@@ -54,13 +58,12 @@ def crossing_distributions(
             _histogram(counts, row, pairs[0])
             _shares(shares, row)
             _roc(roc, row, pairs)
+            for ax, shown in ((counts, pairs[0]), (shares, kinds), (roc, sum(pairs, ()))):
+                ax.set_title(f"{row.title}, {n_of(map(row.n, shown))}")
             never += _never(row)
         add_legend(figure, kinds)
         sign(figure, setting)
-    n = ", ".join(
-        f"{int((~np.isnan(rows[0].crossings[kind])).sum())} {label_of(kind).lower()}"
-        for kind in kinds
-    )
+    n = ", ".join(f"{rows[0].n(kind)} {label_of(kind).lower()}" for kind in kinds)
     told = "; ".join(
         f"{dash}, {label_of(first).lower()} (the first) and {label_of(second).lower()}"
         for dash, (first, second) in zip(("solid", "dashed"), pairs, strict=False)
@@ -69,8 +72,8 @@ def crossing_distributions(
         figure,
         setting.caption(
             f"{what} Left: histogram of those that cross; middle: share that has crossed by then; "
-            "right: telling the kinds apart by a threshold on the crossing, with the area under "
-            f"the curve (0.5: not at all): {told}.",
+            "right: telling two kinds apart by a threshold on the crossing (shares of both that "
+            f"have crossed by it), with the area under the curve (0.5: not at all): {told}.",
             f"n = {n} ({rows[0].title}; the others alike).",
             f"Never cross: {', '.join(never)}." if never else "All paths cross.",
         ),
@@ -90,16 +93,15 @@ def crossing_shares(rows: Sequence[CrossingRow], what: str, setting: Setting) ->
         figure.set_figheight(1.35 * ROW_HEIGHT + 0.35)
         for ax, row in zip(axes, rows, strict=True):
             _shares(ax, row)
-            n = max(int((~np.isnan(values)).sum()) for values in row.crossings.values())
-            ax.set_title(f"{row.title}, n up to {n}")
+            ax.set_title(f"{row.title}, {n_of(map(row.n, row.crossings))}")
         add_legend(figure, list(rows[0].crossings))
         sign(figure, setting)
-    smallest = min(int((~np.isnan(x)).sum()) for row in rows for x in row.crossings.values())
+    n = n_of(row.n(kind) for row in rows for kind in row.crossings)
     return Drawing(
         figure,
         setting.caption(
             f"{what} Share of paths that have crossed by then; a line that ends below 1 has "
-            f"paths that never do. n = {smallest} or more paths per kind."
+            f"paths that never do. {n} paths per kind."
         ),
     )
 
@@ -111,8 +113,6 @@ def _histogram(ax: Axes, row: CrossingRow, shown: Sequence[str]) -> None:
         values = values[np.isfinite(values)]
         ax.hist(values, edges, histtype="stepfilled", color=style.color, alpha=0.18)
         ax.hist(values, edges, histtype="step", color=style.color, linestyle=style.dash)
-    n = max(int((~np.isnan(row.crossings[kind])).sum()) for kind in shown)
-    ax.set_title(f"{row.title}, n = {n}")
     ax.set_xlabel(row.x_label)
     ax.set_ylabel("paths")
     ax.set_xlim(0, _last(row))
@@ -151,8 +151,8 @@ def _roc(ax: Axes, row: CrossingRow, pairs: Sequence[tuple[str, str]]) -> None:
         dash = "—" if place % 2 == 0 else "- -"
         texts.append(f"{dash}  area {earlier_share(*values):.2f}")
     ax.text(0.98, 0.04, "\n".join(texts), ha="right", va="bottom", fontsize=7.5)
-    ax.set_xlabel("share of the second")
-    ax.set_ylabel("share of the first")
+    ax.set_xlabel("crossed, second kind")
+    ax.set_ylabel("crossed, first kind")
     ax.set_aspect("equal")
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.02)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -79,6 +79,12 @@ def panels(rows: int, columns: int = 2) -> tuple[Figure, list[list[Axes]]]:
     figure = Figure(figsize=(WIDTH, ROW_HEIGHT * rows + 0.35), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in grid]
+
+
+def n_of(counts: Iterable[int]) -> str:
+    """``n = 120``, or ``n = 118-120`` where some lines or dots stand for fewer."""
+    found = sorted(counts)
+    return f"n = {'-'.join(map(str, dict.fromkeys([found[0], found[-1]])))}"
 
 
 def write_note(ax: Axes, text: str, at: Literal["top", "bottom"] = "top") -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
@@ -17,6 +18,11 @@ from steppe.report.style import WIDTH, house_style
 
 Floats = NDArray[np.float64]
 _HEIGHT = 3.3
+# Sides that a surface can be seen from, in degrees, and how far apart its marks are to stand.
+_AZIMUTHS = (-60.0, -70.0, -80.0, -90.0)
+_APART = 0.15
+# So that white letters are seen on light ground.
+_OUTLINE = withStroke(linewidth=1.8, foreground="black")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +60,13 @@ def plane(found: PlaneMap, number: int, setting: Setting) -> Drawing:
             antialiased=True, vmin=0, vmax=top,
         )  # fmt: skip
         for (x, y), name in zip(found.corners, "ABC", strict=True):
-            surface.plot([x, x], [y, y], [0, 1.1 * top], color="black", zorder=10)
-            surface.text(x, y, 1.16 * top, name, zorder=11)
-        surface.view_init(elev=38, azim=-60)
-        surface.set_title("KL (nats)", loc="center", pad=-4)
+            foot = found.kl[np.abs(found.second - y).argmin(), np.abs(found.first - x).argmin()]
+            surface.plot([x, x], [y, y], [foot, 1.15 * top], color="black", zorder=10)
+            surface.text(x, y, 1.2 * top, name, zorder=11).set_in_layout(False)
+        surface.view_init(elev=38, azim=_azimuth(found))
+        surface.set_title(f"KL (nats), n = {found.kl.size} points", loc="center", pad=-4)
+        surface.set_xlabel("along A to B", fontsize=7, labelpad=-7)
+        surface.set_ylabel("across", fontsize=7, labelpad=-7)
         surface.tick_params(labelsize=6, pad=-2)
         surface.set_box_aspect((1, 1, 0.7), zoom=0.92)
         seen = figure.add_subplot(1, 2, 2)
@@ -67,7 +76,7 @@ def plane(found: PlaneMap, number: int, setting: Setting) -> Drawing:
         for (x, y), name in zip(found.corners, "ABC", strict=True):
             seen.plot(x, y, "o", color="white", markeredgecolor="black", markersize=5)
             seen.annotate(name, (x, y), (4, 4), textcoords="offset points", color="white",
-                          fontweight="bold")  # fmt: skip
+                          fontweight="bold", path_effects=[_OUTLINE])  # fmt: skip
         seen.set_aspect("equal")
         seen.set_xlabel("along A to B (activation units)")
         seen.set_ylabel("across (activation units)")
@@ -77,10 +86,24 @@ def plane(found: PlaneMap, number: int, setting: Setting) -> Drawing:
     caption = setting.caption(
         f"Plane {number} through three model-generated activations: A, the base in its own prompt, "
         "B and C from other prompts, all placed in the prompt of A. KL divergence (nats) from the "
-        f"output at A, as a surface (left) and a map (right; lines at 0.5, 1, 2, 4 ... nats), "
-        f"n = {found.kl.size} points.",
+        "output at A, as a surface (left; bars stand on the three) and a map (right; lines at 0.5, "
+        f"1, 2, 4 ... nats), n = {found.kl.size} points.",
     )
     return Drawing(figure, caption)
+
+
+def _azimuth(found: PlaneMap) -> float:
+    """The first side from which the marks of the three activations stand apart, or the best."""
+    low = np.array([found.first[0], found.second[0]])
+    size = np.array([found.first[-1], found.second[-1]]) - low
+    places = (found.corners - low) / size
+
+    def apart(azimuth: float) -> float:
+        turned = np.deg2rad(azimuth)
+        across = places @ np.array([-np.sin(turned), np.cos(turned)])
+        return float(np.diff(np.sort(across)).min())
+
+    return max(_AZIMUTHS, key=lambda azimuth: min(apart(azimuth), _APART))
 
 
 def _contours(ax: Axes, found: PlaneMap) -> None:
@@ -120,7 +143,8 @@ def triangles(rows: Sequence[Sequence[TriangleMap]], level: float, setting: Sett
         grid = figure.subplots(len(rows), len(rows[0]), squeeze=False)
         for column in range(len(rows[0])):
             shown = np.concatenate([row[column].angles for row in rows])
-            low, high = (float(f(shown)) for f in (np.nanmin, np.nanmax))
+            reached = shown[np.isfinite(shown)]
+            low, high = (reached.min(), reached.max()) if len(reached) else (0.0, 180.0)
             for ax, row in zip(grid[:, column], rows, strict=True):
                 drawn = _triangle(ax, row[column], (low, high))
             figure.colorbar(drawn, ax=list(grid[:, column]), location="bottom", shrink=0.85,

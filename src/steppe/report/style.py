@@ -60,6 +60,7 @@ KINDS: dict[str, KindStyle] = {
     "sae_feature_active": KindStyle("Feature active at the token", "tab:green"),
     "sae_feature_active_in_prompt": KindStyle("Feature active in the prompt", "tab:olive"),
     "sae_feature_alive": KindStyle("Feature alive elsewhere", "tab:purple", "dotted"),
+    "sae_feature_any": KindStyle("Any feature", "tab:cyan", "dashdot"),
     "sae_feature_dead": KindStyle("Dead feature", "tab:pink"),
     "sae_feature_active_against": KindStyle(
         "Feature active at the token, against", "tab:green", (0, (3, 1, 1, 1))
@@ -70,6 +71,7 @@ KINDS: dict[str, KindStyle] = {
     "sae_feature_alive_against": KindStyle(
         "Feature alive elsewhere, against", "tab:purple", (0, (1, 3))
     ),
+    "sae_feature_any_against": KindStyle("Any feature, against", "tab:cyan", (0, (5, 1))),
     "sae_feature_dead_against": KindStyle("Dead feature, against", "tab:pink", (0, (1, 3))),
     "sae": KindStyle("SAE", "tab:brown"),
     "epsilon_random": KindStyle("Epsilon, isotropic", "tab:gray"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steppe.statistics.plateau import crossing_step
+from steppe.statistics.plateau import crossing_step, is_censored
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -32,8 +32,9 @@ class Crossings:
 
     Attributes:
         step: ``(curve,)`` place on the step axis, linear between grid points; NaN for a curve that
-            never reaches the level, and for one that is undefined.
-        censored: ``(curve,)`` whether it never reaches the level on its grid.
+            never reaches the level, for one that is undefined, and for one with a NaN that was met.
+        censored: ``(curve,)`` whether it never reaches the level on its grid; False where a NaN was
+            met, as it is not known.
         scanned: ``(curve,)`` whether bisection was not safe.
         evaluations: ``(curve,)`` how many points were computed.
     """
@@ -61,7 +62,7 @@ def find_crossings(
     """Find where curves that start at 0 first reach a level.
 
     Args:
-        evaluate: Computes points; a curve whose first probe is NaN is undefined and left alone.
+        evaluate: Computes points; a curve whose probes are all NaN is undefined and left alone.
         n_curves: Number of curves.
         n_steps: Grid points of each, the start (step 0) among them.
         level: Value to be reached, above 0.
@@ -90,11 +91,12 @@ def find_crossings(
     step[found], unsafe = _halve(evaluate, bracket, level, counts)
     scanned = ~undefined & ~rises
     scanned[found[unsafe]] = True
+    censored = rises & (first == len(places)) & ~undefined
     scan = np.flatnonzero(scanned)
-    step[scan] = _scan(evaluate, scan, n_steps, level)
+    step[scan], censored[scan] = _scan(evaluate, scan, n_steps, level)
     counts[scan] += n_steps - 1
     counts[undefined] = 0
-    return Crossings(step, np.isnan(step) & ~undefined, scanned, counts)
+    return Crossings(step, censored, scanned, counts)
 
 
 def _rises(values: Floats, first: Ints, level: float) -> NDArray[np.bool_]:
@@ -129,10 +131,13 @@ def _halve(
     return np.asarray(low + share * (high - low), np.float64), unsafe
 
 
-def _scan(evaluate: Evaluate, scan: Ints, n_steps: int, level: float) -> Floats:
+def _scan(
+    evaluate: Evaluate, scan: Ints, n_steps: int, level: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Every point of some curves; (crossing, whether there is none)."""
     values = np.zeros((len(scan), n_steps))
     if len(scan):
         grid = np.meshgrid(scan, np.arange(1, n_steps), indexing="ij")
         found = evaluate(grid[0].ravel(), grid[1].ravel())
         values[:, 1:] = found.reshape(grid[0].shape)
-    return crossing_step(values, level)
+    return crossing_step(values, level), is_censored(values, level)

@@ -7,9 +7,14 @@ of the matrices.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
+
+from steppe.core.errors import InputError
 
 HALF = (torch.bfloat16, torch.float16)
 
@@ -31,7 +36,13 @@ class HalfConv1D(Conv1D):  # type: ignore[misc]
         return product.to(rows.dtype)
 
 
-_HALVES: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: HalfLinear, Conv1D: HalfConv1D}
+_HALVES: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Linear: HalfLinear,
+    FalconLinear: HalfLinear,
+    Conv1D: HalfConv1D,
+}
+_WHOLE: dict[type[nn.Module], type[nn.Module]] = {HalfLinear: nn.Linear, HalfConv1D: Conv1D}
+_SHARE = 0.5
 
 
 def halve_matrices(blocks: nn.Module, dtype: torch.dtype) -> None:
@@ -42,10 +53,31 @@ def halve_matrices(blocks: nn.Module, dtype: torch.dtype) -> None:
     Args:
         blocks: The blocks of a model in float32; changed in place.
         dtype: ``torch.bfloat16`` or ``torch.float16``.
+
+    Raises:
+        InputError: Most of the blocks' weights are not matrices of linear layers.
     """
-    for module in blocks.modules():
-        half = _HALVES.get(type(module))
-        if half is not None:
-            module.__class__ = half
-            for parameter in module.parameters(recurse=False):
-                parameter.data = parameter.data.to(dtype)
+    matrices: list[Any] = [module for module in blocks.modules() if type(module) in _HALVES]
+    weights = sum(parameter.numel() for parameter in blocks.parameters())
+    share = sum(int(module.weight.numel()) for module in matrices) / max(1, weights)
+    if share < _SHARE:
+        raise InputError(
+            f"number format {str(dtype).removeprefix('torch.')!r}",
+            got=f"blocks with {share:.0%} of their weights in linear layers",
+            expected="at least half of them: other weights, as of experts, are not halved",
+            fix="use dtype='float32'",
+        )
+    for module in matrices:
+        module.__class__ = _HALVES[type(module)]
+        for parameter in module.parameters(recurse=False):
+            parameter.data = parameter.data.to(dtype)
+
+
+def restore_matrices(model: nn.Module) -> None:
+    """Multiply in the stream's number format again, once the weights were brought into it.
+
+    Args:
+        model: A model that once went through `halve_matrices`, or not; changed in place.
+    """
+    for module in model.modules():
+        module.__class__ = _WHOLE.get(type(module), type(module))

@@ -14,7 +14,7 @@ from steppe.core.bundled import DEMO, demo_model
 from steppe.core.engines import Engine, parse_engine
 from steppe.subject.anatomy import Anatomy, find_anatomy
 from steppe.subject.coordinates import Coordinates, center, choose_coordinates
-from steppe.subject.half_precision import HALF, halve_matrices
+from steppe.subject.half_precision import HALF, halve_matrices, restore_matrices
 from steppe.subject.loading import (
     find_commit,
     is_local,
@@ -152,7 +152,7 @@ def load_subject(
 
     Raises:
         InputError: No such model, device, number format or coordinates; weights with NaN; a model
-            whose blocks cannot be found.
+            whose blocks cannot be found, or have few matrices to halve.
     """
     number_format, way = parse_dtype(dtype), parse_engine(engine)
     loaded_format = torch.float32 if number_format in HALF else number_format
@@ -199,4 +199,5 @@ def _as_asked(model: PreTrainedModel, device: torch.device, dtype: torch.dtype) 
     found = {parameter.dtype for parameter in model.parameters()}
     if found != {loaded} or model.device != device or dtype in HALF:
         model = copy.deepcopy(model).to(device=device, dtype=loaded)
+        restore_matrices(model)
     return model.eval()

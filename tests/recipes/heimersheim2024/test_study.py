@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from steppe.cli.main import main
@@ -17,11 +20,22 @@ from steppe.core.errors import InputError
 from steppe.core.parts import Part
 from steppe.recipes.configuration import settings_of
 from steppe.recipes.deciding import COLUMNS
-from steppe.recipes.heimersheim2024 import artificial, ascent, optima, sensitivity
+from steppe.recipes.heimersheim2024 import (
+    artificial,
+    ascent,
+    encoding,
+    landscape,
+    optima,
+    sensitivity,
+)
+from steppe.recipes.heimersheim2024.analysis import Analysis
 from steppe.recipes.heimersheim2024.bench import Bench
+from steppe.recipes.heimersheim2024.claims import claims_table
 from steppe.recipes.heimersheim2024.draws import take_bases
 from steppe.recipes.heimersheim2024.material import Material, prepare
-from steppe.recipes.heimersheim2024.outputs import ADDED, CONTROL_SETUPS, PARTS
+from steppe.recipes.heimersheim2024.outcome import TABLES
+from steppe.recipes.heimersheim2024.outputs import ADDED, CONTROL_SETUPS, OPTIMA, PARTS
+from steppe.recipes.heimersheim2024.pictures import FIGURES
 from steppe.recipes.heimersheim2024.settings import Settings
 from steppe.recipes.heimersheim2024.study import SHARDED, open_study
 from steppe.statistics import crossing_step
@@ -30,6 +44,7 @@ from steppe.store import Opening, open_run
 Arrays = Mapping[str, NDArray[Any]]
 SMALL = {
     "samples": 12, "n_points": 31, "draws": 2, "families": 2, "planes": 1, "plane_points": 9,
+    "examples": 1, "example_draws": 3,
     "triangles": 1, "subdivisions": 3, "ascent_bases": 2, "ascent_starts": 2, "ascent_steps": 12,
     "artificial_draws": 1, "control_samples": 100, "encoded": 50, "level": 0.3, "bootstrap": 100,
     "device": "cpu",
@@ -73,12 +88,46 @@ def test_a_run_folder_holds_every_part(finished: Path) -> None:
     }  # fmt: skip
     figures = {path.stem for path in run.figures}
     assert figures == {
-        "plateau_curves", "direction_curves", "direction_crossings", "plane_1", "triangles",
+        "plateau_examples", "plateau_curves", "plateau_distances", "direction_examples",
+        "direction_curves", "direction_distances", "direction_crossings", "plane_1", "triangles",
         "ascent", "feature_crossings", "artificial_plateaus", "control_curves", "encoding",
     }  # fmt: skip
     captions = [path.read_text() for path in (finished / "figures").glob("*.txt")]
     assert all("Subject: " in text and ("n = " in text or "n:" in text) for text in captions)
     assert "HM1a" in (finished / "summary.md").read_text()
+
+
+def test_no_text_lies_outside_of_a_figure(
+    finished: Path, texts_outside: Callable[[Figure], list[str]]
+) -> None:
+    analysis = Analysis.of(open_run(finished))
+    for name, _, draw in FIGURES:
+        for suffix, drawing in draw(analysis):
+            assert not texts_outside(drawing.figure), f"{name}{suffix}"
+
+
+def test_an_output_that_never_reaches_the_level_is_reported_as_that(finished: Path) -> None:
+    run = Analysis.of(open_run(finished))
+    levels = {"level": 1e6, "flat_level": 1e6}
+    analysis = replace(run, settings=run.settings.model_copy(update=levels))
+    for dataset in analysis.parts.values():
+        dataset.load()
+        for name in {f"{prefix}crossing" for prefix in ("", "shared_")} & set(dataset):
+            dataset[name][:] = np.nan
+            dataset[name.replace("crossing", "censored")][:] = True
+    for output in TABLES:
+        table = output.make(analysis)
+        assert len(table)
+        if output.part != OPTIMA and "crossing" in table:
+            assert table["crossing"].isna().all()
+            assert (table["never"] == table["n"]).all()
+    claims = claims_table(analysis).set_index("id")
+    assert (claims.loc[["HM1a", "HM2a", "HM6a", "HM6d"], "verdict"] == "undefined").all()
+    assert claims.loc["HM3a", "number"] == 0
+    for name, _, draw in FIGURES:
+        for _, drawing in draw(analysis):
+            drawing.figure.draw_without_rendering()
+            assert "Subject: " in drawing.caption, name
 
 
 def test_the_claims_are_a_row_each(finished: Path) -> None:
@@ -120,6 +169,36 @@ def test_a_sample_is_the_same_in_another_shard(material: Material, part: str) ->
         )
 
 
+def test_examples_begin_with_the_directions_that_all_bases_are_measured_in(
+    material: Material,
+) -> None:
+    shown = sensitivity.measure_examples(material, range(1, 2))
+    measured = sensitivity.measure(material, range(1, 2))
+    np.testing.assert_array_equal(shown["kl"][:, :, :, 0], measured["kl"])
+    assert (shown["kl"][:, :, :, 1:, -1] != measured["kl"][:, :, :, None, -1]).any()
+
+
+def test_over_a_plane_the_output_is_nearest_to_that_of_the_activation_that_is_nearest(
+    tiny_files: Any,
+) -> None:
+    found = landscape.measure(prepare(settings(tiny_files, plane_points=61)), range(0, 1))
+    for corner, (x, y) in enumerate(found["corners"][0]):
+        column = np.abs(found["first"][0] - x).argmin()
+        row = np.abs(found["second"][0] - y).argmin()
+        here = found["kl"][0, :, row, column]
+        assert here.argmin() == corner
+        assert here[corner] < 0.02 * found["kl"][0, corner].max()
+
+
+def test_a_kind_of_encoded_vector_does_not_hang_on_the_others(material: Material) -> None:
+    found = encoding.measure(material)["l0"]
+    streams = material.generators("encoded_random", range(50))
+    drawn = material.stock.gaussian.draw(streams)
+    with torch.no_grad():
+        expected = (material.sae.encode(drawn) > 0).sum(dim=1).numpy()
+    np.testing.assert_array_equal(found.sel(kind="random"), expected)
+
+
 def test_search_and_curve_agree(material: Material) -> None:
     found = sensitivity.measure(material, range(0, 6))
     grid = {"straight": 1 / 30, "sphere": 6.0}
@@ -150,6 +229,17 @@ def test_artificial_bases_change_as_many_latents_as_they_say(material: Material)
     # Two added are one added and another.
     further = torch.nn.functional.normalize(two - one, dim=1) @ rows.T
     torch.testing.assert_close(further.max(dim=1).values, torch.ones(4), atol=1e-4, rtol=0)
+
+
+def test_a_base_is_no_landmark_of_its_own(material: Material) -> None:
+    row = int(material.stock.pool_rows[5])
+    base = material.stock.prefix(row).base
+    # Read in another batch, the same activation differs in its last digits.
+    assert 0 < float((material.stock.pool[5] - base * (1 + 1e-7)).norm()) < 1e-3
+    found = ascent.landmarks(material, base * (1 + 1e-7))
+    alike = (material.stock.pool - base).norm(dim=1) < 1e-3
+    assert len(found.real) == len(material.stock.pool) - int(alike.sum())
+    torch.testing.assert_close(found.real.norm(dim=1), torch.ones(len(found.real)))
 
 
 def test_climbing_makes_directions_more_sensitive(material: Material) -> None:
@@ -191,6 +281,17 @@ def test_paths_without_a_direction_stay_undefined(material: Material) -> None:
     assert found.evaluations.tolist()[1:] == [0, 0]
     assert found.evaluations[0] > 0
     assert np.isnan(nothing.position).all()
+
+
+def test_the_findings_of_a_run_are_told_from_its_tables(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(__file__).parents[3] / "benchmarks" / "heimersheim2024_findings.py"
+    monkeypatch.syspath_prepend(path.parent)
+    section = runpy.run_path(str(path))["section"](finished)
+    claims = pd.read_csv(finished / "tables" / "claims.csv")
+    assert all(f"| {id_} | " in section for id_ in claims["id"])
+    assert "*Change of the output as real and random bases are moved" in section
 
 
 def test_unknown_parts_and_options_of_other_recipes_are_refused(tiny_files: Any) -> None:

@@ -2,6 +2,7 @@
 
 `settings` says what can be asked, `outputs` which kinds and parts there are. `material` loads what
 all samples share, `bench` runs paths and searches crossings; `plateaus`, `sensitivity`,
-`landscape`, `optima`, `ascent`, `features`, `controls` and `encoding` measure; `study` is all of it
-as shards. `analysis`, `tables`, `claims` and `outcome` make the report and need no model.
+`landscape`, `optima`, `ascent`, `artificial`, `controls` and `encoding` measure; `study` is all of
+it as shards. `analysis`, `columns`, `tables`, `claims`, `curve_pictures`, `pictures` and `outcome`
+make the report and need no model.
 """

@@ -91,9 +91,14 @@ class Analysis:
     def responses(
         self, part: str, readout: str, labels: Mapping[str, str], reach: float | None = None
     ) -> Floats:
-        """Mean of a readout along each curve, up to ``reach`` or else `REACH`, ``(sample,)``."""
+        """Mean of a readout along each curve, up to ``reach`` or else `REACH`, ``(sample,)``.
+
+        NaN for a reach that is NaN.
+        """
         positions, values = self.curves(part, readout, **labels)
         end = REACH[labels[MODE]] if reach is None else reach
+        if np.isnan(end):
+            return np.full(len(values), np.nan)
         means: Floats = values[:, positions <= end + 1e-9].mean(axis=1)
         return means
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from steppe.activations.real import MINIMUM_DISTANCE
 from steppe.core.axes import KIND, MOMENT, SAMPLE, START
 from steppe.propagation import GradientSuffix, Prefix
 from steppe.recipes.heimersheim2024.bench import Arrays, Bench, Found
@@ -56,8 +57,14 @@ def lay_out(material: Material) -> Template:
 
 
 @dataclass(frozen=True, eq=False)
-class _Landmarks:
-    """What directions at one base are compared with, as unit vectors beside it."""
+class Landmarks:
+    """What directions at one base are compared with, as unit vectors beside it.
+
+    Attributes:
+        real: The ways to other real activations, ``(candidate, d_model)``.
+        decoder: Decoder rows, ``(latent, d_model)``.
+        active: Which latents are active at the base, ``(latent,)``.
+    """
 
     real: Tensor
     decoder: Tensor
@@ -73,10 +80,10 @@ def measure(material: Material, samples: range) -> Arrays:
     with Bench(material, material.stock) as bench:
         for sample, prefix in enumerate(bases.prefixes):
             base = bases.activations[sample]
-            landmarks = _landmarks(material, base)
+            near = landmarks(material, base)
             before = beside(base, starts[sample], centered=material.centered)
             after = climb(bench, prefix, base, before)
-            described = [_described(bench, prefix, base, way, landmarks) for way in (before, after)]
+            described = [_described(bench, prefix, base, way, near) for way in (before, after)]
             cosine = (before * after).sum(dim=1).clamp(-1, 1)
             made.append(
                 {name: np.stack([one[name] for one in described], axis=-1) for name in described[0]}
@@ -152,34 +159,34 @@ def _crossings(bench: Bench, prefix: Prefix, base: Tensor, way: Tensor) -> Found
     return bench.crossings(prefix, bench.family("sphere", base.expand(len(way), -1), way))
 
 
-def _landmarks(material: Material, base: Tensor) -> _Landmarks:
+def landmarks(material: Material, base: Tensor) -> Landmarks:
+    """What directions at a base ``(d_model,)`` are compared with."""
     decoder = material.sae.W_dec.detach()
     with torch.no_grad():
         active = material.sae.encode(base[None].to(decoder))[0] > 0
     pool, centered = material.stock.pool, material.centered
-    other = pool[(pool - base).norm(dim=1) > 0]
-    return _Landmarks(
+    # The base's own prompt is in the pool, too, and equals it only up to rounding.
+    other = pool[(pool - base).norm(dim=1) > MINIMUM_DISTANCE]
+    return Landmarks(
         real=beside(base, other, centered=centered).float(),
         decoder=beside(base, decoder.cpu(), centered=centered).float().nan_to_num(),
         active=active.cpu(),
     )
 
 
-def _described(
-    bench: Bench, prefix: Prefix, base: Tensor, way: Tensor, landmarks: _Landmarks
-) -> Arrays:
+def _described(bench: Bench, prefix: Prefix, base: Tensor, way: Tensor, near: Landmarks) -> Arrays:
     """What is stored of directions, ``(start,)`` each."""
     found = _crossings(bench, prefix, base, way)
-    to_decoder, latent = (way.float() @ landmarks.decoder.T).abs().max(dim=1)
+    to_decoder, latent = (way.float() @ near.decoder.T).abs().max(dim=1)
     kinds = torch.arange(len(way)) // (len(way) // len(STARTS))
     same = (kinds[:, None] == kinds).fill_diagonal_(False)
     cosines = (way @ way.T).where(same, 0).sum(dim=1) / same.sum(dim=1)
     return {
         "crossing": found.position.astype(np.float32),
         "censored": found.censored,
-        "to_real": (way.float() @ landmarks.real.T).max(dim=1).values.numpy(),
+        "to_real": (way.float() @ near.real.T).max(dim=1).values.numpy(),
         "to_decoder": to_decoder.numpy(),
         "latent": latent.numpy(),
-        "latent_is_active": landmarks.active[latent].numpy(),
+        "latent_is_active": near.active[latent].numpy(),
         "to_others": cosines.float().numpy(),
     }

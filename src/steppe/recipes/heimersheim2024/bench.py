@@ -85,6 +85,24 @@ class Bench:
             parts.append(found)
         return torch.cat(parts)
 
+    def kl_from(self, prefix: Prefix, references: Tensor, points: Tensor) -> Tensor:
+        """KL of every point from each of some references, a block of points at a time.
+
+        Args:
+            prefix: The prompt.
+            references: ``(reference, d_model)``.
+            points: ``(point, d_model)``.
+
+        Returns:
+            Nats, on the CPU, ``(reference, point)``.
+        """
+        outputs = self.logits(prefix, references).log_softmax(-1)
+        parts = []
+        for rows in torch.split(points, _ROWS):
+            logits = self.logits(prefix, rows)
+            parts.append(torch.stack([_kl_to(one, logits) for one in outputs]).cpu())
+        return torch.cat(parts, dim=1)
+
     def curves(self, prefix: Prefix, points: Tensor) -> dict[str, NDArray[np.float32]]:
         """Every readout along one path.
 
@@ -157,15 +175,18 @@ class Bench:
         return values
 
 
+def _kl_to(reference: Tensor, logits: Tensor) -> Tensor:
+    """KL of each point to one reference, ``(point,)``; by the catalogue's readout."""
+    # The readout takes the first row for the reference.
+    return CATALOGUE["kl"].measure(torch.cat([reference[None], logits]))[1:]
+
+
 def _kl(references: Tensor, which: Tensor, logits: Tensor) -> Tensor:
-    """KL of each point to the reference it belongs to, ``(point,)``; by the catalogue's readout."""
+    """KL of each point to the reference it belongs to, ``(point,)``."""
     values = torch.empty(len(logits), device=logits.device)
     for index in sorted(set(which.tolist())):
         mine = which == index
-        # The readout takes the first row for the reference.
-        values[mine] = CATALOGUE["kl"].measure(torch.cat([references[index][None], logits[mine]]))[
-            1:
-        ]
+        values[mine] = _kl_to(references[index], logits[mine])
     return values
 
 

@@ -37,6 +37,8 @@ from steppe.recipes.heimersheim2024.outputs import (
 )
 from steppe.recipes.heimersheim2024.tables import bases_earlier, family_angles, optimum_shares
 
+_PAIR = ((DIRECTIONS, REAL), (DIRECTIONS, RANDOM))
+
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
 
@@ -111,10 +113,6 @@ def _not_separated(values: Values) -> float:
     return SEPARATED - earlier_share(values["first"], values["second"])
 
 
-def _most_bases(values: Values) -> float:
-    return bases_earlier(values["first"], values["second"]) - 0.5
-
-
 def _alike(values: Values) -> float:
     return NEAR - abs(earlier_share(values["first"], values["second"]) - 0.5)
 
@@ -127,8 +125,8 @@ def _smaller_gap(values: Values) -> float:
 
 
 def _symmetric(values: Values) -> float:
-    gap = values["second"] - values["first"]
-    return SYMMETRIC - abs(_mean(gap))
+    sides = [np.where(np.isinf(side), np.nan, side) for side in values.values()]
+    return SYMMETRIC - abs(_mean(sides[1] - sides[0]))
 
 
 def _usual(values: Values) -> float:
@@ -167,6 +165,11 @@ def _crossings(
         "first": analysis.crossings(*first, mode, prefix),
         "second": analysis.crossings(*second, mode, prefix),
     }
+
+
+def _bases_won(analysis: Analysis) -> Values:
+    pair = _crossings(*_PAIR)(analysis)
+    return {"first": bases_earlier(pair["first"], pair["second"])}
 
 
 def _in_control(control: str, readout: str = "kl") -> Callable[[Analysis], Values]:
@@ -237,7 +240,6 @@ def _counts(kind: str) -> Callable[[Analysis], Values]:
     }
 
 
-_PAIR = ((DIRECTIONS, REAL), (DIRECTIONS, RANDOM))
 _SHARE = "share of pairs in which {} crosses before {}, minus one half"
 _MEAN = "mean {} up to the median crossing of real bases, random minus real bases"
 
@@ -265,14 +267,19 @@ CLAIMS = (
     Claim("HM2e", "Random bases are left sooner along the same displacements, too (sphere).",
           _SHARE.format("the random base", "the real one"), (PLATEAUS,),
           _crossings((PLATEAUS, "random"), (PLATEAUS, "real"), prefix="shared_"), _paired),
+    Claim("HM2f", "On their plateaus they do so by L2 after the final normalisation, sphere.",
+          _MEAN.format("normalised L2"), (PLATEAUS,), _responses("sphere", "l2_normalized"),
+          _mean_gap),
+    Claim("HM2g", "And so they do straight.", _MEAN.format("normalised L2"), (PLATEAUS,),
+          _responses("straight", "l2_normalized"), _mean_gap),
     Claim("HM3a", "Towards real activations KL reaches the level at smaller angles than towards "
           "random ones.", _SHARE.format("real-other", "random"), (DIRECTIONS,),
           _crossings(*_PAIR), _earlier),
     Claim("HM3b", "And at smaller lengths.", _SHARE.format("real-other", "random"), (DIRECTIONS,),
           _crossings(*_PAIR, mode="straight"), _earlier),
     Claim("HM3c", "So it is for most base prompts.", "share of prompts whose median angle is "
-          "smaller towards real activations, minus one half", (DIRECTIONS,), _crossings(*_PAIR),
-          _most_bases),
+          "smaller towards real activations, minus one half", (DIRECTIONS,), _bases_won,
+          partial(_mean_above, level=0.5)),
     Claim("HM4", "Isotropic directions are less sensitive than covariance-matched ones.",
           _SHARE.format("random", "isotropic"), (DIRECTIONS,),
           _crossings((DIRECTIONS, RANDOM), (DIRECTIONS, ISOTROPIC)), _earlier),
@@ -289,8 +296,9 @@ CLAIMS = (
     Claim("HM6c", "More often so than the way to a random activation.",
           "share of families with an optimum at the corner, real minus random (ring)", (OPTIMA,),
           _both_corners, _mean_gap),
-    Claim("HM6d", "Triangles of random activations are symmetric.", "1 degree minus the mean "
-          "difference between both sides of a random corner", (OPTIMA,), _both_sides, _symmetric),
+    Claim("HM6d", "Triangles of random activations are symmetric (a check: their corners are drawn "
+          "alike).", "1 degree minus the mean difference between both sides of a random corner",
+          (OPTIMA,), _both_sides, _symmetric),
     Claim("HM7", f"Real activations have about {USUAL_L0:g} active latents, within a factor of "
           "ten.", "1 minus the distance of the mean count from 100, in powers of ten", (ENCODING,),
           _counts("real"), _usual),

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from steppe.activations import isotropic
 from steppe.core.axes import KIND, SAMPLE
-from steppe.core.seeds import stream
 from steppe.recipes.heimersheim2024.material import Material
 from steppe.recipes.heimersheim2024.outputs import ENCODED
 from steppe.sae.blocks import in_blocks
@@ -23,14 +22,16 @@ def measure(material: Material) -> xr.Dataset:
     """
     count = min(material.settings.encoded, len(material.stock.pool))
     real = material.stock.pool[:count]
-    draws = [stream(material.settings.seed, "encoded", index) for index in range(count)]
-    aside = isotropic(
-        torch.zeros_like(real), real, draws, reading="text", centered=material.centered
-    )
     vectors = {
         "real": real,
-        "random": material.stock.gaussian.draw(draws),
-        "isotropic": aside,
+        "random": material.stock.gaussian.draw(material.generators("encoded_random", range(count))),
+        "isotropic": isotropic(
+            torch.zeros_like(real),
+            real,
+            material.generators("encoded_isotropic", range(count)),
+            reading="text",
+            centered=material.centered,
+        ),
     }
     counts = np.stack([_active(material, vectors[kind]) for kind in ENCODED])
     meaning = {"unit": "latents", "long_name": "active latents"}

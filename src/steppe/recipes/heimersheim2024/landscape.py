@@ -12,7 +12,6 @@ from torch import Tensor
 from steppe.activations.real import MINIMUM_DISTANCE
 from steppe.core.axes import AXIS, COLUMN, CORNER, ROW, SAMPLE
 from steppe.paths import Plane
-from steppe.readouts import CATALOGUE
 from steppe.recipes.heimersheim2024.bench import Arrays, Bench
 from steppe.recipes.heimersheim2024.draws import real_activations, take_bases
 from steppe.recipes.heimersheim2024.layout import template
@@ -54,12 +53,7 @@ def measure(material: Material, samples: range) -> Arrays:
             first, second = plane.grid(size)
             rows, columns = torch.meshgrid(second, first, indexing="ij")
             at = plane.at(torch.stack([columns.flatten(), rows.flatten()], dim=1))
-            logits = bench.logits(prefix, torch.cat([corners, at]))
-            made["kl"].append(
-                torch.stack([_from(logits, corner)[3:] for corner in range(3)])
-                .reshape(3, size, size)
-                .cpu()
-            )
+            made["kl"].append(bench.kl_from(prefix, corners, at).reshape(3, size, size))
             made["corners"].append(plane.corners)
             made["first"].append(first)
             made["second"].append(second)
@@ -71,8 +65,3 @@ def _two(candidates: Tensor) -> Tensor:
     """The first candidate, and the first that differs from it."""
     differs = (candidates - candidates[0]).norm(dim=1) > MINIMUM_DISTANCE
     return candidates[[0, int(differs.float().argmax())]]
-
-
-def _from(logits: Tensor, corner: int) -> Tensor:
-    """KL of every point from one of the first three."""
-    return CATALOGUE["kl"].measure(torch.cat([logits[corner : corner + 1], logits]))[1:]

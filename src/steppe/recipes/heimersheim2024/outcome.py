@@ -39,12 +39,14 @@ class TableOutput:
         part: The part it is made from.
         make: Makes it.
         caption: What it shows, without n, intervals and subject.
+        over: What its n counts, and its intervals are over.
     """
 
     name: str
     part: str
     make: Callable[[Analysis], pd.DataFrame]
     caption: str
+    over: str = "base prompts"
 
 
 _POSITION = (
@@ -59,7 +61,8 @@ TABLES = (
         tables.plateau_table,
         "Part 1. How far from real and random bases the output stays: median crossing of KL, where "
         "KL leaves the flat level, crossing along displacements shared by all bases, and mean KL "
-        "(nats) and L2 (activation units) up to 90 degrees or the base's norm. " + _POSITION,
+        "(nats), L2 (activation units) and L2 after the final normalisation up to 90 degrees or "
+        "the base's norm. " + _POSITION,
     ),
     TableOutput(
         "directions",
@@ -92,8 +95,9 @@ TABLES = (
         FEATURES,
         tables.feature_table,
         "Part 5. How soon SAE decoder rows change the output, along and against, of latents active "
-        "at the base and of silent ones, beside the directions of part 2; shares of pairs in which "
-        "they cross earlier than towards random and towards real activations. " + _POSITION,
+        "at the base, of silent ones, and of any, beside the directions of part 2; shares of pairs "
+        "in which they cross earlier than towards random and towards real activations. "
+        + _POSITION,
     ),
     TableOutput(
         "artificial",
@@ -110,15 +114,17 @@ TABLES = (
         "Part 6. Both effects in the controls: share of pairs in which the real-other direction "
         "crosses before the random one, and the random base is left before the real one (0.5: no "
         "difference), by the crossing of KL and by where L2 after the final normalisation reaches "
-        "half of its largest value. The median is that of random directions. " + _POSITION,
+        "half of its largest value. Median crossing, and where KL leaves the flat level, are those "
+        "of real bases in random directions. " + _POSITION,
     ),
     TableOutput(
         "encoding",
         ENCODING,
         tables.encoding_table,
         "Part 6. Active latents of real activations, of random ones with their mean and "
-        "covariance, and of isotropic vectors as long as real ones; beside the report's footnote "
-        "on GPT-2.",
+        "covariance, and of isotropic vectors as long as real ones, and all latents of the SAE "
+        "(dictionary); beside the report's footnote on GPT-2.",
+        over="vectors of each kind",
     ),
 )
 
@@ -141,7 +147,7 @@ def report_outcome(path: Path) -> None:
     report = Report(run=run, analysis=analysis)
     for output in TABLES:
         if analysis.has(output.part):
-            n = analysis.parts[output.part].sizes[SAMPLE]
+            n = f"{analysis.parts[output.part].sizes[SAMPLE]} {output.over}"
             caption = _caption(analysis, output.caption, n)
             report.add_table(output.name, output.make(analysis), caption)
     searches = tables.search_table(analysis)
@@ -164,18 +170,17 @@ _SEARCH = (
 )
 _CLAIMS = (
     "The report's claims (HM) and its predictions with our checks (HP) on this subject. Each "
-    "number is positive where the claim holds; it holds where its whole 95% bootstrap interval is "
-    "positive."
+    "number is positive where the claim holds; it holds where its whole 95% bootstrap interval "
+    "(over base prompts, of HM7 and HM8 over vectors) is positive."
 )
 
 
-def _caption(analysis: Analysis, text: str, n: int | None = None) -> str:
+def _caption(analysis: Analysis, text: str, n: str = "") -> str:
     settings = analysis.settings
-    bases = settings.samples if n is None else n
+    counted = f" n = {n}; brackets: 95% bootstrap intervals over them." if n else ""
     return (
-        f"{text} KL is crossed at {settings.level:g} nats, flat below {settings.flat_level:g}. "
-        f"n = {bases} base prompts; brackets: 95% bootstrap intervals over them. "
-        f"Subject: {analysis.text}."
+        f"{text} KL is crossed at {settings.level:g} nats, flat below {settings.flat_level:g}."
+        f"{counted} Subject: {analysis.text}."
     )
 
 

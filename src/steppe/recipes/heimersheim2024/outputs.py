@@ -11,6 +11,7 @@ READOUTS = ("kl", "l2", "l2_normalized", "cosine")
 
 PLATEAUS = "plateaus"
 DIRECTIONS = "directions"
+EXAMPLES = "examples"
 PLANES = "planes"
 TRIANGLES = "triangles"
 OPTIMA = "optima"
@@ -21,8 +22,8 @@ CONTROLS = "controls"
 ENCODING = "encoding"
 # In the order they are measured, cheap first: a figure of a plane can be looked at early.
 PARTS = (
-    PLANES, TRIANGLES, PLATEAUS, DIRECTIONS, OPTIMA, FEATURES, ARTIFICIAL, CONTROLS, ASCENT,
-    ENCODING,
+    PLANES, TRIANGLES, EXAMPLES, PLATEAUS, DIRECTIONS, OPTIMA, FEATURES, ARTIFICIAL, CONTROLS,
+    ASCENT, ENCODING,
 )  # fmt: skip
 
 # Where a path starts: the prompt's own activation, another prompt's, a normal draw.
@@ -37,6 +38,8 @@ FEATURE_DIRECTIONS = (
     "sae_feature_active_against",
     "sae_feature_alive",
     "sae_feature_alive_against",
+    "sae_feature_any",
+    "sae_feature_any_against",
 )
 CORNERS = ("real", "random")
 # Around a corner: towards the other two corners, and all around it in the plane they span.

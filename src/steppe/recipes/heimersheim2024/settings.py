@@ -31,6 +31,8 @@ class Settings(StudySettings):
     flat_level: float = Field(0.1, gt=0, description="KL, in nats, up to which the output is flat")
     n_points: int = Field(101, ge=3, description="points of a path, the base and the end included")
     draws: int = Field(5, ge=1, description="directions of each kind per base")
+    examples: int = Field(3, ge=1, description="bases whose curves are shown one by one")
+    example_draws: int = Field(10, ge=1, description="directions of each kind from each of them")
     families: int = Field(3, ge=1, description="random 2-D families of directions per base")
     inward: float = Field(0.1, gt=0, lt=1, description="how far from a corner neighbours are mixed")
     ring: float = Field(10.0, gt=0, lt=90, description="angle of the neighbours around a corner")
@@ -41,7 +43,9 @@ class Settings(StudySettings):
     ascent_bases: int = Field(16, ge=1, description="bases from which sensitivity is climbed")
     ascent_starts: int = Field(6, ge=1, description="starts per base, random and real each")
     ascent_steps: int = Field(40, ge=1, description="steps of the ascent")
-    artificial_draws: int = Field(2, ge=1, description="directions from each artificial base")
+    artificial_draws: int = Field(
+        2, ge=1, description="directions from each artificial base, and shared ones of part 1"
+    )
     control_samples: int = Field(
         3000, ge=100, description="activations behind the moments at the controls' sites"
     )

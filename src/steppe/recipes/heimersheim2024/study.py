@@ -27,6 +27,7 @@ from steppe.recipes.heimersheim2024.outputs import (
     CONTROLS,
     DIRECTIONS,
     ENCODING,
+    EXAMPLES,
     FEATURES,
     OPTIMA,
     PLANES,
@@ -55,6 +56,7 @@ class Part:
 SHARDED: dict[str, Part] = {
     PLANES: Part(landscape.lay_out, landscape.measure),
     TRIANGLES: Part(optima.lay_out_triangles, optima.measure_triangles),
+    EXAMPLES: Part(sensitivity.lay_out_examples, sensitivity.measure_examples),
     PLATEAUS: Part(plateaus.lay_out, plateaus.measure),
     DIRECTIONS: Part(sensitivity.lay_out, sensitivity.measure),
     OPTIMA: Part(optima.lay_out_families, optima.measure_families),

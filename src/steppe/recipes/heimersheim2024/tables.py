@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from steppe.comparisons import (
-    censored_median,
-    censored_median_interval,
-    earlier_share,
-    ks_statistic,
-    mean_interval,
-)
+from steppe.comparisons import as_ranked, ks_statistic, ranked_median
 from steppe.core.axes import CONTROL, KIND, MODE, MOMENT, NEIGHBOUR
-from steppe.recipes.deciding import decide
 from steppe.recipes.heimersheim2024.analysis import Analysis
+from steppe.recipes.heimersheim2024.columns import (
+    Floats,
+    Row,
+    crossing_columns,
+    mean_columns,
+    only,
+    share_columns,
+)
 from steppe.recipes.heimersheim2024.outputs import (
     ARTIFICIAL,
     ARTIFICIAL_BASES,
@@ -46,45 +45,6 @@ from steppe.recipes.heimersheim2024.outputs import (
     TRIANGLES,
 )
 
-Floats = NDArray[np.float64]
-Row = dict[str, Any]
-
-
-def crossing_columns(analysis: Analysis, crossings: Floats, name: str = "crossing") -> Row:
-    """Median crossing with its interval, how many there are, and how many never cross."""
-    drawn = analysis.resamples(name, len(crossings))
-    low, high = censored_median_interval(crossings, drawn)
-    return {
-        "n": int((~np.isnan(crossings)).sum()),
-        name: censored_median(crossings),
-        f"{name}_low": low,
-        f"{name}_high": high,
-        "never": int(np.isinf(crossings).sum()),
-    }
-
-
-def mean_columns(analysis: Analysis, values: Floats, name: str) -> Row:
-    """Mean over samples with its interval; further axes are averaged within a sample."""
-    per_sample = values.reshape(len(values), -1)
-    defined = ~np.isnan(per_sample)
-    sums = np.where(defined, per_sample, 0).sum(axis=1)
-    means = np.divide(
-        sums, defined.sum(axis=1), out=np.full(len(sums), np.nan), where=defined.any(axis=1)
-    )
-    low, high = mean_interval(means, analysis.resamples(name, len(means)))
-    known = means[~np.isnan(means)]
-    mean = float(known.mean()) if len(known) else float("nan")
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
-
-
-def share_columns(analysis: Analysis, first: Floats, second: Floats, name: str) -> Row:
-    """Share of pairs in which the first crosses earlier (ROC area), with its interval."""
-    drawn = analysis.resamples(name, len(first))
-    found = decide(
-        lambda v: earlier_share(v["first"], v["second"]), {"first": first, "second": second}, drawn
-    )
-    return {name: found.number, f"{name}_low": found.low, f"{name}_high": found.high}
-
 
 def plateau_table(analysis: Analysis) -> pd.DataFrame:
     """Part 1: how far from each kind of base the output stays as it was."""
@@ -101,14 +61,21 @@ def plateau_table(analysis: Analysis) -> pd.DataFrame:
                     "mode": mode,
                     "kind": base,
                     **crossing_columns(analysis, crossed),
-                    **_only(crossing_columns(analysis, flat, "flat_until"), "flat_until"),
-                    **_only(crossing_columns(analysis, shared, "shared"), "shared"),
-                    **mean_columns(analysis, analysis.responses(PLATEAUS, "kl", labels), "mean_kl"),
-                    **mean_columns(analysis, analysis.responses(PLATEAUS, "l2", labels), "mean_l2"),
+                    **only(crossing_columns(analysis, flat, "flat_until"), "flat_until"),
+                    **only(crossing_columns(analysis, shared, "shared"), "shared"),
+                    **_mean_responses(analysis, labels),
                     "published_flat_until": 40.0 if (base, mode) == ("real", "sphere") else np.nan,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _mean_responses(analysis: Analysis, labels: dict[str, str]) -> Row:
+    row: Row = {}
+    for readout in ("kl", "l2", "l2_normalized"):
+        found = analysis.responses(PLATEAUS, readout, labels)
+        row |= mean_columns(analysis, found, f"mean_{readout}")
+    return row
 
 
 def direction_table(analysis: Analysis) -> pd.DataFrame:
@@ -119,25 +86,25 @@ def direction_table(analysis: Analysis) -> pd.DataFrame:
         real = analysis.crossings(DIRECTIONS, REAL, mode)
         for kind in CROSSING_DIRECTIONS:
             found = analysis.crossings(DIRECTIONS, kind, mode)
-            length = crossing_columns(analysis, found * norms, "length")
+            # A length only where the path is straight.
+            lengths = found * (norms if mode == "straight" else np.nan)
             row = {"mode": mode, "kind": kind, **crossing_columns(analysis, found)}
-            row |= {
-                key: value if mode == "straight" else np.nan
-                for key, value in _only(length, "length").items()
-            }
+            row |= only(crossing_columns(analysis, lengths, "length"), "length")
             row |= share_columns(analysis, real, found, "real_earlier")
-            row["bases_real_earlier"] = bases_earlier(real, found)
-            row["overlap"] = 1 - ks_statistic(_codes(real, found)[0], _codes(real, found)[1])
+            row |= mean_columns(analysis, bases_earlier(real, found), "bases_real_earlier")
+            row["overlap"] = 1 - ks_statistic(real, found)
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def bases_earlier(first: Floats, second: Floats) -> float:
-    """Share of bases whose median crossing is earlier in the first kind; ties count half."""
-    medians = [np.array([_median(row) for row in values]) for values in (first, second)]
-    known = ~(np.isnan(medians[0]) | np.isnan(medians[1]))
-    wins = (medians[0] < medians[1]) + (medians[0] == medians[1]) / 2
-    return float(wins[known].mean()) if known.any() else float("nan")
+def bases_earlier(first: Floats, second: Floats) -> Floats:
+    """Whether each base's median crossing is earlier in the first kind, ``(sample,)``.
+
+    1 where it is, 0 where it is not, one half for a tie; NaN where either is undefined.
+    """
+    one, other = (np.array([ranked_median(row) for row in values]) for values in (first, second))
+    earlier = np.where(one == other, 0.5, one < other)
+    return np.where(np.isnan(one) | np.isnan(other), np.nan, earlier)
 
 
 def feature_table(analysis: Analysis) -> pd.DataFrame:
@@ -187,16 +154,16 @@ def optimum_shares(analysis: Analysis, kind: str, around: str) -> Floats:
     places = [str(name) for name in analysis.parts[OPTIMA][NEIGHBOUR].values]
     near = [i for i, name in enumerate(places) if name.startswith(around)]
     corner = angles[..., places.index("corner")]
-    lowest = corner < angles[..., near].min(axis=-1)
+    around_it = angles[..., near].min(axis=-1)
     # Where even the corner never crosses there is nothing to compare.
-    return np.where(np.isinf(corner), np.nan, lowest).astype(np.float64)
+    known = np.isfinite(corner) & ~np.isnan(around_it)
+    return np.where(known, corner < around_it, np.nan)
 
 
 def family_angles(analysis: Analysis, kind: str) -> Floats:
     """Crossing angles ``(sample, family, neighbour)``, infinite where KL never crosses."""
     chosen = analysis.parts[OPTIMA].sel({KIND: kind})
-    found = np.where(chosen["censored"].values, np.inf, chosen["crossing"].values)
-    return np.asarray(found, dtype=np.float64)
+    return as_ranked(chosen["crossing"].values, chosen["censored"].values)
 
 
 def optimum_table(analysis: Analysis) -> pd.DataFrame:
@@ -204,10 +171,7 @@ def optimum_table(analysis: Analysis) -> pd.DataFrame:
     rows = []
     for kind in CORNERS:
         angles = family_angles(analysis, kind)
-        for around, count in (
-            ("inward", len(INWARD)),
-            ("ring", len(RING)),
-        ):
+        for around, count in (("inward", len(INWARD)), ("ring", len(RING))):
             shares = optimum_shares(analysis, kind, around)
             rows.append(
                 {
@@ -216,7 +180,7 @@ def optimum_table(analysis: Analysis) -> pd.DataFrame:
                     "count": count,
                     "n": int((~np.isnan(shares)).sum()),
                     **mean_columns(analysis, shares, "optimum_share"),
-                    **_only(
+                    **only(
                         crossing_columns(analysis, angles[..., 0], "corner_angle"), "corner_angle"
                     ),
                 }
@@ -231,7 +195,7 @@ def ascent_table(analysis: Analysis) -> pd.DataFrame:
     for kind in STARTS:
         for moment in dataset[MOMENT].values:
             chosen = dataset.sel({KIND: kind, MOMENT: moment})
-            found = np.where(chosen["censored"].values, np.inf, chosen["crossing"].values)
+            found = as_ranked(chosen["crossing"].values, chosen["censored"].values)
             row = {"kind": kind, "moment": str(moment), **crossing_columns(analysis, found)}
             for name in ("to_real", "to_decoder", "to_others"):
                 row |= mean_columns(analysis, chosen[name].values.astype(np.float64), name)
@@ -253,11 +217,15 @@ def control_table(analysis: Analysis) -> pd.DataFrame:
             level = analysis.settings.level
             kl = {k: analysis.curve_crossings(CONTROLS, level, **at, **{KIND: k}) for k in kinds}
             half = {k: analysis.half_rises(**at, **{KIND: k}) for k in kinds}
+            flat = analysis.curve_crossings(
+                CONTROLS, analysis.settings.flat_level, **at, **{KIND: RANDOM}
+            )
             rows.append(
                 {
                     "mode": mode,
                     "control": control,
                     **crossing_columns(analysis, kl[RANDOM]),
+                    **only(crossing_columns(analysis, flat, "flat_until"), "flat_until"),
                     **share_columns(analysis, kl[REAL], kl[RANDOM], "real_earlier"),
                     **share_columns(analysis, kl[RANDOM_FROM_RANDOM], kl[RANDOM], "base_earlier"),
                     **share_columns(analysis, half[REAL], half[RANDOM], "real_half"),
@@ -277,10 +245,14 @@ def _study_row(analysis: Analysis, mode: str) -> Row:
         analysis.curve_crossings(PLATEAUS, level, **{KIND: kind, MODE: mode})
         for kind in ("real", "random")
     )
+    flat = analysis.curve_crossings(
+        DIRECTIONS, analysis.settings.flat_level, **{KIND: RANDOM, MODE: mode}
+    )
     return {
         "mode": mode,
         "control": "none: the study itself",
         **crossing_columns(analysis, random),
+        **only(crossing_columns(analysis, flat, "flat_until"), "flat_until"),
         **share_columns(analysis, real, random, "real_earlier"),
         **share_columns(analysis, other, own, "base_earlier"),
     }
@@ -298,6 +270,7 @@ def encoding_table(analysis: Analysis) -> pd.DataFrame:
             {
                 "kind": kind,
                 "n": len(counts),
+                "dictionary": int(dataset.attrs["d_sae"]),
                 "least": float(counts.min()),
                 "median": float(np.median(counts)),
                 **mean_columns(analysis, counts, "mean"),
@@ -346,7 +319,7 @@ def _agreement(analysis: Analysis) -> Row:
             labels = {KIND: kind, MODE: mode}
             scan = analysis.curve_crossings(DIRECTIONS, analysis.settings.level, **labels)
             found = analysis.crossings(DIRECTIONS, kind, mode)[:, 0]
-            step = 180.0 / (analysis.settings.n_points - 1) / (180.0 if mode == "straight" else 1)
+            step = float(analysis.parts[DIRECTIONS][f"{mode}_position"][1])
             both = np.isinf(scan) & np.isinf(found)
             gap = np.abs(np.where(both, 0, scan) - np.where(both, 0, found)) / step
             compared += int((~np.isnan(gap)).sum())
@@ -354,18 +327,3 @@ def _agreement(analysis: Analysis) -> Row:
             near = gap[gap <= 0.01]
             apart = max(apart, float(near.max(initial=0)))
     return {"compared": compared, "differ": differ, "largest_gap_of_others": apart}
-
-
-def _only(row: Row, name: str) -> Row:
-    """The number and its interval, without the counts."""
-    return {key: value for key, value in row.items() if key.startswith(name)}
-
-
-def _median(values: Floats) -> float:
-    defined = values[~np.isnan(values)]
-    return float(np.quantile(defined, 0.5, method="higher")) if len(defined) else float("nan")
-
-
-def _codes(first: Floats, second: Floats) -> tuple[Floats, Floats]:
-    """Both with infinity replaced by a number beyond all others, for statistics of ranks."""
-    return tuple(np.where(np.isinf(x), 1e6, x).ravel() for x in (first, second))  # type: ignore[return-value]

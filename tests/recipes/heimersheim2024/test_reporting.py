@@ -1,0 +1,148 @@
+"""Tables, claims and figures from numbers that are given: what decides, and what may be missing."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from steppe.recipes.heimersheim2024 import tables
+from steppe.recipes.heimersheim2024.analysis import Analysis, level_crossings
+from steppe.recipes.heimersheim2024.claims import CLAIMS
+from steppe.recipes.heimersheim2024.outputs import NEIGHBOURS
+from steppe.recipes.heimersheim2024.settings import Settings
+
+SPHERE = np.linspace(0, 180, 19)
+INFINITY = np.inf
+
+
+def analysis_of(**parts: xr.Dataset) -> Analysis:
+    run: Any = SimpleNamespace(datasets=lambda: list(parts), dataset=parts.__getitem__)
+    return Analysis(run, Settings(), "made up")
+
+
+def curves(values: Any, name: str, **labels: str) -> xr.Dataset:
+    """Sphere-mode curves ``(sample, step)`` of one kind, as a dataset of the study."""
+    data = np.asarray(values, dtype=np.float64)
+    for _ in labels:
+        data = data[None]
+    return xr.Dataset(
+        {name: ((*labels, "sample", "step"), data)},
+        coords={
+            **{dim: [label] for dim, label in labels.items()},
+            "sphere_position": ("step", SPHERE),
+        },
+    )
+
+
+def test_levels_are_crossed_between_grid_points_and_never_is_later_than_any() -> None:
+    values = np.stack([SPHERE / 180, SPHERE / 900, np.full(19, np.nan)])
+    np.testing.assert_allclose(level_crossings(SPHERE, values, 0.5), [90, INFINITY, np.nan])
+
+
+def test_half_of_the_rise_is_the_curves_own() -> None:
+    found = analysis_of(
+        controls=curves(
+            [np.minimum(SPHERE, 60) * 7, np.zeros(19)],
+            "l2_normalized", control="last_layer", kind="isotropic", mode="sphere",
+        )
+    )  # fmt: skip
+    rises = found.half_rises(control="last_layer", kind="isotropic", mode="sphere")
+    np.testing.assert_allclose(rises, [30, np.nan])
+
+
+def test_a_mean_response_reaches_as_far_as_asked() -> None:
+    found = analysis_of(plateaus=curves([SPHERE], "kl", kind="real", mode="sphere"))
+    labels = {"kind": "real", "mode": "sphere"}
+    assert found.responses("plateaus", "kl", labels) == [45]
+    assert found.responses("plateaus", "kl", labels, 20) == [10]
+    assert np.isnan(found.responses("plateaus", "kl", labels, np.nan)).all()
+
+
+def families(corner: float, *others: float) -> Analysis:
+    """One base and family: the corner crosses at ``corner``, its neighbours at ``others``."""
+    angles = np.array([corner, *others, *[99.0] * (len(NEIGHBOURS) - 1 - len(others))])
+    dims = ("kind", "sample", "family", "neighbour")
+    crossing = np.where(np.isinf(angles), np.nan, angles)[None, None, None]
+    return analysis_of(
+        optima=xr.Dataset(
+            {"crossing": (dims, crossing), "censored": (dims, np.isinf(angles)[None, None, None])},
+            coords={"kind": ["real"], "neighbour": list(NEIGHBOURS)},
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("angles", "inward", "ring"),
+    [
+        ((20, 30, 30, 30, 30), 1, 1),
+        ((20, 30, 19, 30, 30), 0, 1),
+        ((20, 30, 30, 30, 19), 1, 0),
+        ((20, 20, 30, 30, 30), 0, 1),
+        ((20, INFINITY, INFINITY, INFINITY, 30), 1, 1),
+        ((INFINITY, 30, 30, 30, 30), np.nan, np.nan),
+        ((np.nan, 30, 30, 30, 30), np.nan, np.nan),
+    ],
+)
+def test_a_corner_is_an_optimum_where_all_its_neighbours_cross_later(
+    angles: tuple[float, ...], inward: float, ring: float
+) -> None:
+    found = families(*angles)
+    np.testing.assert_array_equal(tables.optimum_shares(found, "real", "inward"), [[inward]])
+    np.testing.assert_array_equal(tables.optimum_shares(found, "real", "ring"), [[ring]])
+
+
+def test_bases_are_won_by_their_medians() -> None:
+    first = np.array([[1, 2, 9], [5, 5, 5], [INFINITY] * 3, [np.nan] * 3])
+    second = np.array([[3, 3, 3], [1, 1, 9], [INFINITY] * 3, [1, 1, 1]])
+    np.testing.assert_array_equal(tables.bases_earlier(first, second), [1, 0, 0.5, np.nan])
+
+
+def columns(*values: list[float]) -> dict[str, Any]:
+    return {name: np.array(one) for name, one in zip(("first", "second"), values, strict=False)}
+
+
+EARLY, LATE = [10.0, 20.0], [30.0, INFINITY]
+
+
+@pytest.mark.parametrize(
+    ("claim", "values", "number"),
+    [
+        ("HM1a", columns([30, 50, INFINITY]), 10),
+        ("HM1b", columns([10, 40, 20], [30, 30, INFINITY]), 2 / 3 - 0.5),
+        ("HM2a", columns([1, 2], [3, 5]), 2.5),
+        ("HM3a", columns(EARLY, LATE), 0.5),
+        ("HM3a", columns(LATE, EARLY), -0.5),
+        ("HM3c", columns([1, 0, 0.5, np.nan]), 0),
+        ("HM5", columns(EARLY, LATE), -0.05),
+        ("HM5", columns(EARLY, EARLY), 0.45),
+        ("HM6a", columns([1, 1, 0, np.nan]), 2 / 3 - 0.5),
+        ("HM6c", columns([0, 0.5], [0.5, 1]), 0.5),
+        ("HM6d", columns([40, 30, INFINITY], [43, 31, INFINITY]), -1),
+        ("HM7", columns([100, 100]), 1),
+        ("HM7", columns([1000, 1000]), 0),
+        ("HM8", columns([10] * 50 + [1000] * 50), 1),
+        ("HM9b", columns(EARLY, EARLY), 0.1),
+        ("HM9b", columns(LATE, EARLY), -0.4),
+        ("HM9b", columns(EARLY, LATE), -0.4),
+        ("HP4", columns([10, 20, INFINITY], [20, 10, INFINITY]), 0),
+        ("HP6", columns([0.5, 0.5], [0.75, 0.75]), 0.25),
+    ],
+)
+def test_the_number_of_a_claim_is_positive_where_it_holds(
+    claim: str, values: dict[str, Any], number: float
+) -> None:
+    [found] = [one for one in CLAIMS if one.id == claim]
+    assert found.number(values) == pytest.approx(number)
+
+
+def test_a_gap_that_is_smaller_in_the_control() -> None:
+    [found] = [one for one in CLAIMS if one.id == "HM9a"]
+    apart, alike = columns(EARLY, LATE), columns(EARLY, EARLY)
+    there = {f"{name}_at": values for name, values in alike.items()}
+    assert found.number(apart | there) == 0.5
+    there = {f"{name}_at": values for name, values in apart.items()}
+    assert found.number(alike | there) == -0.5

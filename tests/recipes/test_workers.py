@@ -1,0 +1,90 @@
+"""Every recipe is shared out among parts, and among Ray's workers, without changing a bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from steppe.core.parts import Part
+from steppe.execution.run import run_study
+from steppe.execution.workers import Workers
+from steppe.recipes.catalogue import RECIPES
+from steppe.recipes.configuration import settings_of
+from steppe.store import Opening, open_run
+
+# Small, with several shards, and every part that has shards of its own.
+SMALL: dict[str, dict[str, Any]] = {
+    "giglemiani2024": {"samples": 40, "bootstrap": 100},
+    "heimersheim2024": {
+        "samples": 12, "n_points": 21, "draws": 2, "families": 1, "planes": 2, "plane_points": 5,
+        "examples": 2, "example_draws": 2, "triangles": 2, "subdivisions": 2, "ascent_bases": 2,
+        "ascent_starts": 2, "ascent_steps": 11, "artificial_draws": 1, "control_samples": 100,
+        "encoded": 30, "level": 0.3, "bootstrap": 100,
+    },
+    "lee2024": {
+        "samples": 6, "prompt_length": 10, "moments_samples": 500, "lengths": [1, 51],
+        "bootstrap": 100,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_reports() -> Iterator[None]:
+    """Without reports, which take longest here, and with as many threads as before."""
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("steppe.execution.run._report", lambda _study, _part: True)
+        yield
+    torch.set_num_threads(before)
+
+
+def run(recipe: str, tiny_files: Any, folder: Path, *workers: Workers) -> Path:
+    files = {
+        "subject": str(tiny_files.model),
+        "sae": str(tiny_files.sae),
+        "prompts": str(tiny_files.prompts),
+    }
+    asked = {"recipe": recipe, "device": "cpu", **files, **SMALL[recipe]}
+    for one in workers:
+        outcome = run_study(settings_of(asked, "test"), Opening(folder), one)
+        assert outcome.computed > 0
+    return folder
+
+
+@pytest.fixture(scope="module", params=sorted(RECIPES))
+def alone(
+    request: pytest.FixtureRequest, tiny_files: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """A recipe, and its run by this process alone."""
+    folder = tmp_path_factory.mktemp(request.param) / "alone"
+    return request.param, run(request.param, tiny_files, folder, Workers(threads=1))
+
+
+def assert_same(found: Path, expected: Path) -> None:
+    one, other = open_run(found), open_run(expected)
+    assert other.datasets()
+    assert one.datasets() == other.datasets()
+    for name in other.datasets():
+        for variable, values in other.dataset(name).load().variables.items():
+            np.testing.assert_array_equal(
+                one.dataset(name).variables[variable].values, values.values, err_msg=name
+            )
+
+
+def test_two_parts_are_the_whole(alone: tuple[str, Path], tiny_files: Any, tmp_path: Path) -> None:
+    recipe, expected = alone
+    parts = [Workers(threads=1, part=Part(index, 2)) for index in (1, 0)]
+    assert_same(run(recipe, tiny_files, tmp_path / "parts", *parts), expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_rays_workers_change_no_bit(
+    alone: tuple[str, Path], tiny_files: Any, tmp_path: Path
+) -> None:
+    recipe, expected = alone
+    assert_same(run(recipe, tiny_files, tmp_path / "ray", Workers("ray", 2, 1)), expected)
