@@ -261,6 +261,13 @@ def test_several_may_be_closed_in_any_order(gpt2: Subject) -> None:
     assert state_of(gpt2) == before
 
 
+def test_a_suffix_is_not_opened_twice_at_once(gpt2: Subject) -> None:
+    with Suffix(gpt2, Site.parse("blocks.1.hook_resid_pre"), read=[LAST]) as suffix:
+        with pytest.raises(InputError, match="make a second Suffix"), suffix:
+            pass
+        assert suffix(build_prefix(gpt2, tokens_of(gpt2, 3), suffix.site), torch.zeros(2, 32))
+
+
 def test_a_copy_of_a_model_that_is_in_use_has_its_own_weights(gpt2: Subject) -> None:
     tokens = tokens_of(gpt2, 6)[None]
     with Suffix(gpt2, Site.parse("resid_pre:1"), read=[LAST], logits=True):

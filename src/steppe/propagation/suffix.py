@@ -94,6 +94,13 @@ class Suffix:
         self._installed: ExitStack | None = None
 
     def __enter__(self) -> Self:
+        if self._installed is not None:
+            raise InputError(
+                f"suffix after {self.site.name}",
+                got="a with block around it inside its own",
+                expected="one with block at a time",
+                fix="make a second Suffix",
+            )
         blocks = self.subject.anatomy.blocks
         with ExitStack() as stack:
             if self._engine != "full":

@@ -78,19 +78,22 @@ def start_study(
 
 
 def open_subject(settings: StudySettings) -> Subject:
-    """Load the subject that a study asks for; float32 is float32 from here on.
+    """Load the subject that a study asks for; float32 is float32 from here on, or TF32 if asked.
 
     Raises:
         InputError: It does not exist, or cannot be had as asked.
     """
-    torch.set_float32_matmul_precision("highest")
-    return load_subject(
+    subject = load_subject(
         settings.subject,
         coordinates=settings.coordinates,
         device=settings.device,
         dtype=settings.dtype,
         engine=settings.engine,
     )
+    # On a processor "high" may mean bfloat16.
+    is_tf32 = settings.tf32 and subject.device.type == "cuda"
+    torch.set_float32_matmul_precision("high" if is_tf32 else "highest")
+    return subject
 
 
 def resolved_settings(

@@ -55,6 +55,7 @@ class StudySettings(BaseModel):
     dtype: Dtype = Field(
         "float32", description="number format of the blocks' matrices; the rest is float32"
     )
+    tf32: bool = Field(False, description="multiply float32 matrices in TF32 on a GPU")
     engine: Engine = Field(
         "auto", description="how the subject is run on: auto, fast, general, full"
     )

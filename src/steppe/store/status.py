@@ -78,18 +78,20 @@ class Status:
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.done} of {self.done + self.left} shards done"]
+        width = max([10, *(len(progress.dataset) + 2 for progress in self.datasets)])
         for progress in self.datasets:
             speed = progress.seconds_per_shard
             pace = "" if speed is None else f", {speed:.3g} s per shard and worker"
             lines.append(
-                f"  {progress.dataset:<10}{progress.done} of {progress.shards} shards, "
+                f"  {progress.dataset:<{width}}{progress.done} of {progress.shards} shards, "
                 f"{progress.samples_done} of {progress.samples} samples{pace}"
             )
-        lines += [f"  running   {claim}" for claim in self.running] or ["  running   nobody"]
+        lines += [f"  {'running':<{width}}{claim}" for claim in self.running or ["nobody"]]
         if self.left:
-            lines.append(f"  left      {self._time_left()}")
+            lines.append(f"  {'left':<{width}}{self._time_left()}")
         else:
-            lines.append(f"  report    {'written' if self.reported else 'not written yet'}")
+            report = "written" if self.reported else "not written yet"
+            lines.append(f"  {'report':<{width}}{report}")
         return "\n".join(lines)
 
     def _time_left(self) -> str:

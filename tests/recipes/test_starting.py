@@ -1,0 +1,37 @@
+"""How a recipe's subject is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from steppe.recipes import starting
+from steppe.recipes.giglemiani2024.settings import Settings
+
+
+@dataclass
+class Loaded:
+    device: torch.device
+
+
+@pytest.fixture(autouse=True)
+def precision() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize(
+    ("device", "tf32", "expected"),
+    [("cuda", False, "highest"), ("cuda", True, "high"), ("cpu", True, "highest")],
+)
+def test_tf32_is_for_gpus_and_for_those_who_ask(
+    monkeypatch: pytest.MonkeyPatch, device: str, tf32: bool, expected: str
+) -> None:
+    loaded = Loaded(torch.device(device))
+    monkeypatch.setattr(starting, "load_subject", lambda *_, **__: loaded)
+    assert starting.open_subject(Settings(tf32=tf32)) is loaded
+    assert torch.get_float32_matmul_precision() == expected
