@@ -48,7 +48,7 @@ Y_LABELS = {
 }
 CONTROL_TITLES = {
     LAST_LAYER: "before last layer",
-    UNEMBEDDING: "before unembedding",
+    UNEMBEDDING: "at unembedding",
     UNTRAINED: "random weights",
 }
 # The readouts of the last layer, in the order they are drawn.
