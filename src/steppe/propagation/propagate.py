@@ -50,8 +50,7 @@ def propagate(
     Raises:
         InputError: Sites, tokens or points do not fit the subject, or the self-check failed.
     """
-    site = parse_site(site)
-    reads = [parse_site(one) for one in (read if isinstance(read, list) else [read])]
+    site, reads = parse_site(site), _parse_reads(read)
     ids = as_tokens(subject, tokens, axes=2)
     check_prompts(ids, points)
     require_self_check(subject, site)
@@ -110,8 +109,7 @@ def propagate_in_batches(
     Raises:
         InputError: Sites, tokens or points do not fit the subject, or the self-check failed.
     """
-    site = parse_site(site)
-    reads = [parse_site(one) for one in (read if isinstance(read, list) else [read])]
+    site, reads = parse_site(site), _parse_reads(read)
     ids = as_tokens(subject, tokens, axes=2)
     require_self_check(subject, site)
     with Suffix(subject, site, read=reads, logits=logits) as suffix:
@@ -124,6 +122,10 @@ def propagate_in_batches(
 def parse_site(site: Site | str) -> Site:
     """Return a site given as such or as text."""
     return Site.parse(site) if isinstance(site, str) else site
+
+
+def _parse_reads(read: str | Site | list[str | Site]) -> list[Site]:
+    return [parse_site(one) for one in (read if isinstance(read, list) else [read])]
 
 
 def check_prompts(tokens: Tensor, points: Tensor) -> None:

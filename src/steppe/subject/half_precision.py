@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
 
 from steppe.core.errors import InputError
@@ -36,11 +35,6 @@ class HalfConv1D(Conv1D):  # type: ignore[misc]
         return product.to(rows.dtype)
 
 
-_HALVES: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Linear: HalfLinear,
-    FalconLinear: HalfLinear,
-    Conv1D: HalfConv1D,
-}
 _WHOLE: dict[type[nn.Module], type[nn.Module]] = {HalfLinear: nn.Linear, HalfConv1D: Conv1D}
 _SHARE = 0.5
 
@@ -57,7 +51,15 @@ def halve_matrices(blocks: nn.Module, dtype: torch.dtype) -> None:
     Raises:
         InputError: Most of the blocks' weights are not matrices of linear layers.
     """
-    matrices: list[Any] = [module for module in blocks.modules() if type(module) in _HALVES]
+    # Here and not at the head: all models would wait for a family's module that few need.
+    from transformers.models.falcon.modeling_falcon import FalconLinear
+
+    halves: dict[type[nn.Module], type[nn.Module]] = {
+        nn.Linear: HalfLinear,
+        FalconLinear: HalfLinear,
+        Conv1D: HalfConv1D,
+    }
+    matrices: list[Any] = [module for module in blocks.modules() if type(module) in halves]
     weights = sum(parameter.numel() for parameter in blocks.parameters())
     share = sum(int(module.weight.numel()) for module in matrices) / max(1, weights)
     if share < _SHARE:
@@ -68,7 +70,7 @@ def halve_matrices(blocks: nn.Module, dtype: torch.dtype) -> None:
             fix="use dtype='float32'",
         )
     for module in matrices:
-        module.__class__ = _HALVES[type(module)]
+        module.__class__ = halves[type(module)]
         for parameter in module.parameters(recurse=False):
             parameter.data = parameter.data.to(dtype)
 
