@@ -75,7 +75,7 @@ def test_an_unknown_kind() -> None:
         "kind\n"
         "  got:      'synthetic_structure'\n"
         f"  expected: {', '.join(NAMES)}\n"
-        "  to mend:  did you mean 'synthetic_structured'?"
+        "  fix:      did you mean 'synthetic_structured'?"
     )
     with pytest.raises(InputError, match="steppe list"):
         find_kind("xyz")

@@ -130,7 +130,7 @@ def test_one_generator_per_sample(identity_sae: Sae, build: Build) -> None:
         "generators\n"
         "  got:      2 generators\n"
         "  expected: 3, one per sample\n"
-        "  to mend:  [steppe.core.seeds.stream(seed, name, sample) for sample in range(count)]"
+        "  fix:      [steppe.core.seeds.stream(seed, name, sample) for sample in range(count)]"
     )
 
 

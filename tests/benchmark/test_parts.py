@@ -93,5 +93,5 @@ def test_an_unknown_part_is_refused() -> None:
         "--part\n"
         "  got:      'family'\n"
         "  expected: ways, long, everywhere, families, growth, width\n"
-        "  to mend:  did you mean 'families'?"
+        "  fix:      did you mean 'families'?"
     )

@@ -68,7 +68,7 @@ def test_unknown_reading_and_dtype(reproduce: Steppe) -> None:
 
 
 def test_missing_model(reproduce: Steppe, tmp_path: Path) -> None:
-    assert_told(reproduce(subject=tmp_path / "nowhere"), "no such folder", "to mend:")
+    assert_told(reproduce(subject=tmp_path / "nowhere"), "no such folder", "fix:")
 
 
 def test_no_sae_named(reproduce: Steppe) -> None:
@@ -207,5 +207,5 @@ def test_a_run_that_is_not_finished_has_no_tables_to_show(
         raise OSError(errno.EIO, "Input/output error", "device")
 
     monkeypatch.setattr("steppe.recipes.giglemiani2024.study.report_outcome", stop)
-    assert_told(reproduce(), "Input/output error", "to mend:", status=1)
+    assert_told(reproduce(), "Input/output error", "fix:", status=1)
     assert_told(steppe("show", tmp_path / "run"), "no tables", "repeat the run's command")

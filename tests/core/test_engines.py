@@ -20,5 +20,5 @@ def test_another_name_is_refused() -> None:
         "engine\n"
         "  got:      'fasst'\n"
         "  expected: auto, fast, general, full\n"
-        "  to mend:  did you mean 'fast'?"
+        "  fix:      did you mean 'fast'?"
     )

@@ -11,7 +11,7 @@ def test_an_error_says_where_what_came_what_was_expected_and_how_to_mend_it() ->
         "--samples",
         "  got:      1",
         "  expected: at least 2",
-        "  to mend:  ask for more",
+        "  fix:      ask for more",
     ]
 
 

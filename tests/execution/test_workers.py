@@ -52,5 +52,5 @@ def test_what_is_no_memory_budget_is_refused() -> None:
         "--memory-budget\n"
         "  got:      'much'\n"
         "  expected: a number and a unit: kB, MB, GB or TB\n"
-        "  to mend:  give, for instance, --memory-budget 4GB, or leave it out"
+        "  fix:      give, for instance, --memory-budget 4GB, or leave it out"
     )

@@ -37,7 +37,7 @@ def test_the_step_size_is_positive(step_size: float) -> None:
         "step size\n"
         f"  got:      {step_size}\n"
         "  expected: a positive length, in the units of the residual stream\n"
-        "  to mend:  0.5 is the paper's, for GPT-2"
+        "  fix:      0.5 is the paper's, for GPT-2"
     )
 
 

@@ -82,7 +82,7 @@ def test_a_target_at_its_base_has_no_absolute_path() -> None:
         "absolute path\n"
         "  got:      2 targets that equal their base, the first is sample 1\n"
         "  expected: targets that differ from their base: the path's direction leads to them\n"
-        "  to mend:  draw those targets again"
+        "  fix:      draw those targets again"
     )
     assert torch.equal(relative(base, base)[:, 50], torch.ones(3, 4))
 

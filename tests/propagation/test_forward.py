@@ -101,24 +101,24 @@ def test_what_does_not_fit_is_refused(gpt2: Subject) -> None:
         "site blocks.1.hook_resid_pre\n"
         "  got:      position 9\n"
         "  expected: -9 to 8 (the prompt has 9 tokens)\n"
-        "  to mend:  choose a position inside the prompt, or use longer prompts"
+        "  fix:      choose a position inside the prompt, or use longer prompts"
     )
     assert refused(gpt2, TOKENS[0], "resid_pre:1") == (
         "tokens\n"
         "  got:      shape (9,)\n"
         "  expected: token ids of shape (prompt, position), at least one\n"
-        "  to mend:  pass one row of token ids per prompt"
+        "  fix:      pass one row of token ids per prompt"
     )
     assert refused(gpt2, TOKENS + 90, "resid_pre:1") == (
         "tokens\n"
         "  got:      token ids from 90 to 107\n"
         "  expected: 0 to 96, the vocabulary of GPT2LMHeadModel\n"
-        "  to mend:  tokenise the prompts with this subject's own tokenizer"
+        "  fix:      tokenise the prompts with this subject's own tokenizer"
     )
     assert refused(gpt2, torch.zeros(1, 129), "resid_pre:1") == (
         "tokens\n"
         "  got:      prompts of 129 tokens\n"
         "  expected: at most 128, the context length of GPT2LMHeadModel\n"
-        "  to mend:  use shorter prompts"
+        "  fix:      use shorter prompts"
     )
     assert "at least one" in refused(gpt2, torch.zeros(0, 4), "resid_pre:1")

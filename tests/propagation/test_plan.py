@@ -117,7 +117,7 @@ def test_when_not_even_one_point_fits_it_is_said(gpt2: Subject) -> None:
         "memory of cpu\n"
         "  got:      none left for a single point\n"
         "  expected: about 0 MiB beyond the weights\n"
-        "  to mend:  use shorter prompts, --dtype bfloat16, or a machine with more memory"
+        "  fix:      use shorter prompts, --dtype bfloat16, or a machine with more memory"
     )
 
 

@@ -70,7 +70,7 @@ def test_points_for_other_prompts_are_refused(gpt2: Subject) -> None:
         "points\n"
         "  got:      shape (3, 5, 32) for 2 prompts\n"
         "  expected: (2, step, d_model)\n"
-        "  to mend:  pass one set of points per prompt"
+        "  fix:      pass one set of points per prompt"
     )
 
 

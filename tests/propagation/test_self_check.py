@@ -65,7 +65,7 @@ def test_a_model_that_mixes_positions_outside_attention_is_refused() -> None:
     assert lines[1].startswith("  got:      relative error ")
     assert lines[2:] == [
         "  expected: at most 1e-04 between the suffix and the full forward pass",
-        "  to mend:  choose engine='general' or 'full', coordinates='raw', dtype='float32', or "
+        "  fix:      choose engine='general' or 'full', coordinates='raw', dtype='float32', or "
         "another model",
     ]
     with pytest.raises(InputError):
@@ -135,7 +135,7 @@ def test_recurrent_models_are_refused(family: str) -> None:
         f"model family '{family}'\n"
         f"  got:      layers that keep something else: {what}\n"
         "  expected: attention layers that each keep their own keys and values\n"
-        "  to mend:  choose engine='full', which recomputes all of it for every point, or a model "
+        "  fix:      choose engine='full', which recomputes all of it for every point, or a model "
         "without linear-attention, recurrent or cache-sharing layers"
     )
     with pytest.raises(InputError) as caught:

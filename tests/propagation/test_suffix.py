@@ -320,26 +320,26 @@ def test_requests_that_make_no_sense_are_refused(gpt2: Subject) -> None:
         "read site blocks.0.hook_resid_post\n"
         "  got:      a site before blocks.2.hook_resid_pre, where the points are placed\n"
         "  expected: the same site or a later one: earlier ones cannot change\n"
-        "  to mend:  read blocks.last.hook_resid_post"
+        "  fix:      read blocks.last.hook_resid_post"
     )
     assert refused(gpt2, site, read=[]) == (
         "suffix after blocks.2.hook_resid_pre\n"
         "  got:      nothing to read\n"
         "  expected: at least one read site, or logits=True\n"
-        "  to mend:  read blocks.last.hook_resid_post"
+        "  fix:      read blocks.last.hook_resid_post"
     )
     everywhere = Site.parse("resid_post:2", "all")
     assert refused(gpt2, site, read=[everywhere]) == (
         "read site blocks.2.hook_resid_post\n"
         "  got:      position 'all' while points are placed at one position\n"
         "  expected: one position, or points at all positions\n"
-        "  to mend:  read one position, or give the points' site position='all'"
+        "  fix:      read one position, or give the points' site position='all'"
     )
     assert refused(gpt2, NORM, read=[LAST]) == (
         "site ln_final.hook_normalized\n"
         "  got:      a site at which points shall be placed\n"
         "  expected: blocks.<layer>.hook_resid_pre or blocks.<layer>.hook_resid_post\n"
-        "  to mend:  place points at blocks.last.hook_resid_post; this site can only be read"
+        "  fix:      place points at blocks.last.hook_resid_post; this site can only be read"
     )
     assert "layer 9" in refused(gpt2, Site.parse("resid_pre:9"), read=[LAST])
     assert "layer 9" in refused(gpt2, site, read=[Site.parse("resid_post:9")])
@@ -360,28 +360,28 @@ def test_calls_that_do_not_fit_are_refused(gpt2: Subject) -> None:
         "suffix after blocks.2.hook_resid_pre\n"
         "  got:      a call while the suffix is not open\n"
         "  expected: a call inside its with block\n"
-        "  to mend:  write: with Suffix(...) as suffix: suffix(prefix, points)"
+        "  fix:      write: with Suffix(...) as suffix: suffix(prefix, points)"
     )
     with suffix:
         assert call_refused(suffix, prefix, points[:, 1:]) == (
             "points\n"
             "  got:      shape (4, 31)\n"
             "  expected: (step, 32)\n"
-            "  to mend:  pass one row per step, in the residual stream's width"
+            "  fix:      pass one row per step, in the residual stream's width"
         )
         other = build_prefix(gpt2, tokens_of(gpt2, 6), Site.parse("resid_pre:1"))
         assert call_refused(suffix, other, points) == (
             "suffix after blocks.2.hook_resid_pre at position 3\n"
             "  got:      a prefix for blocks.1.hook_resid_pre at position -1\n"
             "  expected: a prefix built for the suffix' own site\n"
-            "  to mend:  call build_prefix with the same site"
+            "  fix:      call build_prefix with the same site"
         )
     with Suffix(gpt2, site, read=[Site.parse("resid_post:2", 1)]) as early:
         assert call_refused(early, prefix, points) == (
             "read site blocks.2.hook_resid_post\n"
             "  got:      position 1, before the points\n"
             "  expected: 3 or later: earlier positions cannot change\n"
-            "  to mend:  read at the position of the points or after it"
+            "  fix:      read at the position of the points or after it"
         )
     with Suffix(gpt2, site, read=[Site.parse("resid_post:2", 6)]) as late:
         assert "position 6" in call_refused(late, prefix, points)

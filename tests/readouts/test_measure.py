@@ -109,7 +109,7 @@ def test_a_suffix_that_lacks_what_a_readout_needs_is_refused(subject: Subject) -
         "readout 'kl'\n"
         "  got:      a suffix that returns no logits\n"
         "  expected: a suffix that returns what the readout looks at (logits)\n"
-        "  to mend:  open the suffix with read=[site], logits=True"
+        "  fix:      open the suffix with read=[site], logits=True"
     )
 
 
@@ -128,7 +128,7 @@ def test_unknown_readouts_are_refused(names: list[str], got: str) -> None:
         "readouts\n"
         f"  got:      {got}\n"
         "  expected: one or more of l2, cosine, kl, js\n"
-        "  to mend:  name at least one readout, for instance 'l2'"
+        "  fix:      name at least one readout, for instance 'l2'"
     )
 
 

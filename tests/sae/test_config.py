@@ -112,7 +112,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         f"{tmp_path / 'cfg.json'}\n"
         "  got:      no such file\n"
         "  expected: a folder as SAELens saves it: cfg.json and sae_weights.safetensors\n"
-        "  to mend:  give the folder that holds cfg.json, or a sae_id inside it"
+        "  fix:      give the folder that holds cfg.json, or a sae_id inside it"
     )
 
 

@@ -86,7 +86,7 @@ def test_no_cache_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         "someone/saes@v2, folder one\n"
         "  got:      not in the cache, and the hub cannot be reached\n"
         "  expected: a folder on the hub with cfg.json and sae_weights.safetensors\n"
-        "  to mend:  check the names, HF_ENDPOINT, HF_HUB_OFFLINE and the network; "
+        "  fix:      check the names, HF_ENDPOINT, HF_HUB_OFFLINE and the network; "
         "or give a folder"
     )
 

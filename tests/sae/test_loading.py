@@ -57,7 +57,7 @@ def test_it_must_fit_the_subject(folders: Any) -> None:
         f"SAE {folder} on subject tiny\n"
         "  got:      d_in = 8\n"
         "  expected: d_model = 16, the width of the subject\n"
-        "  to mend:  choose an SAE that was trained on this model"
+        "  fix:      choose an SAE that was trained on this model"
     )
     with pytest.raises(InputError, match=r"a layer from 0 to 0"):
         load_sae(folder, subject=Shape(n_layers=1))

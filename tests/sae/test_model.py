@@ -140,5 +140,5 @@ def test_a_wrong_width_is_refused(folders: Any, x: Tensor) -> None:
         "encode, argument of SAE blocks.1.hook_resid_pre\n"
         "  got:      shape (5, 7)\n"
         "  expected: a last axis of width 8\n"
-        "  to mend:  give activations of the model and site the SAE was trained on"
+        "  fix:      give activations of the model and site the SAE was trained on"
     )

@@ -75,7 +75,7 @@ def test_the_block_list_can_be_named(make_gpt2: Callable[..., Any]) -> None:
         "model family 'gpt2'\n"
         "  got:      2 lists of 2 modules ['transformer.h', 'transformer.second']\n"
         "  expected: exactly one list of transformer blocks\n"
-        "  to mend:  this architecture is not supported; choose another model"
+        "  fix:      this architecture is not supported; choose another model"
     )
     assert find_anatomy(model, blocks_path="transformer.h").blocks is model.transformer.h
     with pytest.raises(InputError) as caught:
@@ -84,7 +84,7 @@ def test_the_block_list_can_be_named(make_gpt2: Callable[..., Any]) -> None:
         "blocks_path\n"
         "  got:      'transformer.wte', a Embedding\n"
         "  expected: the name of the list of transformer blocks\n"
-        "  to mend:  look for it in print(model)"
+        "  fix:      look for it in print(model)"
     )
 
 
@@ -105,7 +105,7 @@ def test_encoder_decoder_models_are_refused() -> None:
         "model family 'bart'\n"
         "  got:      an encoder-decoder model\n"
         "  expected: a causal language model (decoder only)\n"
-        "  to mend:  choose a model that AutoModelForCausalLM loads"
+        "  fix:      choose a model that AutoModelForCausalLM loads"
     )
 
 
@@ -117,6 +117,6 @@ def test_blocks_of_another_kind_are_refused() -> None:
         "model family 'openai-gpt'\n"
         "  got:      a forward pass over one token fails: a block returns a list\n"
         "  expected: a causal language model that runs on token ids alone\n"
-        "  to mend:  this architecture is not supported; choose another model"
+        "  fix:      this architecture is not supported; choose another model"
     )
     assert not any(hooks_of(model))

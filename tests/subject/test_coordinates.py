@@ -32,7 +32,7 @@ def test_centred_is_refused_for_rms_norm(make_llama: Callable[[], Any]) -> None:
         "coordinates\n"
         "  got:      'centered' for a model whose final normalisation is no LayerNorm\n"
         "  expected: 'raw': this model sees the mean over d_model, removing it changes its output\n"
-        "  to mend:  use coordinates='raw', or leave coordinates out"
+        "  fix:      use coordinates='raw', or leave coordinates out"
     )
 
 
@@ -43,7 +43,7 @@ def test_unknown_coordinates_are_refused(make_gpt2: Callable[..., Any]) -> None:
         "coordinates\n"
         "  got:      'polar'\n"
         "  expected: 'centered' or 'raw'\n"
-        "  to mend:  leave coordinates out to take the model's default"
+        "  fix:      leave coordinates out to take the model's default"
     )
 
 

@@ -85,7 +85,7 @@ def test_experts_are_not_halved_and_it_is_said() -> None:
         "number format 'bfloat16'\n"
         "  got:      blocks with 8% of their weights in linear layers\n"
         "  expected: at least half of them: other weights, as of experts, are not halved\n"
-        "  to mend:  use dtype='float32'"
+        "  fix:      use dtype='float32'"
     )
 
 
@@ -119,7 +119,7 @@ def test_a_missing_bundle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "bundled subject 'demo'\n"
         f"  got:      {tmp_path / 'demo' / 'model'} does not exist\n"
         "  expected: the bundled subject's files beside the package's code\n"
-        "  to mend:  install steppe again from a complete copy of the repository"
+        "  fix:      install steppe again from a complete copy of the repository"
     )
 
 
@@ -129,7 +129,7 @@ def test_a_missing_folder(source: str) -> None:
         f"model {source}\n"
         "  got:      no such folder\n"
         "  expected: a folder with config.json and model.safetensors, or a hub id\n"
-        "  to mend:  check the path (relative paths start at the current folder)"
+        "  fix:      check the path (relative paths start at the current folder)"
     )
 
 
@@ -145,7 +145,7 @@ def test_a_hub_that_cannot_be_reached(name: str, monkeypatch: pytest.MonkeyPatch
     assert "couldn't connect" in lines[1]
     assert lines[2:] == [
         "  expected: a hub id that can be reached, or a local folder",
-        "  to mend:  check the spelling and the network; or download it and give the folder's path",
+        "  fix:      check the spelling and the network; or download it and give the folder's path",
     ]
 
 
@@ -186,7 +186,7 @@ def test_weights_that_are_not_finite(saved: Path, tmp_path: Path, value: float) 
         f"weights of spoilt, parameter {WEIGHT}\n"
         "  got:      3 of 1024 entries are NaN or infinite\n"
         "  expected: finite numbers only\n"
-        "  to mend:  fetch or save the weights again; half precision overflows above 65504"
+        "  fix:      fetch or save the weights again; half precision overflows above 65504"
     )
 
 
@@ -209,7 +209,7 @@ def test_weights_that_do_not_fill_the_model(
         f"model {tmp_path}\n"
         f"  got:      {got}\n"
         "  expected: weights for every parameter that config.json asks for\n"
-        "  to mend:  save the whole model again, or choose the repository that holds it"
+        "  fix:      save the whole model again, or choose the repository that holds it"
     )
 
 
@@ -233,7 +233,7 @@ def test_unknown_number_format() -> None:
         "dtype\n"
         "  got:      'int8'\n"
         "  expected: float32, float64, bfloat16, float16\n"
-        "  to mend:  use 'float32' unless memory or speed forbids it"
+        "  fix:      use 'float32' unless memory or speed forbids it"
     )
     assert refused("demo", dtype="int8") == expected
     assert refused("demo", dtype=torch.int8) == expected
@@ -244,4 +244,4 @@ def test_a_device_that_is_not_there(saved: Path, device: str) -> None:
     lines = refused(saved, device=device).splitlines()
     assert lines[:2] == ["device", f"  got:      '{device}'"]
     assert lines[2].startswith("  expected: a device of this machine: cpu")
-    assert lines[3] == "  to mend:  use device='auto' to take the best device there is"
+    assert lines[3] == "  fix:      use device='auto' to take the best device there is"

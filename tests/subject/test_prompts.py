@@ -109,7 +109,7 @@ def test_other_subjects_have_no_prompts_of_their_own(subject: Subject) -> None:
         "prompts\n"
         "  got:      none, for the subject tiny-gpt2\n"
         "  expected: a file or a data set to take prompts from\n"
-        "  to mend:  pass a .txt, .jsonl or .parquet file, a data set folder or a hub id"
+        "  fix:      pass a .txt, .jsonl or .parquet file, a data set folder or a hub id"
     )
 
 
@@ -125,7 +125,7 @@ def test_bundled_prompts_are_not_longer_than_they_are(
         "length\n"
         "  got:      129\n"
         "  expected: at most 128 for the bundled prompts\n"
-        "  to mend:  use shorter prompts, or a file of your own"
+        "  fix:      use shorter prompts, or a file of your own"
     )
 
 
@@ -137,7 +137,7 @@ def test_an_empty_file(subject: Subject, tmp_path: Path) -> None:
             f"prompts {path}\n"
             "  got:      0 prompts of 10 tokens\n"
             "  expected: at least 1\n"
-            "  to mend:  use a larger source, shorter prompts or fewer of them"
+            "  fix:      use a larger source, shorter prompts or fewer of them"
         )
 
 
@@ -146,7 +146,7 @@ def test_fewer_prompts_than_asked(subject: Subject, text: Path) -> None:
         f"prompts {text}\n"
         "  got:      3 prompts of 3 tokens\n"
         "  expected: at least 4\n"
-        "  to mend:  use a larger source, shorter prompts or fewer of them"
+        "  fix:      use a larger source, shorter prompts or fewer of them"
     )
 
 
@@ -156,7 +156,7 @@ def test_a_row_shorter_than_asked(subject: Subject, tmp_path: Path) -> None:
         f"prompts {path}, line 2\n"
         "  got:      a row of 2 tokens\n"
         "  expected: at least 3 tokens, the length asked for\n"
-        "  to mend:  ask for at most 2 tokens per prompt, or use longer rows"
+        "  fix:      ask for at most 2 tokens per prompt, or use longer rows"
     )
 
 
@@ -167,7 +167,7 @@ def test_tokens_out_of_the_vocabulary(subject: Subject, tmp_path: Path, token: i
         f"prompts {path}, prompt 1, position 1\n"
         f"  got:      token id {token}\n"
         "  expected: 0 to 39, the vocabulary of tiny-gpt2\n"
-        "  to mend:  tokenise the prompts with this subject's own tokenizer"
+        "  fix:      tokenise the prompts with this subject's own tokenizer"
     )
 
 
@@ -176,7 +176,7 @@ def test_text_without_a_tokenizer(make_gpt2: Callable[..., Any], text: Path) -> 
         f"prompts {text}\n"
         "  got:      text, for the subject GPT2LMHeadModel which has no tokenizer\n"
         "  expected: a subject with a tokenizer, or prompts of token ids (input_ids)\n"
-        "  to mend:  pass tokenizer= to load_subject, or tokenise the prompts beforehand"
+        "  fix:      pass tokenizer= to load_subject, or tokenise the prompts beforehand"
     )
 
 
@@ -186,7 +186,7 @@ def test_impossible_lengths(subject: Subject, text: Path, length: int, got: str)
         "length\n"
         f"  got:      {got}\n"
         "  expected: 1 to 64, the context length\n"
-        "  to mend:  choose how many tokens a prompt has"
+        "  fix:      choose how many tokens a prompt has"
     )
 
 
@@ -195,7 +195,7 @@ def test_impossible_counts(subject: Subject, text: Path) -> None:
         "count\n"
         "  got:      0\n"
         "  expected: 1 or more\n"
-        "  to mend:  choose how many prompts to load, or leave count out to load all"
+        "  fix:      choose how many prompts to load, or leave count out to load all"
     )
 
 
@@ -205,7 +205,7 @@ def test_a_missing_file(subject: Subject, name: str) -> None:
         f"prompts {name}\n"
         "  got:      no such file or folder\n"
         "  expected: a .txt, .jsonl or .parquet file, a data set folder, or a hub id\n"
-        "  to mend:  check the path (relative paths start at the current folder)"
+        "  fix:      check the path (relative paths start at the current folder)"
     )
 
 
@@ -222,7 +222,7 @@ def test_lines_that_are_no_json(subject: Subject, tmp_path: Path) -> None:
         f"prompts {path}, line 3\n"
         "  got:      no JSON (Expecting value)\n"
         '  expected: one JSON object per line, for instance {"text": "..."}\n'
-        "  to mend:  mend or remove the line"
+        "  fix:      mend or remove the line"
     )
 
 
@@ -234,7 +234,7 @@ def test_bytes_that_are_no_text(subject: Subject, tmp_path: Path) -> None:
             f"prompts {path}\n"
             "  got:      bytes that are no UTF-8\n"
             "  expected: a text file in UTF-8\n"
-            "  to mend:  convert the file to UTF-8"
+            "  fix:      convert the file to UTF-8"
         )
 
 
@@ -250,7 +250,7 @@ def test_columns_that_are_not_there(subject: Subject, tmp_path: Path) -> None:
         f"prompts {jsonl}, line 1\n"
         "  got:      the columns ['body']\n"
         "  expected: a column text or input_ids\n"
-        "  to mend:  rename the column that holds the text or the token ids"
+        "  fix:      rename the column that holds the text or the token ids"
     )
     parquet = write_parquet(tmp_path / "a.parquet", body=["w1"])
     assert "got:      the columns ['body']" in refused(parquet, subject)
@@ -265,7 +265,7 @@ def test_input_ids_that_are_none(subject: Subject, tmp_path: Path, content: Any)
         f"prompts {path}, line 1\n"
         "  got:      input_ids that are no flat list of integers\n"
         "  expected: one list of token ids per row\n"
-        "  to mend:  store each row's input_ids as a list of integers"
+        "  fix:      store each row's input_ids as a list of integers"
     )
 
 
@@ -275,7 +275,7 @@ def test_text_that_is_none(subject: Subject, tmp_path: Path) -> None:
         f"prompts {path}, line 1\n"
         "  got:      text of type int\n"
         "  expected: a string\n"
-        "  to mend:  mend or remove the row"
+        "  fix:      mend or remove the row"
     )
     empty = write_parquet(tmp_path / "a.parquet", text=["w01 w02", None])
     assert f"prompts {empty}, row 1\n  got:      text of type NoneType" in refused(empty, subject)
@@ -304,7 +304,7 @@ def test_a_data_set_without_a_train_split(subject: Subject, tmp_path: Path) -> N
         f"prompts {tmp_path / 'splits'}\n"
         "  got:      the splits ['dev', 'test']\n"
         "  expected: a split called train, or a single split\n"
-        "  to mend:  save the split you want in a folder of its own"
+        "  fix:      save the split you want in a folder of its own"
     )
 
 
@@ -320,7 +320,7 @@ def test_a_hub_data_set_needs_a_number_of_prompts(subject: Subject) -> None:
         "prompts nobody/nothing\n"
         "  got:      a data set of the hub without a number of prompts\n"
         "  expected: how many prompts to take\n"
-        "  to mend:  pass count"
+        "  fix:      pass count"
     )
 
 
@@ -331,7 +331,7 @@ def test_a_hub_data_set_that_cannot_be_reached(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     message = refused("nobody/nothing", subject, count=1)
     assert message.startswith("prompts nobody/nothing\n")
-    assert "to mend:  check the name and the network" in message
+    assert "fix:      check the name and the network" in message
 
 
 @pytest.mark.parametrize("package", ["datasets", "pyarrow"])
@@ -355,5 +355,5 @@ def test_a_missing_extra(
         f"prompts {source}\n"
         f"  got:      the package '{package}' is not installed\n"
         "  expected: an installation with the extra 'datasets'\n"
-        "  to mend:  pip install 'steppe[datasets]'"
+        "  fix:      pip install 'steppe[datasets]'"
     )

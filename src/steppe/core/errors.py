@@ -31,7 +31,7 @@ class SteppeError(Exception):
             f"{self.place}\n"
             f"  got:      {self.got}\n"
             f"  expected: {self.expected}\n"
-            f"  to mend:  {self.fix}"
+            f"  fix:      {self.fix}"
         )
 
 

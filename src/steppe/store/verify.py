@@ -63,9 +63,9 @@ class Verdict:
         ]
         lines += [f"  running    {claim}" for claim in self.running]
         if self.damage and self.running:
-            lines.append("  to mend    when they have ended: `steppe check-run` once more")
+            lines.append("  fix        when they have ended: `steppe check-run` once more")
         elif self.damage:
-            lines.append("  to mend    give the run's command again: it computes what is damaged")
+            lines.append("  fix        give the run's command again: it computes what is damaged")
         return "\n".join(lines)
 
 
