@@ -32,7 +32,7 @@ def test_a_folder(saved: Path) -> None:
     assert subject.dtype == torch.float32
     assert subject.device.type in ("cpu", "cuda")
     assert not subject.model.training
-    assert subject.name == subject.identity.name == "tiny-gpt2"
+    assert subject.name == subject.identity.name == "tiny-gpt2 (local folder)"
     assert subject.identity.source == str(saved)
     assert subject.identity.dtype == "float32"
     assert subject.identity.attention == "sdpa"
@@ -183,7 +183,7 @@ def test_weights_that_are_not_finite(saved: Path, tmp_path: Path, value: float) 
 
     copy_with(saved, tmp_path / "spoilt", spoil)
     assert refused(tmp_path / "spoilt") == (
-        f"weights of spoilt, parameter {WEIGHT}\n"
+        f"weights of spoilt (local folder), parameter {WEIGHT}\n"
         "  got:      3 of 1024 entries are NaN or infinite\n"
         "  expected: finite numbers only\n"
         "  fix:      fetch or save the weights again; half precision overflows above 65504"

@@ -107,7 +107,7 @@ def test_bundled_prompts(
 def test_other_subjects_have_no_prompts_of_their_own(subject: Subject) -> None:
     assert refused(None, subject) == (
         "prompts\n"
-        "  got:      none, for the subject tiny-gpt2\n"
+        "  got:      none, for the subject tiny-gpt2 (local folder)\n"
         "  expected: a file or a data set to take prompts from\n"
         "  fix:      pass a .txt, .jsonl or .parquet file, a data set folder or a hub id"
     )
@@ -166,7 +166,7 @@ def test_tokens_out_of_the_vocabulary(subject: Subject, tmp_path: Path, token: i
     assert refused(path, subject, length=3) == (
         f"prompts {path}, prompt 1, position 1\n"
         f"  got:      token id {token}\n"
-        "  expected: 0 to 39, the vocabulary of tiny-gpt2\n"
+        "  expected: 0 to 39, the vocabulary of tiny-gpt2 (local folder)\n"
         "  fix:      tokenise the prompts with this subject's own tokenizer"
     )
 

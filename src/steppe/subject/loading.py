@@ -91,12 +91,23 @@ def find_commit(name: str, revision: str | None) -> str | None:
     Raises:
         InputError: The hub cannot be reached, or has no such model or revision.
     """
-    try:
-        path = Path(str(cached_file(name, "config.json", revision=revision)))
-    except OSError as fault:
-        raise _loading_error("model", name, fault) from fault
+    folder = find_folder(name, revision)
     # The hub's cache keeps each commit's files in a folder snapshots/<commit>.
-    return path.parent.name if path.parent.parent.name == "snapshots" else revision
+    return folder.name if folder.parent.name == "snapshots" else revision
+
+
+def find_folder(source: str, revision: str | None) -> Path:
+    """Return the folder that holds a model: the user's own, or the one in the hub's cache.
+
+    Raises:
+        InputError: The hub cannot be reached, or has no such model or revision.
+    """
+    if (folder := Path(source).expanduser()).is_dir():
+        return folder
+    try:
+        return Path(str(cached_file(source, "config.json", revision=revision))).parent
+    except OSError as fault:
+        raise _loading_error("model", source, fault) from fault
 
 
 def load_model(source: str, dtype: torch.dtype, revision: str | None) -> PreTrainedModel:

@@ -13,17 +13,19 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from steppe.core.bundled import DEMO, demo_model
 from steppe.core.engines import Engine, parse_engine
 from steppe.subject.anatomy import Anatomy, find_anatomy
+from steppe.subject.checkpoint import weight_files
 from steppe.subject.coordinates import Coordinates, center, choose_coordinates
 from steppe.subject.half_precision import HALF, halve_matrices, restore_matrices
 from steppe.subject.loading import (
     find_commit,
+    find_folder,
     is_local,
     load_model,
     load_tokenizer,
     parse_device,
     parse_dtype,
 )
-from steppe.subject.weights import check_finite, weights_sha256
+from steppe.subject.weights import check_finite, files_sha256, fingerprint, weights_sha256
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,15 @@ class Identity:
     """Which model this is, as plain data for a run's provenance.
 
     Attributes:
-        name: What the user called it: ``demo``, a hub id, a folder's name, or a class name.
+        name: What it is called: ``demo``, a hub id, ``<folder's name> (local folder)``, or a class
+            name.
         source: Where it came from: ``bundled``, ``hub``, a folder, or ``object``.
         revision: Commit on the hub, when known.
-        sha256: Hash of the loaded weights.
+        sha256: Hash of the loaded weights, in their number format.
+        fingerprint: Hash of the parameters' values alone, which survives saving them anew, under
+            another dtype that holds them exactly too; see `steppe.subject.weights.fingerprint`.
+        file_sha256: Hash of the weights' file as the hub shows it; of several, of their hashes;
+            None for an object.
         dtype: Number format of the blocks' matrices; with half precision all else is float32.
         attention: Attention implementation of transformers, for instance ``sdpa``.
     """
@@ -43,6 +50,8 @@ class Identity:
     source: str
     revision: str | None
     sha256: str
+    fingerprint: str
+    file_sha256: str | None
     dtype: str
     attention: str
 
@@ -159,14 +168,16 @@ def load_subject(
     if isinstance(model_or_path, PreTrainedModel):
         own_device = model_or_path.device if device == "auto" else parse_device(device)
         model = _as_asked(model_or_path, own_device, number_format)
-        name, source = type(model).__name__, "object"
+        name, source, file_sha256 = type(model).__name__, "object", None
     else:
         place, name, source = _locate(model_or_path)
         on_device = parse_device(device)
         revision = find_commit(place, revision) if source == "hub" else revision
         model = load_model(place, loaded_format, revision).to(on_device)
         tokenizer = load_tokenizer(place, revision) if tokenizer is None else tokenizer
+        file_sha256 = files_sha256(weight_files(find_folder(place, revision)))
     check_finite(model, name)
+    values = fingerprint(model)
     anatomy = find_anatomy(model)
     if number_format in HALF:
         halve_matrices(anatomy.blocks, number_format)
@@ -176,6 +187,8 @@ def load_subject(
         source=source,
         revision=revision,
         sha256=weights_sha256(model),
+        fingerprint=values,
+        file_sha256=file_sha256,
         dtype=str(number_format).removeprefix("torch."),
         attention=str(model.config._attn_implementation),
     )
@@ -189,7 +202,8 @@ def _locate(source: str | Path) -> tuple[str, str, str]:
         return str(demo_model()), DEMO, "bundled"
     if is_local(source):
         folder = Path(source).expanduser()
-        return str(folder), folder.resolve().name, str(folder)
+        # A folder's name must not pass for the hub id that it may be spelled like.
+        return str(folder), f"{folder.resolve().name} (local folder)", str(folder)
     return str(source), str(source), "hub"
 
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from steppe.subject.anatomy import find_anatomy
 from steppe.subject.model import Subject
-from steppe.subject.weights import weights_sha256
+from steppe.subject.weights import fingerprint, weights_sha256
 
 
 def with_random_weights(subject: Subject, generator: np.random.Generator) -> Subject:
@@ -35,5 +35,7 @@ def with_random_weights(subject: Subject, generator: np.random.Generator) -> Sub
         source="drawn",
         revision=None,
         sha256=weights_sha256(model),
+        fingerprint=fingerprint(model),
+        file_sha256=None,
     )
     return replace(subject, model=model, anatomy=find_anatomy(model), identity=identity)

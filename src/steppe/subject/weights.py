@@ -1,10 +1,12 @@
-"""Are a model's weights sound, and which weights are they?"""
+"""A model's weights: whether they are sound, and which weights they are."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from steppe.core.errors import InputError
@@ -35,6 +37,51 @@ def weights_sha256(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        plain = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(memoryview(plain.view(torch.uint8).numpy()))
+        digest.update(_bytes_of(tensor))
     return digest.hexdigest()
+
+
+def fingerprint(model: PreTrainedModel) -> str:
+    """Hash the values of the parameters alone, so that saving them anew changes nothing.
+
+    sha256 over the float32 values of all parameters, in order of their names without the base
+    model's prefix. Buffers, shards, and an unembedding that equals the embedding have no part in
+    it. For GPT-2 this is the sha256 of the data file of OpenAI's own checkpoint, which holds the
+    same values in the same order.
+    """
+    digest = hashlib.sha256()
+    prefix = f"{model.base_model_prefix}."
+    parameters = {
+        name.removeprefix(prefix): parameter
+        for name, parameter in model.named_parameters()
+        if not _doubles_embedding(model, parameter)
+    }
+    for name in sorted(parameters):
+        digest.update(_bytes_of(parameters[name].float()))
+    return digest.hexdigest()
+
+
+def files_sha256(files: list[Path]) -> str:
+    """Hash weights as they lie on disk.
+
+    Returns:
+        The sha256 of the file, which the hub shows beside it; of several files, the sha256 of
+        theirs in order of name.
+    """
+    sums = []
+    for path in sorted(files):
+        with path.open("rb") as file:
+            sums.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return sums[0] if len(sums) == 1 else hashlib.sha256(" ".join(sums).encode()).hexdigest()
+
+
+def _bytes_of(tensor: Tensor) -> memoryview:
+    plain = tensor.detach().cpu().contiguous().reshape(-1)
+    return plain.view(torch.uint8).numpy().data
+
+
+def _doubles_embedding(model: PreTrainedModel, parameter: Tensor) -> bool:
+    """Whether a parameter is an unembedding of its own that holds what the embedding holds."""
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings().weight
+    is_own = head is not None and parameter is head.weight and parameter is not embedding
+    return is_own and parameter.shape == embedding.shape and torch.equal(parameter, embedding)
