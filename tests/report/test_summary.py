@@ -14,6 +14,7 @@ def test_summary(tmp_path: Path) -> None:
         title="giglemiani2024 on demo",
         facts={"subject": "demo", "samples": 100},
         claims=["Random targets blow up later: holds (10.2 steps)."],
+        claims_note="Chance alone would give 0.0.",
         tables=[
             TableEntry("table_a1", pd.DataFrame({"kind": ["real"], "mean": [1.5]}), "n = 100."),
             TableEntry("table_e", pd.DataFrame({"kind": ["real"]}), "n = 9."),
@@ -23,7 +24,10 @@ def test_summary(tmp_path: Path) -> None:
     write_summary(tmp_path / "summary.md", summary)
     text = (tmp_path / "summary.md").read_text()
     assert text.startswith("# giglemiani2024 on demo\n\n## What was run\n\n- subject: demo\n")
-    assert "- Random targets blow up later: holds (10.2 steps).\n" in text
+    assert (
+        "- Random targets blow up later: holds (10.2 steps).\n\nChance alone would give 0.0.\n"
+        in text
+    )
     assert "### Table A.1\n\n| Kind | Mean |\n" in text
     assert "| Model-generated | 1.50 |" in text
     assert "n = 100. (`tables/table_a1.csv`)" in text

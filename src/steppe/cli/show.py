@@ -41,6 +41,8 @@ def show(
     render = load("steppe.report:terminal_table")
     for name, frame in tables.items():
         print(render(frame, title=name))
+        if "verdict_holm" in frame.columns:
+            print(load("steppe.recipes.deciding:multiplicity_text")(frame))
 
 
 def _chosen(run: Any, names: list[str]) -> dict[str, Any]:

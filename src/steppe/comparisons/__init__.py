@@ -14,9 +14,11 @@ from steppe.comparisons.intervals import (
     Interval,
     Resamples,
     corrected_interval,
+    corrected_p_value,
     ks_interval,
     mean_interval,
 )
+from steppe.comparisons.multiplicity import holm
 from steppe.comparisons.published import beside, read_published
 from steppe.comparisons.summary import compare
 
@@ -29,7 +31,9 @@ __all__ = [
     "censored_median_interval",
     "compare",
     "corrected_interval",
+    "corrected_p_value",
     "earlier_share",
+    "holm",
     "ks_interval",
     "ks_null_band",
     "ks_statistic",

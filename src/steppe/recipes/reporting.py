@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from steppe.recipes.deciding import multiplicity_text
 from steppe.report import (
     Drawing,
     FigureEntry,
@@ -60,23 +61,30 @@ class Report:
         Args:
             title: The summary's heading.
             facts: What was run, in the order it is to be read.
-            claims: Rows of `Decision.row`, with a column ``quantity``; ``published`` if known, and
-                ``number_at_...`` where the same number was also taken elsewhere.
+            claims: A table of `claims_frame` with a column ``quantity``; ``published`` if known,
+                and ``number_at_...`` where the same number was also taken elsewhere.
             caption: What is said under the claims' table.
         """
+        note = multiplicity_text(claims) if len(claims) else ""
         if len(claims):
-            write_table(self.root / TABLES, CLAIMS, claims, caption)
-        summary = Summary(title, facts, sentences_of(claims), self.tables, self.figures)
+            write_table(self.root / TABLES, CLAIMS, claims, f"{caption} {note}")
+        summary = Summary(title, facts, sentences_of(claims), note, self.tables, self.figures)
         write_summary(self.root / SUMMARY, summary)
 
 
 def sentences_of(claims: pd.DataFrame) -> list[str]:
     """One sentence a claim: its verdict, what it says, and the number that decides it."""
     return [
-        f"**{row.id} {row.verdict}**: {row.statement} ({row.quantity}: {row.number:.2f}, "
-        f"95% interval {row.low:.2f} to {row.high:.2f}{_further(row._asdict())})"
+        f"**{row.id} {row.verdict}**{_corrected(row)}: {row.statement} ({row.quantity}: "
+        f"{row.number:.2f}, 95% interval {row.low:.2f} to {row.high:.2f}"
+        f"{_further(row._asdict())})"
         for row in claims.itertuples()
     ]
+
+
+def _corrected(row: Any) -> str:
+    changed = row.verdict_holm != row.verdict
+    return f" ({row.verdict_holm} after Holm's correction)" if changed else ""
 
 
 def _further(row: Mapping[str, Any]) -> str:

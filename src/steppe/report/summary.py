@@ -48,6 +48,7 @@ class Summary:
         title: The heading.
         facts: What was run, in the order it is to be read: subject, SAE, samples, reading, ...
         claims: One sentence each: what the run says on a claim of the paper.
+        claims_note: What to know of all of them together.
         tables: The tables.
         figures: The figures.
     """
@@ -55,6 +56,7 @@ class Summary:
     title: str
     facts: Mapping[str, object]
     claims: Sequence[str] = ()
+    claims_note: str = ""
     tables: Sequence[TableEntry] = field(default_factory=tuple)
     figures: Sequence[FigureEntry] = field(default_factory=tuple)
 
@@ -79,6 +81,7 @@ def render_summary(summary: Summary) -> str:
     if summary.claims:
         claims = "".join(f"- {claim}\n" for claim in summary.claims)
         parts.append(f"## What the paper claims, and what this run says\n\n{claims}")
+        parts += [f"{summary.claims_note}\n"] if summary.claims_note else []
     if summary.tables:
         parts.append("## Tables\n")
         parts += [_table(entry) for entry in summary.tables]

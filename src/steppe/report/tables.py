@@ -14,7 +14,14 @@ from steppe.store.writing import write_atomically
 
 UNDEFINED = "–"
 
-_HEADINGS = {"n": "n", "mode": "Path", "std": "Std dev", "ks": "KS"}
+_HEADINGS = {
+    "n": "n",
+    "p": "p",
+    "mode": "Path",
+    "std": "Std dev",
+    "ks": "KS",
+    "verdict_holm": "Verdict (Holm)",
+}
 _WORDS = {"kl": "KL", "l0": "L0", "l2": "L2", "sae": "SAE", "ks": "KS"}
 # A column that names what each row measures: its numbers have no common unit.
 _MIXED = "quantity"

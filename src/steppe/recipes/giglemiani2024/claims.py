@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from steppe.comparisons import Resamples, ks_null_band, ks_statistic
 from steppe.core.axes import CONTEXT, KIND, MODE
-from steppe.recipes.deciding import COLUMNS, decide
+from steppe.recipes.deciding import claims_frame, decide
 from steppe.recipes.giglemiani2024.outputs import PLATEAU_OUTPUT
 from steppe.recipes.giglemiani2024.steps import Analysis, published_values
 
@@ -199,7 +199,7 @@ def claims_table(analysis: Analysis, steps: Mapping[str, xr.DataArray]) -> pd.Da
         known = _by_group(steps[claim.table]) if claim.table in steps else {}
         if set(claim.needs) <= known.keys():
             rows.append(_decide(analysis, f"G{index}", claim, known))
-    return pd.DataFrame(rows, columns=[*COLUMNS, "quantity", "published"])
+    return claims_frame(rows, "quantity", "published")
 
 
 def _by_group(steps: xr.DataArray) -> dict[tuple[str, str], Floats]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from steppe.comparisons import censored_median, earlier_share, paired_earlier_share
 from steppe.core.axes import CONTROL, KIND, MODE, MOMENT, NEIGHBOUR
-from steppe.recipes.deciding import COLUMNS, decide
+from steppe.recipes.deciding import claims_frame, decide
 from steppe.recipes.heimersheim2024.analysis import Analysis
 from steppe.recipes.heimersheim2024.outputs import (
     ADDED,
@@ -86,7 +86,7 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
         drawn = analysis.resamples(claim.id, len(next(iter(values.values()))))
         decision = decide(claim.number, values, drawn)
         rows.append(decision.row(claim.id, claim.statement, quantity=claim.quantity))
-    return pd.DataFrame(rows, columns=[*COLUMNS, "quantity"])
+    return claims_frame(rows, "quantity")
 
 
 def _median_above(values: Values, level: float) -> float:

@@ -167,7 +167,7 @@ class Analysis:
         """Geometric mean over lengths of KL along one series over that along another."""
         found = self.number(lambda get: log_ratio(get, over, under))
         number, low, high = np.exp([found.number, found.low, found.high])
-        return Decision(float(number), float(low), float(high))
+        return Decision(float(number), float(low), float(high), found.p)
 
     def number(
         self,
@@ -176,8 +176,8 @@ class Analysis:
         dataset: str = DIRECTIONS,
     ) -> Decision:
         """A number made of means, with its interval."""
-        found = self.estimates(dataset, variable).curve(lambda get: function(get)[..., None])
-        return Decision(float(found.mean[0]), float(found.low[0]), float(found.high[0]))
+        found, drawn = self.estimates(dataset, variable).apply(function)
+        return Decision.of_resamples(float(found), drawn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,11 +227,17 @@ class Estimates:
             places, means.reshape(shape), np.concatenate(resampled).reshape(drawn.count, *shape)
         )
 
-    def curve(self, function: Callable[[Means], Floats]) -> Curve:
-        """Apply a function of means to the means and to every resample."""
+    def apply(self, function: Callable[[Means], Floats]) -> tuple[Floats, Floats]:
+        """A function of means, of the means themselves and of every resample."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = function(lambda series: self.means[self.places[series.name]])
-            drawn = function(lambda series: self.resampled[:, self.places[series.name]])
+            return (
+                function(lambda series: self.means[self.places[series.name]]),
+                function(lambda series: self.resampled[:, self.places[series.name]]),
+            )
+
+    def curve(self, function: Callable[[Means], Floats]) -> Curve:
+        """Apply a function of means to every step, with intervals."""
+        mean, drawn = self.apply(function)
         ends = [
             corrected_interval(float(x), column, LEVEL)
             for x, column in zip(mean, drawn.T, strict=True)

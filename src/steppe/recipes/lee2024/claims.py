@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from steppe.recipes.deciding import COLUMNS
+from steppe.recipes.deciding import claims_frame
 from steppe.recipes.lee2024 import plan as p
 from steppe.recipes.lee2024.analysis import Analysis, Floats, Means, log_ratio
 from steppe.recipes.lee2024.outputs import DIRECTIONS, SUBSTITUTIONS
@@ -77,7 +77,7 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
                 row[f"{column}_high"] = there.high
             rows.append({**row, "published": published_number(claim.id)})
     further = ("quantity", column, f"{column}_low", f"{column}_high", "published")
-    return pd.DataFrame(rows, columns=[*COLUMNS, *further])
+    return claims_frame(rows, *further)
 
 
 def _at(number: Callable[[Means], Floats], step: int) -> Callable[[Means], Floats]:

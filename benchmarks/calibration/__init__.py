@@ -1,0 +1,1 @@
+"""How often verdicts and intervals are right, by simulation of runs whose truth is known."""

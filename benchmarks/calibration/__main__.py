@@ -1,0 +1,57 @@
+"""Null and power rates of every claim, and what intervals of KS distances cover.
+
+    python -m benchmarks.calibration                       # 2,000 runs a cell
+    python -m benchmarks.calibration --only giglemiani2024 --runs 500
+    python -m benchmarks.calibration --quick               # what `make test` runs
+
+A cell that was computed is kept in ``--folder`` and goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.calibration.rates import Study, false_verdicts, missed_effects, rates
+
+STUDIES: dict[str, Study] = {}
+QUICK_RUNS = 200
+
+
+def main() -> None:
+    """Compute what was asked for, print it, and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few runs, at the demo's size only")
+    parser.add_argument("--only", action="append", help="one study (repeatable)")
+    parser.add_argument("--runs", type=int, default=2000, help="simulated runs a cell")
+    parser.add_argument("--folder", type=Path, default=Path("runs/calibration"))
+    parser.add_argument("--json", type=Path, help="where the rates are written")
+    asked = parser.parse_args()
+    runs = min(asked.runs, QUICK_RUNS) if asked.quick else asked.runs
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {}
+    for name in asked.only or [*STUDIES]:
+        found[name] = measure(STUDIES[name], runs, asked.folder, quick=asked.quick)
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(found, indent=1))
+
+
+def measure(study: Study, runs: int, folder: Path, *, quick: bool = False) -> dict[str, Any]:
+    """Every world of a study at every size; faults are printed as they are found."""
+    result: dict[str, Any] = {}
+    for world in study.worlds:
+        for size, n in study.sizes.items():
+            if quick and size != "demo":
+                continue
+            label = f"{study.name} {world.name} n={n}"
+            cell = rates(study, world, n, runs, folder / f"{label.replace(' ', '-')}.json")
+            faults = [*false_verdicts(world, cell), *missed_effects(world, cell)]
+            print(f"{label}: {runs} runs, {len(faults)} faults", *faults, sep="\n  ", flush=True)
+            result[label] = {"runs": runs, "verdicts": cell, "faults": faults}
+    return result
+
+
+if __name__ == "__main__":
+    main()
