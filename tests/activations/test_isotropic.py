@@ -17,7 +17,7 @@ def generators() -> list[np.random.Generator]:
 
 
 def test_the_text_reading_keeps_the_distance() -> None:
-    targets = isotropic(BASE, REAL, generators(), reading="text")
+    targets = isotropic(BASE, REAL, generators())
     torch.testing.assert_close((targets - BASE).norm(dim=1), (REAL - BASE).norm(dim=1))
     assert float((targets - BASE).mean(dim=1).abs().max()) < 1e-6
 

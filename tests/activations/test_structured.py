@@ -43,7 +43,7 @@ class Spy:
 def test_the_code_reading_is_the_authors(
     oracle: Arrays, oracle_sae: Sae, oracle_rates: FiringRates, cosine: bool, name: str
 ) -> None:
-    targets = synthetic_structured(oracle["base"], oracle_sae, oracle_rates, cosine=cosine)
+    targets = synthetic_structured(oracle["base"], oracle_sae, oracle_rates, "code", cosine=cosine)
     assert targets.dtype == torch.float32
     # One latent chosen otherwise moves a target by more than 1.
     np.testing.assert_allclose(targets.numpy(), oracle[name], atol=2e-5, rtol=1e-5)
@@ -133,7 +133,7 @@ def test_by_hand_without_cosine() -> None:
 def test_another_cosine_may_be_sought() -> None:
     sae, rates = by_hand()
     spy = Spy(sae)
-    synthetic_structured(BASE, spy, rates, cosine=0.0)
+    synthetic_structured(BASE, spy, rates, "code", cosine=0.0)
     # Latent 5, at 93 degrees, is nearest to a right angle; latent 2 is 28 degrees from it.
     assert chosen(spy) == {5: 3.0, 2: 2.0}
     default = synthetic_structured(BASE, sae, rates)
@@ -179,7 +179,7 @@ def test_a_decoder_row_of_zeros_is_never_nearest_by_accident() -> None:
     decoder[5] = 0
     weights = dict(sae.weights) | {"W_dec": decoder}
     spy = Spy(Sae(sae.config, weights, sae.identity))
-    synthetic_structured(BASE, spy, rates)
+    synthetic_structured(BASE, spy, rates, "code")
     assert chosen(spy) == {2: 3.0, 1: 2.0}
 
 

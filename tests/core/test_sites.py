@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from steppe.core.errors import InputError
-from steppe.core.sites import LN_FINAL, Site
+from steppe.core.sites import LN_FINAL, Site, as_site
 
 
 @pytest.mark.parametrize("text", ["blocks.1.hook_resid_pre", "resid_pre:1"])
@@ -36,3 +36,10 @@ def test_anything_else_is_refused_with_the_spellings(text: str) -> None:
 def test_a_layer_out_of_range_is_refused_with_the_range() -> None:
     with pytest.raises(InputError, match=r"layer 12\n.*0 to 11 \(the model has 12 blocks\)"):
         Site.parse("resid_pre:12").resolve(12)
+
+
+def test_a_site_may_be_given_as_text() -> None:
+    assert as_site("resid_pre:1") == Site(1, "resid_pre")
+    assert as_site(Site(1, "resid_pre", "all")).position == "all"
+    with pytest.raises(InputError, match="list"):
+        as_site(["resid_pre:1"])  # type: ignore[arg-type]

@@ -167,3 +167,18 @@ def test_a_path_cut_for_want_of_memory_gives_the_same_numbers(
     for name in ALL:
         assert cut[name].shape == points.shape[:-1]
         np.testing.assert_allclose(cut[name], whole[name], rtol=1e-4, atol=1e-6)
+
+
+def test_text_is_taken_wherever_a_site_is(subject: Subject) -> None:
+    points = straight(subject)
+    assert torch.equal(
+        read_residuals(subject, TOKENS, SITE.name), read_residuals(subject, TOKENS, SITE)
+    )
+    prefix = build_prefix(subject, TOKENS[0], SITE.name)
+    with Suffix(subject, SITE.name, read=[LAST.name]) as suffix:
+        as_text = measure_path(suffix, prefix, points[0], ["l2"], LAST.name)
+    with Suffix(subject, SITE, read=[LAST]) as suffix:
+        as_site = measure_path(
+            suffix, build_prefix(subject, TOKENS[0], SITE), points[0], ["l2"], LAST
+        )
+    np.testing.assert_array_equal(as_text["l2"], as_site["l2"])

@@ -136,3 +136,23 @@ def test_settings_are_given_as_key_and_value():
 def test_what_is_no_key_and_value_is_refused(text):
     with pytest.raises(InputError, match="key=value, for instance prompt_length=20"):
         assignments([text])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key"),
+    [
+        ("giglemiani2024", "step_size"),
+        ("giglemiani2024", "threshold"),
+        ("heimersheim2024", "level"),
+        ("lee2024", "scale"),
+    ],
+)
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_what_is_not_finite_is_refused(recipe: str, key: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{key}: {value}"):
+        settings_of({"recipe": recipe, key: value}, "here")
+
+
+def test_lengths_are_finite() -> None:
+    with pytest.raises(InputError, match="inf"):
+        settings_of({"recipe": "lee2024", "lengths": [1.0, float("inf")]}, "here")

@@ -27,24 +27,26 @@ def tied_slopes(curve: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def test_area(oracle: dict[str, NDArray[np.generic]]) -> None:
-    np.testing.assert_array_equal(area_step(oracle["curves"]), oracle["auc"])
+    np.testing.assert_array_equal(area_step(oracle["curves"], "code"), oracle["auc"])
 
 
 def test_nonlinearity(oracle: dict[str, NDArray[np.generic]]) -> None:
-    np.testing.assert_array_equal(nonlinearity_step(oracle["curves"]), oracle["nl"])
+    np.testing.assert_array_equal(nonlinearity_step(oracle["curves"], "code"), oracle["nl"])
 
 
 @pytest.mark.parametrize(("name", "cut"), [("ap", False), ("ap_truncated", True)])
 def test_plateau(oracle: dict[str, NDArray[np.generic]], name: str, cut: bool) -> None:
     end = oracle["target_step"] if cut else None
-    np.testing.assert_array_equal(plateau_step(oracle["curves"], end=end), oracle[name])
+    np.testing.assert_array_equal(
+        plateau_step(oracle["curves"], 20.0, "code", end=end), oracle[name]
+    )
 
 
 @pytest.mark.parametrize(("name", "cut"), [("ms", False), ("ms_truncated", True)])
 def test_max_slope(oracle: dict[str, NDArray[np.generic]], name: str, cut: bool) -> None:
     curves, target = oracle["curves"], oracle["target_step"]
     ends = target if cut else np.full(len(curves), curves.shape[1])
-    steps = max_slope_step(curves, end=ends)
+    steps = max_slope_step(curves, "code", end=ends)
     simd = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     if {"X86_V4", "AVX512_SKX"} & set(simd):
         np.testing.assert_array_equal(steps, oracle[name])
@@ -60,5 +62,5 @@ def test_max_slope(oracle: dict[str, NDArray[np.generic]], name: str, cut: bool)
 
 def test_one_curve_at_a_time_gives_the_same(oracle: dict[str, NDArray[np.generic]]) -> None:
     curves, target = oracle["curves"], oracle["target_step"]
-    alone = [max_slope_step(c[:e]) for c, e in zip(curves, target, strict=True)]
-    np.testing.assert_array_equal(alone, max_slope_step(curves, end=target))
+    alone = [max_slope_step(c[:e], "code") for c, e in zip(curves, target, strict=True)]
+    np.testing.assert_array_equal(alone, max_slope_step(curves, "code", end=target))

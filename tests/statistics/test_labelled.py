@@ -55,7 +55,9 @@ def test_absolute_curves_are_cut_at_the_target(curves: xr.DataArray) -> None:
 def test_plateau_curves_without_modes(curves: xr.DataArray) -> None:
     plain = curves.isel(mode=0, drop=True)
     target = xr.DataArray([[30, 50, 80]] * 2, dims=("kind", "sample"))
-    steps = steps_of(plain, "plateau", end=ends_at_target(plain, target))
+    steps = steps_of(
+        plain, "plateau", reading="code", threshold=20.0, end=ends_at_target(plain, target)
+    )
     assert steps.sel(kind="real").values.tolist() == [100, 40, 40]
 
 
@@ -72,4 +74,16 @@ def test_a_step_dimension_is_needed(curves: xr.DataArray) -> None:
 def test_unknown_statistic() -> None:
     with pytest.raises(InputError, match="did you mean 'max_slope'"):
         find_statistic("max_slop")
-    assert find_statistic("area")(np.zeros(100)) == 5
+    assert np.isnan(find_statistic("area")(np.zeros(100)))
+
+
+def test_a_step_that_is_not_there_is_no_number(curves: xr.DataArray) -> None:
+    assert steps_of(curves * 0, "max_slope").isnull().all()
+    assert steps_of(curves, "max_slope").attrs["reading"] == "text"
+
+
+def test_settings_that_are_lacking_or_unknown_are_named(curves: xr.DataArray) -> None:
+    with pytest.raises(InputError, match="threshold"):
+        steps_of(curves, "plateau")
+    with pytest.raises(InputError, match="treshold"):
+        steps_of(curves, "plateau", threshold=2.0, treshold=3.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from steppe.statistics import (
     plateau_step,
 )
 
-ALL = (max_slope_step, area_step, nonlinearity_step, plateau_step)
+PLATEAU = partial(plateau_step, threshold=20.0)
+ALL = (max_slope_step, area_step, nonlinearity_step, PLATEAU)
 Function = Callable[..., NDArray[np.float64]]
 
 
@@ -43,7 +45,7 @@ def test_straight_line(slope: float, dtype: type[np.floating]) -> None:
 @pytest.mark.parametrize("reading", ["code", "text"])
 def test_ideal_step(at: int, reading: str) -> None:
     curve = jump(at)
-    assert plateau_step(curve, reading=reading) == at
+    assert plateau_step(curve, 20.0, reading) == at
     if at > 1 or reading == "text":
         assert max_slope_step(curve, reading) == at
     if reading == "text":
@@ -81,18 +83,27 @@ def test_nonlinearity_text_measures_against_the_first_interval() -> None:
 def test_what_never_happens() -> None:
     flat = np.zeros(100)
     assert [f(flat, "text") for f in ALL[:3]] == pytest.approx([np.nan] * 3, nan_ok=True)
-    assert np.isnan(plateau_step(flat, reading="text"))
-    assert max_slope_step(flat) == 99
-    assert max_slope_step(flat, end=30) == 99
-    assert nonlinearity_step(flat) == 100
-    assert plateau_step(flat) == 100
-    assert plateau_step(jump(40), end=40) == 100
-    assert np.isnan(plateau_step(jump(40), reading="text", end=40))
+    assert np.isnan(plateau_step(flat, 20.0, "text"))
+    assert max_slope_step(flat, "code") == 99
+    assert max_slope_step(flat, "code", end=30) == 99
+    assert nonlinearity_step(flat, "code") == 100
+    assert plateau_step(flat, 20.0, "code") == 100
+    assert plateau_step(jump(40), 20.0, "code", end=40) == 100
+    assert np.isnan(plateau_step(jump(40), 20.0, "text", end=40))
+
+
+def test_the_default_is_the_exact_definition_in_no_models_units() -> None:
+    flat, slow = np.zeros(100), 1e-4 * jump(40, height=1.0)
+    for function in ALL:
+        assert np.isnan(function(flat)), "a number where there is no step"
+    assert max_slope_step(slow) == 40
+    with pytest.raises(TypeError, match="threshold"):
+        plateau_step(flat)  # type: ignore[call-arg]
 
 
 def test_sentinels_stay_outside_longer_curves() -> None:
-    assert max_slope_step(np.zeros(201)) == 200
-    assert plateau_step(np.zeros(201)) == 201
+    assert max_slope_step(np.zeros(201), "code") == 200
+    assert plateau_step(np.zeros(201), 20.0, "code") == 201
 
 
 def test_min_slope() -> None:
@@ -133,10 +144,10 @@ def test_nan_inside_a_curve_is_undefined_in_the_text_reading(function: Function)
 def test_nan_inside_a_curve_in_the_code_reading() -> None:
     curve = jump(40)
     curve[60] = np.nan
-    assert max_slope_step(curve) == 40
-    assert plateau_step(curve) == 40
-    assert nonlinearity_step(curve) == 39
-    assert np.isnan(area_step(curve))
+    assert max_slope_step(curve, "code") == 40
+    assert plateau_step(curve, 20.0, "code") == 40
+    assert nonlinearity_step(curve, "code") == 39
+    assert np.isnan(area_step(curve, "code"))
 
 
 @pytest.mark.parametrize("function", ALL)
@@ -146,10 +157,8 @@ def test_a_curve_of_nan_is_undefined(function: Function, reading: str) -> None:
     assert np.isnan(steps).tolist() == [True, False]
 
 
-@pytest.mark.parametrize("function", ALL)
+@pytest.mark.parametrize("function", [max_slope_step, PLATEAU])
 def test_nan_beyond_the_end_does_not_matter(function: Function) -> None:
-    if function not in (max_slope_step, plateau_step):
-        return
     curve = jump(40)
     curve[60:] = np.nan
     assert function(curve, reading="text", end=60) == 40
@@ -164,8 +173,8 @@ def test_crossing_is_linear_between_points() -> None:
 
 def test_censored_curves_are_flagged() -> None:
     curves = np.stack([jump(40), np.zeros(100), np.full(100, np.nan)])
-    assert is_censored(curves).tolist() == [False, True, False]
-    assert is_censored(curves, end=40).tolist() == [True, True, False]
+    assert is_censored(curves, 20.0).tolist() == [False, True, False]
+    assert is_censored(curves, 20.0, end=40).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("function", ALL)
@@ -225,8 +234,8 @@ def test_max_slope_is_the_steepest_interval(heights: list[int]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(finite, st.integers(-500, 500))
 def test_plateau_never_shrinks_with_the_threshold(heights: list[int], threshold: int) -> None:
-    low = plateau_step(heights, threshold)
-    high = plateau_step(heights, threshold + 10)
+    low = plateau_step(heights, threshold, "code")
+    high = plateau_step(heights, threshold + 10, "code")
     assert low <= high
     assert is_censored(heights, threshold) == (low == 100)
 
@@ -234,7 +243,14 @@ def test_plateau_never_shrinks_with_the_threshold(heights: list[int], threshold:
 def test_blocks_give_what_one_block_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     curves = np.random.default_rng(0).normal(size=(50, 100)).cumsum(axis=1)
     end = np.random.default_rng(1).integers(0, 101, size=50)
-    whole = [max_slope_step(curves, end=end), plateau_step(curves, end=end), area_step(curves)]
+
+    def every() -> list[NDArray[np.float64]]:
+        return [
+            max_slope_step(curves, end=end),
+            plateau_step(curves, 20.0, end=end),
+            area_step(curves),
+        ]
+
+    whole = every()
     monkeypatch.setattr("steppe.statistics.per_curve._BLOCK", 7)
-    parts = [max_slope_step(curves, end=end), plateau_step(curves, end=end), area_step(curves)]
-    np.testing.assert_array_equal(whole, parts)
+    np.testing.assert_array_equal(whole, every())

@@ -21,7 +21,7 @@ def isotropic(
     real: Vectors,
     generators: Sequence[np.random.Generator],
     *,
-    reading: Reading = "code",
+    reading: Reading = "text",
     centered: bool = True,
 ) -> Tensor:
     """Draw targets that know nothing of the data.
@@ -34,7 +34,7 @@ def isotropic(
         base: Base activations, ``(sample, d_model)``.
         real: Real targets, ``(sample, d_model)``; only their distances are used.
         generators: One per sample.
-        reading: ``code`` or ``text``.
+        reading: ``text`` or ``code``.
         centered: Whether activations are in centred coordinates; draws then have mean zero over
             ``d_model`` too.
 

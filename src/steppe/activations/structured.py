@@ -34,7 +34,7 @@ def synthetic_structured(
     base: Vectors,
     sae: Autoencoder,
     rates: FiringRates | ArrayLike,
-    reading: Reading = "code",
+    reading: Reading = "text",
     cosine: bool | float = True,
 ) -> Tensor:
     """Rebuild a base's latents around another top latent, keeping their cosines to the top one.
@@ -51,7 +51,7 @@ def synthetic_structured(
         base: Base activations, ``(sample, d_model)``.
         sae: The SAE.
         rates: Firing rates, linear, ``(latent,)``.
-        reading: ``code`` or ``text``.
+        reading: ``text`` or ``code``.
         cosine: Whether the cosine to the top latent decides in the choice of the new top latent;
             False is Table A.1's "w/o cos sim". A number is the cosine sought instead of 0.42,
             which is the mean cosine between two real activations of GPT-2, taken from the SAE's

@@ -40,7 +40,7 @@ def synthetic_random(
     rates: FiringRates | ArrayLike,
     generators: Generators,
     *,
-    reading: Reading = "code",
+    reading: Reading = "text",
 ) -> Tensor:
     """Give the activations of a base's active latents to random latents (Appendix A).
 
@@ -53,7 +53,7 @@ def synthetic_random(
         sae: The SAE.
         rates: Firing rates, linear, ``(latent,)``.
         generators: One per sample.
-        reading: ``code`` or ``text``.
+        reading: ``text`` or ``code``.
 
     Returns:
         Synthetic activations, float32 on the CPU, ``(sample, d_model)``.
@@ -74,7 +74,7 @@ def synthetic_baseline(
     rates: FiringRates | ArrayLike,
     generators: Generators,
     *,
-    reading: Reading = "code",
+    reading: Reading = "text",
 ) -> Tensor:
     """Replace each active latent by one of the 10 that fire about as often (section 4.3).
 
@@ -86,7 +86,7 @@ def synthetic_baseline(
         sae: The SAE.
         rates: Firing rates, linear, ``(latent,)``.
         generators: One per sample.
-        reading: ``code`` or ``text``.
+        reading: ``text`` or ``code``.
 
     Returns:
         Synthetic activations, float32 on the CPU, ``(sample, d_model)``.

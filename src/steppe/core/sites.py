@@ -94,3 +94,21 @@ class Site:
 
     def __str__(self) -> str:
         return self.name
+
+
+def as_site(site: Site | str) -> Site:
+    """Return a site that is given as such, or as text (`Site.parse`).
+
+    Raises:
+        InputError: The text names no site, or it is neither.
+    """
+    if isinstance(site, Site):
+        return site
+    if isinstance(site, str):
+        return Site.parse(site)
+    raise InputError(
+        "site",
+        got=f"{site!r} ({type(site).__name__})",
+        expected="a Site, or text such as 'blocks.1.hook_resid_pre'",
+        fix="give one site",
+    )

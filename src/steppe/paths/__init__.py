@@ -6,7 +6,7 @@ Depends on core and sae, and on activations for how vectors are given.
 from steppe.paths.direction_request import DirectionRequest
 from steppe.paths.directions import DIRECTIONS, DirectionKind, blended, make_directions
 from steppe.paths.family import END, Family, FamilyMode, family_of
-from steppe.paths.grid import STEP_SIZE, Grid, absolute_grid, relative_grid
+from steppe.paths.grid import Grid, absolute_grid, relative_grid
 from steppe.paths.plane import Plane
 from steppe.paths.sphere import sphere
 from steppe.paths.straight import (
@@ -23,7 +23,6 @@ from steppe.paths.triangle import barycentric, interpolate
 __all__ = [
     "DIRECTIONS",
     "END",
-    "STEP_SIZE",
     "SUBSTITUTIONS",
     "DirectionKind",
     "DirectionRequest",

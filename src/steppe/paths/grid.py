@@ -17,7 +17,6 @@ from steppe.core.readings import Reading, check_reading
 
 Mode = Literal["absolute", "relative"]
 
-STEP_SIZE = 0.5
 _N_POINTS = {"code": 100, "text": 101}
 _LAST_STEP = 100.0
 
@@ -41,25 +40,39 @@ class Grid:
         return len(self.positions)
 
 
-def absolute_grid(step_size: float = STEP_SIZE, reading: Reading = "code") -> Grid:
-    """Lay steps at fixed lengths: up to 100 step sizes from the base.
+def absolute_grid(
+    step_size: float, reading: Reading = "text", *, n_points: int | None = None
+) -> Grid:
+    """Lay steps at fixed lengths from the base.
 
     Args:
-        step_size: L2 length of a step as the paper counts them.
-        reading: ``code``: 100 points, each ``step_size * 100/99`` apart; ``text``: 101 points.
+        step_size: L2 length of a step, in the units of the residual stream.
+        reading: ``text``: 101 points, ``step_size`` apart; ``code``: 100 points that reach as far,
+            ``step_size * 100/99`` apart.
+        n_points: Points of the path, the base among them, ``step_size`` apart; None: as the
+            reading has them.
 
     Raises:
-        InputError: The step size is not a positive number.
+        InputError: The step size is not a positive number, or fewer than two points are asked for.
     """
-    return Grid("absolute", _check_step_size(step_size) * _steps(reading))
+    _check_step_size(step_size)
+    if n_points is not None:
+        return Grid("absolute", step_size * np.arange(float(_check_points(n_points, reading))))
+    return Grid("absolute", step_size * _steps(reading))
 
 
-def relative_grid(reading: Reading = "code") -> Grid:
-    """Lay steps at fixed fractions of the way: from the base to the target.
+def relative_grid(reading: Reading = "text", *, n_points: int | None = None) -> Grid:
+    """Lay steps at fixed fractions of the way: from the base to the target, both included.
 
     Args:
-        reading: ``code``: 100 points, 1/99 apart; ``text``: 101 points, 1/100 apart.
+        reading: ``text``: 101 points, 1/100 apart; ``code``: 100 points, 1/99 apart.
+        n_points: Points of the path, both ends among them; None: as the reading has them.
+
+    Raises:
+        InputError: Fewer than two points are asked for.
     """
+    if n_points is not None:
+        return Grid("relative", np.linspace(0.0, 1.0, _check_points(n_points, reading)))
     return Grid("relative", _steps(reading) / _LAST_STEP)
 
 
@@ -67,12 +80,24 @@ def _steps(reading: Reading) -> NDArray[np.float64]:
     return np.linspace(0.0, _LAST_STEP, _N_POINTS[check_reading(reading)])
 
 
-def _check_step_size(step_size: float) -> float:
+def _check_points(n_points: int, reading: Reading) -> int:
+    if check_reading(reading) == "text" and n_points >= 2:
+        return n_points
+    is_code = reading == "code"
+    raise InputError(
+        "n_points",
+        got=f"{n_points} in the reading 'code'" if is_code else f"{n_points}",
+        expected="none: the authors' paths have 100 points" if is_code else "2 or more",
+        fix="leave out `reading`" if is_code else "a path has its base and at least one more point",
+    )
+
+
+def _check_step_size(step_size: float) -> None:
     if np.isfinite(step_size) and step_size > 0:
-        return step_size
+        return
     raise InputError(
         "step size",
         got=f"{step_size}",
         expected="a positive length, in the units of the residual stream",
-        fix=f"{STEP_SIZE} is the paper's, for GPT-2",
+        fix="the paper's is 0.5, for GPT-2; for another model, a fraction of its own distances",
     )

@@ -15,19 +15,25 @@ from steppe.activations.vectors import Vectors, as_vectors
 from steppe.core.errors import InputError
 from steppe.core.readings import Reading
 from steppe.paths.family import family_of
-from steppe.paths.grid import STEP_SIZE, Grid, absolute_grid, relative_grid
+from steppe.paths.grid import Grid, absolute_grid, relative_grid
 
 
 def absolute(
-    base: Vectors, target: Vectors, *, step_size: float = STEP_SIZE, reading: Reading = "code"
+    base: Vectors,
+    target: Vectors,
+    *,
+    step_size: float,
+    n_points: int | None = None,
+    reading: Reading = "text",
 ) -> Tensor:
     """Move from each base towards its target by steps of a fixed length.
 
     Args:
         base: ``(sample, d_model)``.
         target: ``(sample, d_model)``.
-        step_size: L2 length of a step as the paper counts them.
-        reading: ``code`` or ``text``; see `absolute_grid`.
+        step_size: L2 length of a step, in the units of the residual stream.
+        n_points: Points of a path, the base among them; None: 101.
+        reading: ``text`` or ``code``; see `absolute_grid`.
 
     Returns:
         Points, float32 on the CPU, ``(sample, step, d_model)``. A path goes past its target where
@@ -37,24 +43,27 @@ def absolute(
         InputError: Shapes differ, numbers are not finite, or a target equals its base, which
             leaves the path without a direction.
     """
-    return along(base, target, absolute_grid(step_size, reading))
+    return along(base, target, absolute_grid(step_size, reading, n_points=n_points))
 
 
-def relative(base: Vectors, target: Vectors, *, reading: Reading = "code") -> Tensor:
+def relative(
+    base: Vectors, target: Vectors, *, n_points: int | None = None, reading: Reading = "text"
+) -> Tensor:
     """Move from each base to its target by fixed fractions of the way.
 
     Args:
         base: ``(sample, d_model)``.
         target: ``(sample, d_model)``.
-        reading: ``code`` or ``text``; see `relative_grid`.
+        n_points: Points of a path, base and target among them; None: 101.
+        reading: ``text`` or ``code``; see `relative_grid`.
 
     Returns:
         Points, float32 on the CPU, ``(sample, step, d_model)``; the last is the target.
 
     Raises:
-        InputError: Shapes differ or numbers are not finite.
+        InputError: Shapes differ, numbers are not finite, or there are fewer than two points.
     """
-    return along(base, target, relative_grid(reading))
+    return along(base, target, relative_grid(reading, n_points=n_points))
 
 
 def along(base: Vectors, target: Vectors, grid: Grid) -> Tensor:
@@ -84,9 +93,7 @@ def target_distance(base: Vectors, target: Vectors) -> NDArray[np.float64]:
     return _distances(*_pair(base, target)).numpy()
 
 
-def target_step(
-    base: Vectors, target: Vectors, *, step_size: float = STEP_SIZE
-) -> NDArray[np.int64]:
+def target_step(base: Vectors, target: Vectors, *, step_size: float) -> NDArray[np.int64]:
     """Return the step at which an absolute path reaches its target, in either reading.
 
     In the ``code`` reading that is slightly beyond the target: its points lie

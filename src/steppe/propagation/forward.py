@@ -13,7 +13,7 @@ from transformers import Cache
 
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
-from steppe.core.sites import Position, Site
+from steppe.core.sites import Position, Site, as_site
 from steppe.subject.coordinates import normalise
 from steppe.subject.model import Subject
 
@@ -138,7 +138,9 @@ def start_of(position: Position, length: int, place: str) -> int:
     return position % length
 
 
-def read_residuals(subject: Subject, tokens: Any, site: Site, *, batch_size: int = 256) -> Tensor:
+def read_residuals(
+    subject: Subject, tokens: Any, site: Site | str, *, batch_size: int = 256
+) -> Tensor:
     """Read the clean activations at a site.
 
     Nothing after the site, and no token after its position, is computed. Activations of one prompt
@@ -147,7 +149,7 @@ def read_residuals(subject: Subject, tokens: Any, site: Site, *, batch_size: int
     Args:
         subject: The model.
         tokens: Token ids ``(prompt, position)``.
-        site: Where to read.
+        site: Where to read, as a site or as text.
         batch_size: Prompts per forward pass.
 
     Returns:
@@ -158,7 +160,7 @@ def read_residuals(subject: Subject, tokens: Any, site: Site, *, batch_size: int
         InputError: The site or the tokens do not fit the subject.
     """
     ids = as_tokens(subject, tokens, axes=2)
-    site = site.resolve(subject.n_layers)
+    site = as_site(site).resolve(subject.n_layers)
     start = start_of(site.position, ids.shape[1], f"site {site.name}")
     if site.position != "all":
         ids = ids[:, : start + 1]

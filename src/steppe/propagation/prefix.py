@@ -17,7 +17,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from steppe.core.errors import InputError
-from steppe.core.sites import Site
+from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import as_tokens, start_of, stream_at, to_site
 from steppe.propagation.frozen_cache import freeze
 from steppe.propagation.replacements import replace_forward, replacements
@@ -56,7 +56,7 @@ class Prefix:
         return int(self.tokens.shape[0])
 
 
-def build_prefix(subject: Subject, tokens: Any, site: Site) -> Prefix:
+def build_prefix(subject: Subject, tokens: Any, site: Site | str) -> Prefix:
     """Compute what all points at a site share.
 
     Args:
@@ -90,12 +90,13 @@ def build_prefix(subject: Subject, tokens: Any, site: Site) -> Prefix:
     return Prefix(site, ids, start, place, base, rows, cache)
 
 
-def check_entry(subject: Subject, site: Site) -> Site:
+def check_entry(subject: Subject, site: Site | str) -> Site:
     """Return the site with its layer counted from 0, when points can be placed there.
 
     Raises:
         InputError: The layer does not exist, or the site can only be read.
     """
+    site = as_site(site)
     if site.point == "ln_final":
         raise InputError(
             f"site {site.name}",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
-from steppe.core.sites import Site
+from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import as_tokens
 from steppe.propagation.prefix import build_prefix
 from steppe.propagation.self_check import require_self_check
@@ -50,7 +50,7 @@ def propagate(
     Raises:
         InputError: Sites, tokens or points do not fit the subject, or the self-check failed.
     """
-    site, reads = parse_site(site), _parse_reads(read)
+    site, reads = as_site(site), _parse_reads(read)
     ids = as_tokens(subject, tokens, axes=2)
     check_prompts(ids, points)
     require_self_check(subject, site)
@@ -109,7 +109,7 @@ def propagate_in_batches(
     Raises:
         InputError: Sites, tokens or points do not fit the subject, or the self-check failed.
     """
-    site, reads = parse_site(site), _parse_reads(read)
+    site, reads = as_site(site), _parse_reads(read)
     ids = as_tokens(subject, tokens, axes=2)
     require_self_check(subject, site)
     with Suffix(subject, site, read=reads, logits=logits) as suffix:
@@ -119,13 +119,8 @@ def propagate_in_batches(
                 yield Batch(prompt, steps, outputs)
 
 
-def parse_site(site: Site | str) -> Site:
-    """Return a site given as such or as text."""
-    return Site.parse(site) if isinstance(site, str) else site
-
-
 def _parse_reads(read: str | Site | list[str | Site]) -> list[Site]:
-    return [parse_site(one) for one in (read if isinstance(read, list) else [read])]
+    return [as_site(one) for one in (read if isinstance(read, list) else [read])]
 
 
 def check_prompts(tokens: Tensor, points: Tensor) -> None:

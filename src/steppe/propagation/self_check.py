@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from steppe.core.errors import InputError
 from steppe.core.seeds import stream
-from steppe.core.sites import Site
+from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import entering_stream, stream_of, to_site
 from steppe.propagation.prefix import build_prefix, engine_of
 from steppe.propagation.suffix import Suffix
@@ -54,7 +54,7 @@ class SelfCheck:
     noise_floor: float
 
 
-def self_check(subject: Subject, site: Site) -> SelfCheck:
+def self_check(subject: Subject, site: Site | str) -> SelfCheck:
     """Compare the suffix with a full forward pass: two prompts, this site and one in the middle.
 
     The full pass runs all blocks on all positions without a cache, and adds displacements to the
@@ -67,7 +67,7 @@ def self_check(subject: Subject, site: Site) -> SelfCheck:
     Raises:
         InputError: The subject is recurrent or the site does not exist.
     """
-    middle = Site(subject.n_layers // 2, "resid_pre")
+    site, middle = as_site(site), Site(subject.n_layers // 2, "resid_pre")
     details, noise = {}, 0.0
     for place in dict.fromkeys([Site(site.layer, site.point).resolve(subject.n_layers), middle]):
         for length in _LENGTHS:
@@ -85,7 +85,7 @@ def self_check(subject: Subject, site: Site) -> SelfCheck:
 _passed: WeakKeyDictionary[nn.Module, dict[tuple[str, str, int], SelfCheck]] = WeakKeyDictionary()
 
 
-def require_self_check(subject: Subject, site: Site) -> SelfCheck:
+def require_self_check(subject: Subject, site: Site | str) -> SelfCheck:
     """Run `self_check` on the first use of a model at a depth, and refuse the model if it fails.
 
     Returns:
@@ -94,6 +94,7 @@ def require_self_check(subject: Subject, site: Site) -> SelfCheck:
     Raises:
         InputError: The suffix and the full forward pass disagree; names the model's family.
     """
+    site = as_site(site)
     key = (engine_of(subject), subject.coordinates, site.blocks_before(subject.n_layers))
     done = _passed.setdefault(subject.model, {})
     if key in done:

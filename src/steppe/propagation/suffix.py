@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from steppe.core.errors import InputError, RunFailedError
-from steppe.core.sites import Site
+from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import StopForward, start_of, stream_of, to_site
 from steppe.propagation.plan import bytes_per_point, is_out_of_memory, points_per_batch
 from steppe.propagation.prefix import Prefix, check_entry, engine_of
@@ -76,12 +76,17 @@ class Suffix:
     """
 
     def __init__(
-        self, subject: Subject, site: Site, *, read: Sequence[Site], logits: bool = False
+        self,
+        subject: Subject,
+        site: Site | str,
+        *,
+        read: Sequence[Site | str],
+        logits: bool = False,
     ) -> None:
         self._engine = engine_of(subject)
         self.subject = subject
         self.site = check_entry(subject, site)
-        self.reads = tuple(read)
+        self.reads = tuple(map(as_site, read))
         self.logits = logits
         self._entry = self.site.blocks_before(subject.n_layers)
         self._depths = tuple(site.blocks_before(subject.n_layers) for site in self.reads)

@@ -14,10 +14,10 @@ from torch import Tensor
 from steppe.core import axes
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
-from steppe.core.sites import Site
+from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import as_tokens
 from steppe.propagation.prefix import Prefix, build_prefix
-from steppe.propagation.propagate import LAST, check_prompts, parse_site
+from steppe.propagation.propagate import LAST, check_prompts
 from steppe.propagation.self_check import require_self_check
 from steppe.propagation.suffix import Outputs, Suffix
 from steppe.readouts.catalogue import Readout, find_readouts
@@ -30,7 +30,7 @@ _ENTRIES = 3 * 2**22
 
 
 def measure_path(
-    suffix: Suffix, prefix: Prefix, points: Tensor, readouts: Sequence[str], read: Site
+    suffix: Suffix, prefix: Prefix, points: Tensor, readouts: Sequence[str], read: Site | str
 ) -> dict[str, NDArray[np.float32]]:
     """Propagate one path of one prompt and reduce it to one number per point.
 
@@ -55,7 +55,7 @@ def measure_path(
 
 
 def measure_paths(
-    suffix: Suffix, prefix: Prefix, paths: Tensor, readouts: Sequence[str], read: Site
+    suffix: Suffix, prefix: Prefix, paths: Tensor, readouts: Sequence[str], read: Site | str
 ) -> dict[str, NDArray[np.float32]]:
     """Propagate paths of one prompt and reduce each to one number per point.
 
@@ -75,7 +75,7 @@ def measure_paths(
     Raises:
         InputError: An unknown readout, or inputs that do not fit the suffix.
     """
-    chosen = find_readouts(readouts)
+    chosen, read = find_readouts(readouts), as_site(read)
     at_once = paths_at_once(suffix, prefix, paths.shape[1])
     found: dict[str, list[Tensor]] = {readout.name: [] for readout in chosen}
     for group in torch.split(paths, at_once):
@@ -144,7 +144,7 @@ def measure(
     Raises:
         InputError: Anything that does not fit the subject, or the self-check failed.
     """
-    site, read = parse_site(site), parse_site(read)
+    site, read = as_site(site), as_site(read)
     chosen = find_readouts(readouts)
     ids = as_tokens(subject, tokens, axes=2)
     check_prompts(ids, points)

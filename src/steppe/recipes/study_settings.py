@@ -37,7 +37,7 @@ class StudySettings(BaseModel):
     Every field is a key of the YAML file, and of ``--set`` on the command line.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # The SAE and the prompts that belong to a subject, by its name.
     SAES: ClassVar[Mapping[str, str]] = {}

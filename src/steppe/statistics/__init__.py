@@ -1,7 +1,8 @@
 """One number per curve: where it blows up, bends, or leaves its plateau. numpy and xarray only.
 
-Every function takes curves with the step on the last axis, in one of two readings: ``code``, what
-the paper's authors ran, and ``text``, what their paper says.
+Every function takes curves with the step on the last axis, in one of two readings. ``text``, the
+default, is the exact definition, NaN where there is no such step, in no model's units; ``code`` is
+what the paper's authors ran, with their stand-in numbers (99, 100) and GPT-2's units.
 """
 
 from steppe.statistics.area import area_step

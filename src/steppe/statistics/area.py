@@ -12,7 +12,7 @@ from steppe.statistics.per_curve import Ends, Rows, first, has_gap, per_curve
 _AUTHORS_SKIP = 5
 
 
-def area_step(values: ArrayLike, reading: str = "code") -> NDArray[np.float64]:
+def area_step(values: ArrayLike, reading: str = "text") -> NDArray[np.float64]:
     """Step x at which triangle (0,0), (x,0), (x,f(x)) over the area under f on [0,x] is largest.
 
     ``code`` (the authors' function): the triangle's base is one step too long, steps below 5 and
@@ -25,7 +25,7 @@ def area_step(values: ArrayLike, reading: str = "code") -> NDArray[np.float64]:
 
     Args:
         values: (..., step) curves.
-        reading: ``code`` or ``text``.
+        reading: ``text`` or ``code``.
 
     Returns:
         (...) steps; NaN in both readings for a curve with a NaN inside, and for one too short

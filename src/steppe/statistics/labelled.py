@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import xarray as xr
 from steppe.core.axes import MODE, STEP
 from steppe.core.errors import InputError
 from steppe.core.readings import check_reading
-from steppe.statistics.catalogue import find_statistic
+from steppe.statistics.catalogue import Statistic, find_statistic
 
 ABSOLUTE = "absolute"
 
@@ -19,7 +21,7 @@ def steps_of(
     curves: xr.DataArray,
     statistic: str,
     *,
-    reading: str = "code",
+    reading: str = "text",
     end: xr.DataArray | None = None,
     **settings: float,
 ) -> xr.DataArray:
@@ -28,7 +30,7 @@ def steps_of(
     Args:
         curves: Dimensions (..., step), one readout.
         statistic: Name in the catalogue.
-        reading: ``code`` or ``text``.
+        reading: ``text`` or ``code``.
         end: Number of points of each curve that count; any of the curves' dimensions but ``step``.
         settings: Further arguments of the statistic, for instance ``threshold=20``.
 
@@ -37,8 +39,8 @@ def steps_of(
         ``long_name``, ``short_name``, ``statistic``, ``reading``, ``readout`` and the settings.
 
     Raises:
-        InputError: Unknown statistic or reading, no step dimension, or an ``end`` for a statistic
-            that looks at whole curves.
+        InputError: Unknown statistic or reading, no step dimension, settings that the statistic
+            lacks or does not know, or an ``end`` for one that looks at whole curves.
     """
     found = find_statistic(statistic)
     if STEP not in curves.dims:
@@ -59,6 +61,7 @@ def steps_of(
             )
         others = curves.isel({STEP: 0}, drop=True)
         arguments["end"] = end.broadcast_like(others).transpose(*others.dims).values
+    _check_arguments(found, arguments)
     result: xr.DataArray = xr.apply_ufunc(
         found.function, curves, input_core_dims=[[STEP]], kwargs=arguments, keep_attrs=False
     )
@@ -74,6 +77,20 @@ def steps_of(
     result.name = f"{statistic}_step"
     result.attrs = attributes
     return result
+
+
+def _check_arguments(statistic: Statistic, arguments: Mapping[str, Any]) -> None:
+    known = inspect.signature(statistic.function)
+    try:
+        known.bind(None, **arguments)
+    except TypeError as fault:
+        own = [name for name in list(known.parameters)[1:] if name not in {"reading", "end"}]
+        raise InputError(
+            f"statistic {statistic.name}",
+            got=str(fault),
+            expected=f"its own settings: {', '.join(own) or 'none'}",
+            fix="a threshold is a number in the curves' unit; there is none for every model",
+        ) from fault
 
 
 def ends_at_target(curves: xr.DataArray, target_step: xr.DataArray) -> xr.DataArray:

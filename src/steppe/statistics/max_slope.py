@@ -20,7 +20,7 @@ from steppe.statistics.per_curve import (
 
 def max_slope_step(
     values: ArrayLike,
-    reading: str = "code",
+    reading: str = "text",
     end: ArrayLike | None = None,
     *,
     min_slope: float | None = None,
@@ -37,7 +37,7 @@ def max_slope_step(
 
     Args:
         values: (..., step) curves.
-        reading: ``code`` or ``text``.
+        reading: ``text`` or ``code``.
         end: Number of points of each curve that count, broadcast to (...).
         min_slope: Rise per step, in the curve's unit, that counts as a rise; None for 0.02
             (``code``) or 0 (``text``).

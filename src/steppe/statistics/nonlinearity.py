@@ -15,7 +15,7 @@ _CODE_DEVIATION_PERCENT = 20
 _CODE_LINE_END = 9
 
 
-def nonlinearity_step(values: ArrayLike, reading: str = "code") -> NDArray[np.float64]:
+def nonlinearity_step(values: ArrayLike, reading: str = "text") -> NDArray[np.float64]:
     """Step at which each curve departs from linearity.
 
     ``code`` (the authors' function): a line is laid through the values at steps 0 and 9; the answer
@@ -30,7 +30,7 @@ def nonlinearity_step(values: ArrayLike, reading: str = "code") -> NDArray[np.fl
 
     Args:
         values: (..., step) curves.
-        reading: ``code`` or ``text``.
+        reading: ``text`` or ``code``.
 
     Returns:
         (...) steps; in the ``code`` reading NaN for a curve of fewer than 11 points.

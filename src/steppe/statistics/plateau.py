@@ -19,20 +19,21 @@ from steppe.statistics.per_curve import (
 
 def plateau_step(
     values: ArrayLike,
-    threshold: float = 20.0,
-    reading: str = "code",
+    threshold: float,
+    reading: str = "text",
     end: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """First step at which each curve is at or above ``threshold``.
 
     A curve that never gets there is censored: its plateau is at least as long as the curve. See
-    `is_censored` for the flag. ``code`` gives such a curve 100 (with more than 100 points: their
-    number) and passes over NaN; ``text`` gives NaN, also to a curve with a NaN inside.
+    `is_censored` for the flag. ``text`` gives NaN, also to a curve with a NaN inside; ``code``
+    gives such a curve 100 (with more than 100 points: their number) and passes over NaN.
 
     Args:
         values: (..., step) curves.
-        threshold: Value to be reached, in the curve's unit (the paper's is an L2 distance of 20).
-        reading: ``code`` or ``text``.
+        threshold: Value to be reached, in the curve's unit (the paper's is an L2 distance of 20,
+            in GPT-2).
+        reading: ``text`` or ``code``.
         end: Number of points of each curve that count, broadcast to (...).
 
     Returns:
@@ -76,7 +77,7 @@ def crossing_step(
 
 
 def is_censored(
-    values: ArrayLike, threshold: float = 20.0, end: ArrayLike | None = None
+    values: ArrayLike, threshold: float, end: ArrayLike | None = None
 ) -> NDArray[np.bool_]:
     """Whether each curve stays below ``threshold`` at every point that counts.
 

@@ -26,6 +26,7 @@ from steppe.recipes.heimersheim2024 import (
     encoding,
     landscape,
     optima,
+    plateaus,
     sensitivity,
 )
 from steppe.recipes.heimersheim2024.analysis import Analysis
@@ -34,7 +35,7 @@ from steppe.recipes.heimersheim2024.claims import claims_table
 from steppe.recipes.heimersheim2024.draws import take_bases
 from steppe.recipes.heimersheim2024.material import Material, prepare
 from steppe.recipes.heimersheim2024.outcome import TABLES
-from steppe.recipes.heimersheim2024.outputs import ADDED, CONTROL_SETUPS, OPTIMA, PARTS
+from steppe.recipes.heimersheim2024.outputs import ADDED, CONTROL_SETUPS, OPTIMA, PARTS, UNCHANGED
 from steppe.recipes.heimersheim2024.pictures import FIGURES
 from steppe.recipes.heimersheim2024.settings import Settings
 from steppe.recipes.heimersheim2024.study import SHARDED, open_study
@@ -299,3 +300,23 @@ def test_unknown_parts_and_options_of_other_recipes_are_refused(tiny_files: Any)
         settings_of({"recipe": "heimersheim2024", "only": ["figure_1"]}, "config")
     with pytest.raises(InputError, match="unknown key 'reading'"):
         settings_of({"recipe": "heimersheim2024", "reading": "text"}, "the command line")
+
+
+def test_every_part_moves_towards_the_same_random_activations(
+    material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = {}
+
+    def record(part: str, kind: str) -> Callable[..., Arrays]:
+        def measured(_: Bench, __: Any, starts: Any, ways: Any, **___: Any) -> Arrays:
+            ends[part] = (starts[kind] + ways[kind]).reshape(4, -1, starts[kind].shape[-1])[:, 0]
+            return {}
+
+        return measured
+
+    monkeypatch.setattr(plateaus, "search", lambda *_, **__: {})
+    monkeypatch.setattr(plateaus, "measure_curves", record("plateaus", "real"))
+    monkeypatch.setattr(artificial, "search", record("artificial", UNCHANGED))
+    plateaus.measure(material, range(4))
+    artificial.measure(material, range(4))
+    torch.testing.assert_close(ends["plateaus"], ends["artificial"], rtol=1e-5, atol=1e-5)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steppe.core.axes import CONTEXT, KIND, POSITION, SAMPLE, STEP
-from steppe.paths import absolute_grid, target_distance, target_step
+from steppe.paths import relative_grid, target_distance, target_step
 from steppe.readouts import measure_paths
 from steppe.recipes.giglemiani2024.draws import draw
 from steppe.recipes.giglemiani2024.material import Material
@@ -34,7 +34,7 @@ CURVE = (CONTEXT, KIND, SAMPLE, STEP)
 
 def template(material: Material, bases: tuple[str, ...], shard_size: int) -> Template:
     """The dataset ``plateaus``: one curve per context, kind of base and sample."""
-    n_steps = absolute_grid(reading=material.settings.reading).n_points
+    n_steps = relative_grid(material.settings.reading).n_points
     pair = (CONTEXT, KIND, SAMPLE)
     return Template(
         samples=material.settings.samples,
@@ -63,7 +63,7 @@ def measure(
     """Measure one shard: every context and kind of base for some samples."""
     draws = draw(material, samples, bases)
     end = material.stock.gaussian.draw(material.generators("plateau_end", samples))
-    n_steps = absolute_grid(reading=material.settings.reading).n_points
+    n_steps = relative_grid(material.settings.reading).n_points
     shape = (len(CONTEXTS), len(bases), len(samples))
     found: dict[str, NDArray[np.generic]] = {
         name: np.full((*shape, n_steps), np.nan, np.float32) for name in READOUTS

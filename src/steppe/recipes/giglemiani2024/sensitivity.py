@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steppe.core.axes import KIND, MODE, POSITION, SAMPLE, STEP
-from steppe.paths import absolute, absolute_grid, relative, target_distance, target_step
+from steppe.paths import absolute, relative, relative_grid, target_distance, target_step
 from steppe.readouts import CATALOGUE, measure_paths
 from steppe.recipes.giglemiani2024.draws import Draws, draw
 from steppe.recipes.giglemiani2024.material import Material
@@ -21,7 +21,7 @@ CURVE = (KIND, MODE, SAMPLE, STEP)
 
 def template(material: Material, selection: Selection, shard_size: int) -> Template:
     """The dataset ``curves``: one curve per kind, mode and sample, and what was drawn."""
-    n_steps = absolute_grid(reading=material.settings.reading).n_points
+    n_steps = relative_grid(material.settings.reading).n_points
     return Template(
         samples=material.settings.samples,
         shard_size=shard_size,
@@ -83,7 +83,7 @@ def measure(
     """Measure one shard: every kind and mode for some samples."""
     draws = draw(material, samples, selection.kinds)
     shape = (len(selection.kinds), len(selection.modes), len(samples))
-    n_steps = absolute_grid(reading=material.settings.reading).n_points
+    n_steps = relative_grid(material.settings.reading).n_points
     curves = {name: np.full((*shape, n_steps), np.nan, np.float32) for name in READOUTS}
     laid = [
         lay(material, mode, draws.base, draws.targets[kind])

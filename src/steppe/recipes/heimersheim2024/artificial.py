@@ -58,7 +58,7 @@ def measure(material: Material, samples: range) -> Arrays:
     """Measure one shard."""
     bases = take_bases(material.stock, samples)
     draws = material.settings.artificial_draws
-    towards = random_activations(material, bases, "plateau_targets", draws)
+    towards = random_activations(material, bases, "plateau_target", draws)
     real = bases.activations
     aside = directions(material, bases, "cov_random_mixture", 1)[:, 0]
     starts = {

@@ -1,6 +1,7 @@
 """Which bases, directions and random activations belong to given samples?
 
-Each sample's draws depend on it alone, and every part of the study uses the same ones.
+Each sample's draws depend on it alone, and every part of the study uses the same ones:
+the first of several draws is the one draw of another part.
 """
 
 from __future__ import annotations
