@@ -18,12 +18,14 @@ from steppe.comparisons.intervals import (
     ks_interval,
     mean_interval,
 )
+from steppe.comparisons.jackknife import Parts, jackknife, parts_of
 from steppe.comparisons.multiplicity import holm
 from steppe.comparisons.published import beside, read_published
 from steppe.comparisons.summary import compare
 
 __all__ = [
     "Interval",
+    "Parts",
     "Resamples",
     "as_ranked",
     "beside",
@@ -34,11 +36,13 @@ __all__ = [
     "corrected_p_value",
     "earlier_share",
     "holm",
+    "jackknife",
     "ks_interval",
     "ks_null_band",
     "ks_statistic",
     "mean_interval",
     "paired_earlier_share",
+    "parts_of",
     "ranked_median",
     "read_published",
     "roc_curve",

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from steppe.comparisons import Resamples, corrected_interval, corrected_p_value, holm
+from steppe.comparisons import Parts, Resamples, corrected_interval, corrected_p_value, holm
 
 HOLDS, FAILS, UNDECIDED, UNDEFINED = "holds", "does not hold", "undecided", "undefined"
 # How ``tables/claims.csv`` begins in every recipe; further columns follow.
@@ -47,6 +47,11 @@ class Decision:
         """Decide by a bias-corrected bootstrap: the number, and that of each resample."""
         low, high = corrected_interval(number, drawn, LEVEL)
         return cls(number, low, high, corrected_p_value(number, drawn))
+
+    @classmethod
+    def of_parts(cls, parts: Parts) -> Self:
+        """Decide by numbers with standard errors, of which all or some have to be positive."""
+        return cls(parts.number, *parts.interval(LEVEL), parts.p_value())
 
     @property
     def verdict(self) -> str:

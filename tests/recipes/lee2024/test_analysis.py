@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from steppe.comparisons import Resamples
 from steppe.core.seeds import stream
 from steppe.recipes.lee2024.analysis import Estimates, Floats, log_ratio
 from steppe.recipes.lee2024.claims import interpolated
@@ -27,7 +26,7 @@ def made(factors: dict[Series, float], noise: float = 0.1) -> Estimates:
         values, dims=("series", "sample", "step"),
         coords={"series": [series.name for series in factors]},
     )  # fmt: skip
-    return Estimates.of(array, Resamples.draw(SAMPLES, 200, stream(0, "resamples")))
+    return Estimates.of(array)
 
 
 def test_means_and_intervals_of_a_curve() -> None:
@@ -49,7 +48,7 @@ def test_samples_without_a_value_are_left_out() -> None:
     values[0, :10] = np.nan
     values[0, 10:20] = 3.0
     array = xr.DataArray(values, dims=("series", "sample", "step"), coords={"series": [A.name]})
-    estimates = Estimates.of(array, Resamples.draw(SAMPLES, 50, stream(0, "resamples")))
+    estimates = Estimates.of(array)
     np.testing.assert_allclose(estimates.means, (10 * 3 + 20) / 30)
 
 

@@ -117,7 +117,7 @@ def test_mixtures_that_cross_are_not_taken_for_alike() -> None:
     away = np.array([1.0, 1.0, 2.0, 0.5])
     curves.loc[{"series": Series(p.REAL_MIXTURE, HERE).name}] *= away
     number = claims_table(analysis).set_index("id").loc["LH3a", "number"]
-    assert number == pytest.approx(np.log(1.2) - 2 / 3 * np.log(2))
+    assert number == pytest.approx(np.log(1.2) - np.sqrt(2 / 3) * np.log(2))
 
 
 def test_errors() -> None:

@@ -1,4 +1,8 @@
-"""Which of the report's claims and predictions hold on this subject? A number for each."""
+"""Which of the report's claims and predictions hold on this subject: a number for each.
+
+A number is a mean, a share or an area under an ROC curve, tested by leaving out one base prompt at
+a time (`steppe.comparisons.jackknife`). An equivalence is tested by two one-sided bounds.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from steppe.comparisons import censored_median, earlier_share, paired_earlier_share
+from steppe.comparisons import censored_median, earlier_share, jackknife, paired_earlier_share
 from steppe.core.axes import CONTROL, KIND, MODE, MOMENT, NEIGHBOUR
-from steppe.recipes.deciding import claims_frame, decide
+from steppe.paths import END
+from steppe.recipes.deciding import Decision, claims_frame
 from steppe.recipes.heimersheim2024.analysis import Analysis
 from steppe.recipes.heimersheim2024.outputs import (
     ADDED,
@@ -48,6 +53,8 @@ USUAL_L0 = 100.0
 SEPARATED = 0.95
 NEAR = 0.1
 SYMMETRIC = 1.0
+# A quantile is judged by leaving out blocks, each larger than the square root of the vectors.
+BLOCKS = 20
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,8 @@ class Claim:
         quantity: What the number is.
         needs: Parts of the study that have to be measured.
         values: What it is computed from: by name, ``(sample, ...)``.
-        number: Its computation.
+        number: Its computation: one number, or a column of numbers that all have to be positive.
+        blocks: How many blocks of samples are left out in turn; 0: every sample.
     """
 
     id: str
@@ -68,29 +76,35 @@ class Claim:
     quantity: str
     needs: tuple[str, ...]
     values: Callable[[Analysis], Values]
-    number: Callable[[Values], float]
+    number: Callable[[Values], ArrayLike]
+    blocks: int = 0
+
+    def decide(self, values: Values) -> Decision:
+        """Whether it holds, from its values."""
+        return Decision.of_parts(jackknife(self.number, values, self.blocks))
 
 
 def claims_table(analysis: Analysis) -> pd.DataFrame:
     """Decide every claim that what was measured allows.
 
     Returns:
-        The columns of `Decision.row`, and ``quantity``. A claim holds where the whole 95% bootstrap
-        interval over base prompts is positive.
+        The table of `claims_frame`, and ``quantity``. A claim holds where the whole 95% interval
+        over base prompts is positive.
     """
-    rows = []
-    for claim in CLAIMS:
-        if not analysis.has(*claim.needs):
-            continue
-        values = claim.values(analysis)
-        drawn = analysis.resamples(claim.id, len(next(iter(values.values()))))
-        decision = decide(claim.number, values, drawn)
-        rows.append(decision.row(claim.id, claim.statement, quantity=claim.quantity))
+    rows = [
+        claim.decide(claim.values(analysis)).row(
+            claim.id, claim.statement, quantity=claim.quantity
+        )
+        for claim in CLAIMS
+        if analysis.has(*claim.needs)
+    ]
     return claims_frame(rows, "quantity")
 
 
-def _median_above(values: Values, level: float) -> float:
-    return censored_median(values["first"]) - level
+def _share_beyond(values: Values, level: float) -> float:
+    first = values["first"]
+    known = np.where(np.isnan(first), np.nan, first > level)
+    return _mean(known) - 0.5
 
 
 def _mean_above(values: Values, level: float) -> float:
@@ -99,6 +113,19 @@ def _mean_above(values: Values, level: float) -> float:
 
 def _mean_gap(values: Values) -> float:
     return _mean(values["second"]) - _mean(values["first"])
+
+
+def _plateau_gap(values: Values, end: float) -> float:
+    """Mean response of the second bases less that of the first, as far as plateaus reach.
+
+    That is the median crossing of both together: a bound that prefers neither.
+    """
+    reach = censored_median([values["first_crossing"], values["second_crossing"]])
+    first, second = values["first"], values["second"]
+    near = np.linspace(0, end, first.shape[1]) <= reach + 1e-9
+    if not near.any():
+        return float("nan")
+    return _mean(second[:, near]) - _mean(first[:, near])
 
 
 def _earlier(values: Values) -> float:
@@ -113,24 +140,27 @@ def _not_separated(values: Values) -> float:
     return SEPARATED - earlier_share(values["first"], values["second"])
 
 
-def _alike(values: Values) -> float:
-    return NEAR - abs(earlier_share(values["first"], values["second"]) - 0.5)
+def _within(margin: float, number: float) -> list[list[float]]:
+    """That a number lies less than a margin from zero, on either side."""
+    return [[margin - number], [margin + number]]
 
 
-def _smaller_gap(values: Values) -> float:
-    gaps = [
-        abs(earlier_share(values[f"first{at}"], values[f"second{at}"]) - 0.5) for at in ("", "_at")
-    ]
-    return gaps[0] - gaps[1]
+def _alike(values: Values) -> list[list[float]]:
+    return _within(NEAR, _earlier(values))
 
 
-def _symmetric(values: Values) -> float:
-    sides = [np.where(np.isinf(side), np.nan, side) for side in values.values()]
-    return SYMMETRIC - abs(_mean(sides[1] - sides[0]))
+def _leads_by_more(values: Values) -> list[list[float]]:
+    there = earlier_share(values["first_at"], values["second_at"]) - 0.5
+    return _within(_earlier(values), there)
 
 
-def _usual(values: Values) -> float:
-    return 1 - abs(float(np.log10(max(_mean(values["first"]), 1e-9) / USUAL_L0)))
+def _symmetric(values: Values, end: float) -> list[list[float]]:
+    gaps = np.minimum(values["second"], end) - np.minimum(values["first"], end)
+    return _within(SYMMETRIC, _mean(gaps))
+
+
+def _usual(values: Values) -> list[list[float]]:
+    return _within(1, float(np.log10(max(_mean(values["first"]), 1e-9) / USUAL_L0)))
 
 
 def _wide(values: Values) -> float:
@@ -149,13 +179,18 @@ def _flat(analysis: Analysis, kind: str) -> Floats:
 
 
 def _responses(mode: Mode, readout: str) -> Callable[[Analysis], Values]:
-    return lambda analysis: {
-        name: analysis.responses(
-            PLATEAUS, readout, {KIND: kind, MODE: mode}, analysis.plateau_end(mode)
-        )
-        for name, kind in (("first", "real"), ("second", "random"))
-    }
+    """Curves from real and random bases, and where KL along them crosses the level."""
 
+    def values(analysis: Analysis) -> Values:
+        found = {}
+        for name, kind in (("first", "real"), ("second", "random")):
+            labels = {KIND: kind, MODE: mode}
+            found[name] = analysis.curves(PLATEAUS, readout, **labels)[1]
+            level = analysis.settings.level
+            found[f"{name}_crossing"] = analysis.curve_crossings(PLATEAUS, level, **labels)
+        return found
+
+    return values
 
 def _crossings(
     first: tuple[str, str], second: tuple[str, str], mode: Mode = "sphere", prefix: str = ""
@@ -240,101 +275,109 @@ def _counts(kind: str) -> Callable[[Analysis], Values]:
     }
 
 
+def _on_plateau(id_: str, mode: Mode, readout: str, what: str, unit: str) -> Claim:
+    return Claim(
+        id_,
+        f"On plateaus, {what} grows less from real bases than from random ones towards the same "
+        f"random activations ({mode}).",
+        f"mean {what} ({unit}) up to the median crossing of all bases, random minus real bases",
+        (PLATEAUS,),
+        _responses(mode, readout),
+        partial(_plateau_gap, end=END[mode]),
+    )
+
+
 _SHARE = "share of pairs in which {} crosses before {}, minus one half"
-_MEAN = "mean {} up to the median crossing of real bases, random minus real bases"
+_NEAR = f"{NEAR} minus the distance of the ROC area from one half"
+_L2, _L2_NORMALIZED = "L2 at the last layer", "L2 after the final normalisation"
 
 CLAIMS = (
-    Claim("HM1a", "Around real bases the output stays flat (KL below a tenth of a nat) until "
-          "40 degrees.", "median angle at which KL leaves the flat level, minus 40 degrees "
-          "(sphere)", (PLATEAUS,), lambda a: {"first": _flat(a, "real")},
-          partial(_median_above, level=FLAT_UNTIL)),
-    Claim("HM1b", "Around random bases it does not stay flat as long.",
-          "share of prompts whose random base is left before its real one, minus one half (sphere)",
-          (PLATEAUS,), lambda a: {"first": _flat(a, "random"), "second": _flat(a, "real")},
-          _paired),
-    Claim("HM2a", "On their plateaus, real bases change the output less than random ones towards "
-          "the same random activations: KL, sphere.",
-          _MEAN.format("KL (nats)"), (PLATEAUS,), _responses("sphere", "kl"),
-          _mean_gap),
-    Claim("HM2b", "So they do by KL, straight.", _MEAN.format("KL (nats)"),
-          (PLATEAUS,), _responses("straight", "kl"), _mean_gap),
-    Claim("HM2c", "So they do by L2 at the last layer, sphere.",
-          _MEAN.format("L2 (activation units)"), (PLATEAUS,),
-          _responses("sphere", "l2"), _mean_gap),
-    Claim("HM2d", "So they do by L2 at the last layer, straight.",
-          _MEAN.format("L2 (activation units)"), (PLATEAUS,),
-          _responses("straight", "l2"), _mean_gap),
-    Claim("HM2e", "Random bases are left sooner along the same displacements, too (sphere).",
-          _SHARE.format("the random base", "the real one"), (PLATEAUS,),
+    Claim("HM1a", "Around most real bases the output stays flat (KL below a tenth of a nat) until "
+          "40 degrees.", "share of real bases whose KL leaves the flat level beyond 40 degrees, "
+          "minus one half (sphere)", (PLATEAUS,), lambda a: {"first": _flat(a, "real")},
+          partial(_share_beyond, level=FLAT_UNTIL)),
+    Claim("HM1b", "Around random bases the output stays flat (KL below a tenth of a nat) for a "
+          "smaller angle than around real ones.", "share of prompts whose random base is left "
+          "before its real one, minus one half (sphere)", (PLATEAUS,),
+          lambda a: {"first": _flat(a, "random"), "second": _flat(a, "real")}, _paired),
+    _on_plateau("HM2a", "sphere", "kl", "KL", "nats"),
+    _on_plateau("HM2b", "straight", "kl", "KL", "nats"),
+    _on_plateau("HM2c", "sphere", "l2", _L2, "activation units"),
+    _on_plateau("HM2d", "straight", "l2", _L2, "activation units"),
+    Claim("HM2e", "Along the same displacements random bases are left sooner than real ones "
+          "(sphere).", _SHARE.format("the random base", "the real one"), (PLATEAUS,),
           _crossings((PLATEAUS, "random"), (PLATEAUS, "real"), prefix="shared_"), _paired),
-    Claim("HM2f", "On their plateaus they do so by L2 after the final normalisation, sphere.",
-          _MEAN.format("normalised L2"), (PLATEAUS,), _responses("sphere", "l2_normalized"),
-          _mean_gap),
-    Claim("HM2g", "And so they do straight.", _MEAN.format("normalised L2"), (PLATEAUS,),
-          _responses("straight", "l2_normalized"), _mean_gap),
-    Claim("HM3a", "Towards real activations KL reaches the level at smaller angles than towards "
-          "random ones.", _SHARE.format("real-other", "random"), (DIRECTIONS,),
+    _on_plateau("HM2f", "sphere", "l2_normalized", _L2_NORMALIZED, "normalised units"),
+    _on_plateau("HM2g", "straight", "l2_normalized", _L2_NORMALIZED, "normalised units"),
+    Claim("HM3a", "KL reaches the level at smaller angles towards other real activations than "
+          "towards random ones.", _SHARE.format("real-other", "random"), (DIRECTIONS,),
           _crossings(*_PAIR), _earlier),
-    Claim("HM3b", "And at smaller lengths.", _SHARE.format("real-other", "random"), (DIRECTIONS,),
+    Claim("HM3b", "KL reaches the level at smaller lengths towards other real activations than "
+          "towards random ones.", _SHARE.format("real-other", "random"), (DIRECTIONS,),
           _crossings(*_PAIR, mode="straight"), _earlier),
-    Claim("HM3c", "So it is for most base prompts.", "share of prompts whose median angle is "
+    Claim("HM3c", "From most base prompts the median crossing angle is smaller towards other real "
+          "activations than towards random ones.", "share of prompts whose median angle is "
           "smaller towards real activations, minus one half", (DIRECTIONS,), _bases_won,
           partial(_mean_above, level=0.5)),
     Claim("HM4", "Isotropic directions are less sensitive than covariance-matched ones.",
           _SHARE.format("random", "isotropic"), (DIRECTIONS,),
           _crossings((DIRECTIONS, RANDOM), (DIRECTIONS, ISOTROPIC)), _earlier),
-    Claim("HM5", "The crossing tells real-other from random only partially: below a ROC area of "
-          f"{SEPARATED}.", f"{SEPARATED} minus the ROC area (sphere)", (DIRECTIONS,),
+    Claim("HM5", "The crossing tells real-other from random directions only partially: below a ROC "
+          f"area of {SEPARATED}.", f"{SEPARATED} minus the ROC area (sphere)", (DIRECTIONS,),
           _crossings(*_PAIR), _not_separated),
-    Claim("HM6a", "The way to a real activation is a local optimum in most triangles with two "
-          "random corners.", "share of families in which the corner crosses before its inward "
-          "neighbours, minus one half", (OPTIMA,), _optima("real", "inward"),
+    Claim("HM6a", "The way to a real activation is a local optimum of sensitivity in most "
+          "triangles with two random corners.", "share of families in which the corner crosses "
+          "before its inward neighbours, minus one half", (OPTIMA,), _optima("real", "inward"),
           partial(_mean_above, level=0.5)),
-    Claim("HM6b", "And in most random 2-D families around it.", "share of families in which the "
-          "corner crosses before all directions around it, minus one half", (OPTIMA,),
-          _optima("real", "ring"), partial(_mean_above, level=0.5)),
-    Claim("HM6c", "More often so than the way to a random activation.",
-          "share of families with an optimum at the corner, real minus random (ring)", (OPTIMA,),
-          _both_corners, _mean_gap),
-    Claim("HM6d", "Triangles of random activations are symmetric (a check: their corners are drawn "
-          "alike).", "1 degree minus the mean difference between both sides of a random corner",
-          (OPTIMA,), _both_sides, _symmetric),
-    Claim("HM7", f"Real activations have about {USUAL_L0:g} active latents, within a factor of "
-          "ten.", "1 minus the distance of the mean count from 100, in powers of ten", (ENCODING,),
-          _counts("real"), _usual),
-    Claim("HM8", "Random activations have very different numbers of active latents: over a factor "
-          "of ten.", "powers of ten between the 2.5 and 97.5 percentiles, minus 1", (ENCODING,),
-          _counts("random"), _wide),
-    Claim("HM9a", "Perturbed before the last layer, real-other and random differ less.",
-          "distance of the ROC area from one half, study minus last layer (sphere, one direction "
-          "per prompt)", (DIRECTIONS, CONTROLS), _study_and_control(LAST_LAYER), _smaller_gap),
-    Claim("HM9b", "There they hardly differ.", f"{NEAR} minus the distance of the ROC area from "
-          "one half", (CONTROLS,), _in_control(LAST_LAYER), _alike),
+    Claim("HM6b", "The way to a real activation is a local optimum of sensitivity in most random "
+          "2-D families around it.", "share of families in which the corner crosses before all "
+          "directions around it, minus one half", (OPTIMA,), _optima("real", "ring"),
+          partial(_mean_above, level=0.5)),
+    Claim("HM6c", "The way to a real activation is more often a local optimum in random 2-D "
+          "families than the way to a random activation.", "share of families with an optimum at "
+          "the corner, real minus random (ring)", (OPTIMA,), _both_corners, _mean_gap),
+    Claim("HM6d", "Triangles of random activations are symmetric: both sides of a corner cross "
+          f"within {SYMMETRIC:g} degree of each other on average (a check: their corners are drawn "
+          "alike).", f"{SYMMETRIC:g} degree minus the distance from zero of the mean difference "
+          "between both sides of a random corner (never: taken as 180 degrees)", (OPTIMA,),
+          _both_sides, partial(_symmetric, end=END["sphere"])),
+    Claim("HM7", f"Real activations have about {USUAL_L0:g} active latents on average, within a "
+          "factor of ten.", "1 minus the distance of the mean count from 100, in powers of ten",
+          (ENCODING,), _counts("real"), _usual),
+    Claim("HM8", "Random activations have very different numbers of active latents: the middle 95% "
+          "of them span more than a factor of ten.", "powers of ten between the 2.5 and 97.5 "
+          "percentiles, minus 1", (ENCODING,), _counts("random"), _wide, BLOCKS),
+    Claim("HM9a", "Real-other directions lead random ones at the study's site by more than the two "
+          "differ, either way, before the last layer.", "ROC area minus one half, study, minus "
+          "its distance from one half, last layer (sphere, one direction per prompt)",
+          (DIRECTIONS, CONTROLS), _study_and_control(LAST_LAYER), _leads_by_more),
+    Claim("HM9b", "Before the last layer real-other and random directions hardly differ: a ROC "
+          f"area within {NEAR} of one half.", _NEAR, (CONTROLS,), _in_control(LAST_LAYER), _alike),
     Claim("HP1", "Directions of active SAE latents are more sensitive than random ones.",
           _SHARE.format("a decoder row, along,", "random"), (FEATURES, DIRECTIONS),
           _crossings((FEATURES, "sae_feature_active"), (DIRECTIONS, RANDOM)), _earlier),
-    Claim("HP2", "They are more sensitive than real-other directions.",
+    Claim("HP2", "Directions of active SAE latents are more sensitive than real-other ones.",
           _SHARE.format("a decoder row, along,", "real-other"), (FEATURES, DIRECTIONS),
           _crossings((FEATURES, "sae_feature_active"), (DIRECTIONS, REAL)), _earlier),
     Claim("HP3", "Bases with three latents added are left later than random bases.",
           _SHARE.format("the random base", "the artificial one"), (ARTIFICIAL,),
           _crossings((ARTIFICIAL, RANDOM_BASE), (ARTIFICIAL, f"{ADDED}_3")), _paired),
-    Claim("HP4", "And later than bases moved as far in a random direction.",
-          _SHARE.format("the moved base", "the artificial one"), (ARTIFICIAL,),
+    Claim("HP4", "Bases with three latents added are left later than bases moved as far in a "
+          "random direction.", _SHARE.format("the moved base", "the artificial one"), (ARTIFICIAL,),
           _crossings((ARTIFICIAL, f"{MOVED}_3"), (ARTIFICIAL, f"{ADDED}_3")), _paired),
     Claim("HP5", "Bases with three latents removed are left later than random bases.",
           _SHARE.format("the random base", "the artificial one"), (ARTIFICIAL,),
           _crossings((ARTIFICIAL, RANDOM_BASE), (ARTIFICIAL, f"{REMOVED}_3")), _paired),
-    Claim("HP6", "Climbing the sensitivity from random directions leads nearer to real ones.",
-          "mean largest cosine to the way to a real activation, after minus before", (ASCENT,),
-          _climbed("to_real"), _mean_gap),
-    Claim("HP7", "It leads nearer to decoder rows.",
+    Claim("HP6", "Climbing the sensitivity from random directions leads nearer to the ways to real "
+          "activations.", "mean largest cosine to the way to a real activation, after minus before",
+          (ASCENT,), _climbed("to_real"), _mean_gap),
+    Claim("HP7", "Climbing the sensitivity from random directions leads nearer to decoder rows.",
           "mean largest absolute cosine to a decoder row, after minus before", (ASCENT,),
           _climbed("to_decoder"), _mean_gap),
-    Claim("HP8", "In an untrained subject real-other and random hardly differ.",
-          f"{NEAR} minus the distance of the ROC area of the half rise of L2 from one half",
-          (CONTROLS,), _in_control(UNTRAINED, "l2"), _alike),
-    Claim("HP9", "Right before the unembedding they hardly differ.",
-          f"{NEAR} minus the distance of the ROC area from one half", (CONTROLS,),
-          _in_control(UNEMBEDDING), _alike),
+    Claim("HP8", "In an untrained subject real-other and random directions hardly differ: a ROC "
+          f"area within {NEAR} of one half.", f"{_NEAR} (half rise of L2)", (CONTROLS,),
+          _in_control(UNTRAINED, "l2"), _alike),
+    Claim("HP9", "Right before the unembedding real-other and random directions hardly differ: a "
+          f"ROC area within {NEAR} of one half.", _NEAR, (CONTROLS,), _in_control(UNEMBEDDING),
+          _alike),
 )  # fmt: skip

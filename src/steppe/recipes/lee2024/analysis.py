@@ -1,7 +1,7 @@
 """From a finished run to numbers with intervals: means over tokens and samples, and their ratios.
 
-Every interval is a bootstrap over samples (sequences), the same resamples for every series: what is
-compared was measured on the same sequences.
+Every interval comes from leaving out one sample (sequence) at a time, the same one of every series:
+what is compared was measured on the same sequences.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from steppe.comparisons import Resamples, corrected_interval
+from steppe.comparisons import Parts, parts_of
 from steppe.core.axes import SAE, SAMPLE, SERIES
-from steppe.core.seeds import stream
 from steppe.recipes.deciding import Decision
 from steppe.recipes.lee2024.outputs import DIRECTIONS, SAES, SUBSTITUTIONS
 from steppe.recipes.lee2024.plan import (
@@ -33,9 +32,8 @@ from steppe.recipes.lee2024.settings import Settings
 from steppe.store import Run
 
 Floats = NDArray[np.float64]
-# From a series to its means: (step,), or (resample, step) when a function is resampled.
+# From a series to its means: (step,), or (sample, step) with that sample left out.
 Means = Callable[[Series], Floats]
-LEVEL = 0.95
 # How families of SAEs are called in labels.
 FAMILY_SHORT = {LOCAL: "local", E2E: "e2e", DOWNSTREAM: "e2e+ds"}
 # The length, in GPT-2's units, that stands for all where there is room for one.
@@ -136,19 +134,12 @@ class Analysis:
         """Quantiles of KL over the tokens of a sequence, mean over sequences."""
         return self.run.dataset(DIRECTIONS)["kl_quantile"].mean(SAMPLE)
 
-    @cached_property
-    def drawn(self) -> Resamples:
-        """The resamples behind every interval."""
-        return Resamples.draw(
-            self.samples, self.settings.bootstrap, stream(self.settings.seed, "bootstrap_lee2024")
-        )
-
     def estimates(self, dataset: str, variable: str) -> Estimates:
-        """Means of a variable over samples, and their resamples."""
+        """Means of a variable over samples."""
         key = (dataset, variable)
         if key not in self._known:
             # Opened anew: what a dataset has read it keeps, and there are many large variables.
-            self._known[key] = Estimates.of(self.run.dataset(dataset)[variable], self.drawn)
+            self._known[key] = Estimates.of(self.run.dataset(dataset)[variable])
         return self._known[key]
 
     @cached_property
@@ -165,7 +156,11 @@ class Analysis:
 
     def ratio_of(self, over: Series, under: Series) -> Decision:
         """Geometric mean over lengths of KL along one series over that along another."""
-        found = self.number(lambda get: log_ratio(get, over, under))
+        return self.factor(lambda get: log_ratio(get, over, under))
+
+    def factor(self, function: Callable[[Means], Floats], dataset: str = DIRECTIONS) -> Decision:
+        """The exponential of a logarithm made of means, with its interval."""
+        found = self.number(function, dataset=dataset)
         number, low, high = np.exp([found.number, found.low, found.high])
         return Decision(float(number), float(low), float(high), found.p)
 
@@ -175,9 +170,8 @@ class Analysis:
         variable: str = "kl",
         dataset: str = DIRECTIONS,
     ) -> Decision:
-        """A number made of means, with its interval."""
-        found, drawn = self.estimates(dataset, variable).apply(function)
-        return Decision.of_resamples(float(found), drawn)
+        """A number made of means, or several as in `Parts`, with the interval."""
+        return Decision.of_parts(self.estimates(dataset, variable).parts(function))
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,52 +191,63 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Means over samples of every series, and of resamples of the same samples.
+    """Means over samples of every series.
 
     Attributes:
         places: Where each series is, by its name.
-        means: ``(series, step)``; substitutions have one step.
-        resampled: ``(resample, series, step)``.
+        values: ``(series, sample, step)``, NaN where undefined; substitutions have one step.
+        sums: Of the defined ones, ``(series, step)``.
+        counts: How many are defined.
     """
 
     places: Mapping[str, int]
-    means: Floats
-    resampled: Floats
+    values: NDArray[np.floating]
+    sums: Floats
+    counts: Floats
 
     @classmethod
-    def of(cls, values: xr.DataArray, drawn: Resamples) -> Estimates:
+    def of(cls, values: xr.DataArray) -> Estimates:
         """Average over samples; those in which a series is undefined are left out of its mean."""
         places = {str(name): index for index, name in enumerate(values[SERIES].values)}
-        ordered = values.transpose(SAMPLE, SERIES, ...).values.astype(np.float64)
-        rows = ordered.reshape(len(ordered), -1)
-        defined = ~np.isnan(rows)
-        sums = [np.where(defined, rows, 0.0), defined.astype(np.float64)]
-        means = _ratio(*(part.sum(axis=0) for part in sums))
-        resampled = []
-        for block in drawn.blocks(width=64):
-            times = np.stack([np.bincount(row, minlength=len(rows)) for row in block])
-            resampled.append(_ratio(*(times.astype(np.float64) @ part for part in sums)))
-        shape = (len(places), -1)
-        return cls(
-            places, means.reshape(shape), np.concatenate(resampled).reshape(drawn.count, *shape)
-        )
+        array = values.transpose(SERIES, SAMPLE, ...).values
+        array = array.reshape(*array.shape[:2], -1)
+        sums = np.nansum(array, axis=1, dtype=np.float64)
+        return cls(places, array, sums, (~np.isnan(array)).sum(axis=1).astype(np.float64))
 
-    def apply(self, function: Callable[[Means], Floats]) -> tuple[Floats, Floats]:
-        """A function of means, of the means themselves and of every resample."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return (
-                function(lambda series: self.means[self.places[series.name]]),
-                function(lambda series: self.resampled[:, self.places[series.name]]),
-            )
+    @property
+    def means(self) -> Floats:
+        """``(series, step)``."""
+        return _ratio(self.sums, self.counts)
+
+    def parts(self, function: Callable[[Means], Floats]) -> Parts:
+        """A function of means, ``(row, column)`` or one number, with standard errors."""
+        whole, left, samples = self._apply(function)
+        if whole.ndim == 0:
+            whole, left = whole.reshape(1, 1), left.reshape(-1, 1, 1)
+        return replace(parts_of(whole, left), samples=samples)
 
     def curve(self, function: Callable[[Means], Floats]) -> Curve:
-        """Apply a function of means to every step, with intervals."""
-        mean, drawn = self.apply(function)
-        ends = [
-            corrected_interval(float(x), column, LEVEL)
-            for x, column in zip(mean, drawn.T, strict=True)
-        ]
-        return Curve(mean, np.array([e.low for e in ends]), np.array([e.high for e in ends]))
+        """A function of means at every step, each with its own interval."""
+        whole, left, samples = self._apply(function)
+        low, high = replace(parts_of(whole, left), samples=samples).each()
+        return Curve(whole, low, high)
+
+    def _apply(self, function: Callable[[Means], Floats]) -> tuple[Floats, Floats, int]:
+        """Of all samples, without each of them, and in how many every series is defined."""
+        used: list[int] = []
+
+        def without_each(series: Series) -> Floats:
+            place = self.places[series.name]
+            values = self.values[place].astype(np.float64)
+            defined = ~np.isnan(values)
+            used.append(int(defined.any(axis=1).sum()))
+            rest = self.sums[place] - np.where(defined, values, 0.0)
+            return _ratio(rest, self.counts[place] - defined)
+
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = self.means
+            whole = np.asarray(function(lambda series: means[self.places[series.name]]))
+            return whole, np.asarray(function(without_each)), min(used)
 
 
 def log_ratio(get: Means, over: Series, under: Series) -> Floats:

@@ -1,7 +1,8 @@
 """Which of the paper's claims hold on this subject: the number that decides each, and a verdict.
 
 A number is a difference of logarithms of mean KLs, averaged over the scanned lengths (each counts
-alike) unless it says otherwise, and is positive where the claim holds.
+alike) unless it says otherwise, and is positive where the claim holds. Several numbers in a column
+have all to be positive, in a row some one of them (`steppe.comparisons.jackknife.Parts`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -41,7 +43,7 @@ class Claim:
         id: Its number.
         statement: The claim, in our words; it says no more than the number decides.
         quantity: What the number is.
-        number: Its computation from mean KLs.
+        number: Its computation from mean KLs: one number, or ``(row, column)``.
         needs: The series it is computed from.
         dataset: Where these are.
     """
@@ -58,8 +60,8 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
     """Decide every claim that the run has the series for.
 
     Returns:
-        Columns id, statement, number, low, high, verdict, quantity; number_at_length_51 and its
-        interval, the same at the length nearest to 51 of GPT-2 alone; published.
+        The table of `claims_frame`; quantity; number_at_length_51 and its interval, the same at the
+        length nearest to 51 of GPT-2 alone; published.
     """
     name, step = analysis.middle
     column = f"number_at_length_{name}"
@@ -100,20 +102,22 @@ def _on_baselines(analysis: Analysis) -> list[Claim]:
                difference, mixture),
         _above("LH1b", "Real differences are more influential than real mixtures.",
                real_difference, real_mixture),
-        Claim("LH1c", "The less of the base they hold, the less influential they are.",
+        Claim("LH1c", "From cov-random difference to cov-random mixture: the less of the base "
+              "directions hold, the less influential they are.",
               f"minus the slope of {_LN} against the mixed-in proportion (0 to 1, cov-random)",
               lambda get: _falling(get, [difference, *blends, mixture]),
               (difference, *blends, mixture)),
         _above("LH2", "Cov-random mixtures are more influential than isotropic directions.",
                mixture, isotropic),
         Claim("LH3a", f"Real and cov-random mixtures differ by less than a factor {NEARLY:g}.",
-              f"ln {NEARLY:g} minus |ln(KL real mixture / KL cov-random mixture)|",
-              lambda get: math.log(NEARLY) - _apart(get, real_mixture, mixture),
+              f"ln {NEARLY:g} minus ln(KL real mixture / KL cov-random mixture), root mean square "
+              "over lengths", lambda get: math.log(NEARLY) - _apart(get, real_mixture, mixture),
               (real_mixture, mixture)),
-        Claim("LH3b", "They differ less than mixtures and isotropic directions do.",
-              "|ln(KL cov-random mixture / KL isotropic)| minus "
+        Claim("LH3b", "Cov-random mixtures exceed isotropic directions by a larger factor than "
+              "real and cov-random mixtures differ by, either way.",
+              "ln(KL cov-random mixture / KL isotropic) minus "
               "|ln(KL real mixture / KL cov-random mixture)|",
-              lambda get: _apart(get, mixture, isotropic) - _apart(get, real_mixture, mixture),
+              lambda get: _leads_by_more(get, (mixture, isotropic), (real_mixture, mixture)),
               (real_mixture, mixture, isotropic)),
     ]  # fmt: skip
 
@@ -131,18 +135,7 @@ def _on_errors(analysis: Analysis) -> list[Claim]:
     everything = tuple(series for pair in pairs for series in pair)
 
     def ratios(get: Means) -> Floats:
-        return np.stack([np.log(get(a) / get(b))[..., 0] for a, b, _ in pairs])
-
-    means = analysis.estimates(SUBSTITUTIONS, "kl") if analysis.substitutions is not None else None
-    high = low = 0
-    if means is not None:
-        found = ratios(lambda series: means.means[means.places[series.name]])
-        high, low = int(found.argmax()), int(found.argmin())
-
-    def spread(get: Means) -> Floats:
-        # Between the two layers that are farthest apart in the run itself, also when resampled.
-        gap: Floats = ratios(get)[high] - ratios(get)[low]
-        return gap
+        return np.stack([np.log(get(a) / get(b))[..., 0] for a, b, _ in pairs], axis=-1)
 
     claims = [
         Claim("LH4a", "An SAE error is more than twice as influential as an isotropic direction of "
@@ -150,19 +143,20 @@ def _on_errors(analysis: Analysis) -> list[Claim]:
               f"{_LN} SAE minus {_LN} epsilon-random minus ln 2, {_of(main)}",
               lambda get: (np.log(get(made) / get(isotropic)) - math.log(PATHOLOGICAL))[..., 0],
               (made, isotropic), SUBSTITUTIONS),
-        Claim("LH4b", "Against cov-random mixtures of its length it is not: less than twice, in "
-              "the worst layer.",
+        Claim("LH4b", "In every layer an SAE error is less than twice as influential as a "
+              "cov-random mixture of its length.",
               f"ln 2 minus the largest {_LN} SAE minus {_LN} epsilon-mixture of "
               f"{len(layers)} layers",
-              lambda get: math.log(PATHOLOGICAL) - ratios(get).max(axis=0),
+              lambda get: (math.log(PATHOLOGICAL) - ratios(get))[..., None],
               everything, SUBSTITUTIONS),
     ]  # fmt: skip
     if len(layers) > 1:
         claims.append(
-            Claim("LH4c", "Some dependence on the layer remains.",
+            Claim("LH4c", "How influential an SAE error is, relative to a cov-random mixture of "
+                  "its length, depends on the layer.",
                   f"{_LN} SAE minus {_LN} epsilon-mixture, the highest of {len(layers)} layers "
-                  "minus the lowest",
-                  spread, everything, SUBSTITUTIONS)
+                  "minus the lowest (tested between all pairs of layers)",
+                  lambda get: _differences(ratios(get)), everything, SUBSTITUTIONS)
         )  # fmt: skip
     return claims
 
@@ -185,9 +179,10 @@ def _around_mixture(id_: str, letters: str, saes: Sequence[SaeFacts]) -> Claim:
     every = [Series(kind, sae.site, sae.label) for kind, _ in kinds for sae in saes]
     return Claim(
         id_,
-        f"Features {' or '.join(what for _, what in kinds)} lie above or below the mixture, "
-        "depending on SAE and sparsity: some above, some below.",
-        "the smaller of: highest ln(KL feature / KL mixture), minus the lowest",
+        f"Of features {' or '.join(what for _, what in kinds)}, some are more influential than "
+        "cov-random mixtures and some less, depending on SAE and sparsity.",
+        "the smaller of: highest ln(KL feature / KL mixture), minus the lowest (tested over all "
+        f"{len(every)} kinds of feature)",
         lambda get: _both_sides(get, every, mixture),
         (*every, mixture),
     )
@@ -230,9 +225,24 @@ def _above(id_: str, statement: str, over: Series, under: Series) -> Claim:
 
 
 def _apart(get: Means, one: Series, other: Series) -> Floats:
-    """How far apart two curves are, whichever is higher: |ln ratio|, mean over lengths."""
-    apart: Floats = np.abs(np.log(get(one)[..., 1:] / get(other)[..., 1:])).mean(axis=-1)
+    """How far apart two curves are, whichever is higher: root mean square of ln ratio."""
+    ratios = np.log(get(one)[..., 1:] / get(other)[..., 1:])
+    apart: Floats = np.sqrt((ratios**2).mean(axis=-1))
     return apart
+
+
+def _leads_by_more(
+    get: Means, pair: tuple[Series, Series], other: tuple[Series, Series]
+) -> Floats:
+    """That the first of a pair is above the second by more than another pair differs either way."""
+    lead, gap = log_ratio(get, *pair), log_ratio(get, *other)
+    return np.stack([lead - gap, lead + gap], axis=-1)[..., None]
+
+
+def _differences(numbers: Floats) -> Floats:
+    """That some two of ``(..., number)`` differ: each less each other, in one row."""
+    pairs = permutations(range(numbers.shape[-1]), 2)
+    return np.stack([numbers[..., i] - numbers[..., j] for i, j in pairs], axis=-1)[..., None, :]
 
 
 def _falling(get: Means, ordered: Sequence[Series]) -> Floats:
@@ -258,9 +268,9 @@ def _slope(x: Floats, y: Sequence[Floats]) -> Floats:
 
 
 def _both_sides(get: Means, features: Sequence[Series], mixture: Series) -> Floats:
-    ratios = np.stack([log_ratio(get, one, mixture) for one in features])
-    smaller: Floats = np.minimum(ratios.max(axis=0), -ratios.min(axis=0))
-    return smaller
+    """That some features are above the mixture, and some below."""
+    ratios = np.stack([log_ratio(get, one, mixture) for one in features], axis=-1)
+    return np.stack([ratios, -ratios], axis=-2)
 
 
 def matched(

@@ -84,7 +84,7 @@ class Figures:
             "Output against the length of a perturbation, by kind of direction: KL (top, linear "
             "and logarithmic), loss increase and the share of tokens that have left their "
             "prediction (bottom). Means over tokens and sequences: "
-            f"{self.analysis.counted}; bands: 95% bootstrap intervals over sequences."
+            f"{self.analysis.counted}; bands: 95% intervals over sequences."
         ))  # fmt: skip
 
     def layers(self) -> Drawing:
@@ -102,8 +102,8 @@ class Figures:
         return draw_bands(panels, setting.caption(
             "KL along the error of the SAE of each layer, and along random directions; dotted: the "
             "error's own mean length. Last panel: KL of the reconstruction over that of a random "
-            f"direction of each error's own length. {self.analysis.counted}; 95% bootstrap "
-            "intervals over sequences.",
+            f"direction of each error's own length. {self.analysis.counted}; 95% intervals over "
+            "sequences.",
         ), columns=3 if len(panels) > 2 else 2)  # fmt: skip
 
     def features(self) -> Drawing:
@@ -125,7 +125,7 @@ class Figures:
             "KL along decoder rows of SAE features, by what the feature does (rows) and what the "
             "SAE was trained to match (columns: local; end to end, e2e; end to end and downstream, "
             f"e2e+ds), by L0 (darker: denser).{dead} "
-            f"{self.analysis.counted}; bands: 95% bootstrap intervals over sequences.",
+            f"{self.analysis.counted}; bands: 95% intervals over sequences.",
         ), columns=len(families), same_y=True)  # fmt: skip
 
     def sparsity(self) -> Drawing:
@@ -148,7 +148,7 @@ class Figures:
             "KL along SAE features (filled), and against them (hollow), over that along cov-random "
             "mixtures, geometric mean over the scanned lengths, by the SAE's L0 (families drawn a "
             "little apart) and family: local, end to end (e2e), end to end and downstream "
-            f"(e2e+ds). {self.analysis.counted}; bars: 95% bootstrap intervals over "
+            f"(e2e+ds). {self.analysis.counted}; bars: 95% intervals over "
             "sequences.",
         ), same_y=True)  # fmt: skip
 
@@ -179,7 +179,7 @@ class Figures:
         return draw_bars(BarPanel(groups, kinds, KL, levels, self._note), self.setting.caption(
             "KL when the activations are replaced: by the SAE's reconstruction, by random points "
             "as far away (epsilon) or at the same angle (theta), with norms exchanged, by the mean "
-            f"activation, by zero. {self.analysis.counted}; bars: 95% bootstrap intervals over "
+            f"activation, by zero. {self.analysis.counted}; bars: 95% intervals over "
             "sequences.",
         ))  # fmt: skip
 
@@ -198,7 +198,7 @@ class Figures:
         return draw_bands(panels, self.setting.caption(
             "KL along directions between difference (proportion 0) and mixture (1): from the base "
             "mixed with a second activation to a first one. Dotted black: straight towards zero. "
-            f"{self.analysis.counted}; bands: 95% bootstrap intervals over sequences.",
+            f"{self.analysis.counted}; bands: 95% intervals over sequences.",
         ), same_y=True)  # fmt: skip
 
     def shapes(self, chosen: Sequence[tuple[str, Series]]) -> Drawing:
@@ -269,7 +269,7 @@ class Figures:
         named = {"epsilon_random": "over isotropic", "epsilon_mixture": "over mixture"}
         for under, name in named.items():
             both = [[Series(k, sae.site, sae.label) for k in ("sae", under)] for sae in layers]
-            found = [self.analysis.number(quotient(*pair), dataset=SUBSTITUTIONS) for pair in both]
+            found = [self.analysis.factor(quotient(*pair), SUBSTITUTIONS) for pair in both]
             style = style_of(p.ISOTROPIC if under == "epsilon_random" else p.MIXTURE)
             bands.append(
                 Band(f"SAE {name}", depths, [f.number for f in found], style.color,

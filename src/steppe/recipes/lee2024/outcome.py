@@ -21,7 +21,7 @@ from steppe.store import FIGURES, open_run
 from steppe.store.writing import write_atomically
 
 TITLE = "Investigating Sensitive Directions (Lee & Heimersheim 2024)"
-_INTERVALS = "Brackets: 95% bootstrap intervals over sequences."
+_INTERVALS = "Brackets: 95% intervals over sequences."
 _PUBLISHED = {
     "errors": "the error direction of 22 SAEs along fixed lengths (KL and loss, in nats per token)",
     "substitution": "substitutions by 16 SAEs; columns that end in dig were read off a chart",
@@ -196,7 +196,7 @@ def _claims_caption(analysis: Analysis) -> str:
     return (
         "The paper's claims on this subject. Numbers are differences of ln KL, averaged over the "
         "scanned lengths unless they are of substitutions; positive where the claim holds, which "
-        "it does where the whole 95% bootstrap interval over sequences is positive. Intervals say "
+        "it does where the whole 95% interval over sequences is positive. Intervals say "
         f"nothing of other SAEs. Number at length {analysis.middle[0]}: the same at that length of "
         "GPT-2 alone. Published: from the authors' printed numbers and figures (GPT-2 small; of "
         f"features at length 51, so beside the number there). {_caption(analysis)}"

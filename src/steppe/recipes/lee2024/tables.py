@@ -92,8 +92,7 @@ def layer_table(analysis: Analysis) -> pd.DataFrame:
             if name in {"sae", "epsilon_random", "epsilon_mixture"}:
                 row |= _substituted(analysis, series, "kl", f"kl_{name}")
         for name, kind in (("isotropic", "epsilon_random"), ("mixture", "epsilon_mixture")):
-            both = quotient(made["sae"], made[kind])
-            found = analysis.number(both, dataset=SUBSTITUTIONS)
+            found = analysis.factor(quotient(made["sae"], made[kind]), SUBSTITUTIONS)
             row |= _interval(f"ratio_to_{name}", found.number, found.low, found.high)
         error = Series(p.ERROR, sae.site, sae.label)
         for kind in (p.MIXTURE, p.REAL_MIXTURE):
@@ -239,10 +238,10 @@ def _ratio(analysis: Analysis, over: Series, under: Series) -> dict[str, object]
 
 
 def quotient(over: Series, under: Series) -> Callable[[Means], Floats]:
-    """The KL of one substitution over that of another."""
+    """Ln of the KL of one substitution over that of another."""
 
     def divided(get: Means) -> Floats:
-        ratio: Floats = (get(over) / get(under))[..., 0]
+        ratio: Floats = np.log(get(over) / get(under))[..., 0]
         return ratio
 
     return divided
