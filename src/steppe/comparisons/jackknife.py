@@ -113,7 +113,9 @@ def jackknife(
     defined = np.any([~_empty(array) for array in known.values()], axis=0)
     known = {key: array[defined] for key, array in known.items()}
     count = int(defined.sum())
-    parts = np.arange(count) * (min(blocks, count) or count) // max(count, 1)
+    if not count:
+        return Parts(np.array([[np.nan]]), np.array([[np.nan]]), 0)
+    parts = np.arange(count) * (min(blocks, count) or count) // count
     whole = np.atleast_2d(np.asarray(number(known), dtype=np.float64))
     left = [
         np.atleast_2d(number({key: array[parts != part] for key, array in known.items()}))
@@ -139,4 +141,5 @@ def parts_of(whole: Floats, left: Floats) -> Parts:
 
 
 def _empty(array: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.isnan(array.reshape(len(array), -1)).all(axis=1)
+    empty: NDArray[np.bool_] = np.isnan(array.reshape(len(array), -1)).all(axis=1)
+    return empty

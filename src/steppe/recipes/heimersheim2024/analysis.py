@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from steppe.comparisons import Resamples, as_ranked, censored_median
+from steppe.comparisons import Resamples, as_ranked
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
 from steppe.core.seeds import stream
 from steppe.recipes.heimersheim2024.outputs import CONTROLS, DIRECTIONS, PLATEAUS
@@ -55,7 +55,7 @@ class Analysis:
         return {name: self.run.dataset(name) for name in self.run.datasets()}
 
     def resamples(self, name: str, samples: int) -> Resamples:
-        """The bootstrap of one table or claim over that many samples."""
+        """The bootstrap behind one column of medians, over that many samples."""
         generator = stream(self.settings.seed, f"bootstrap_{name}")
         return Resamples.draw(samples, self.settings.bootstrap, generator)
 
@@ -88,24 +88,11 @@ class Analysis:
         relative = np.divide(values, largest, out=np.full_like(values, np.nan), where=largest > 0)
         return level_crossings(positions, relative, 0.5)
 
-    def responses(
-        self, part: str, readout: str, labels: Mapping[str, str], reach: float | None = None
-    ) -> Floats:
-        """Mean of a readout along each curve, up to ``reach`` or else `REACH`, ``(sample,)``.
-
-        NaN for a reach that is NaN.
-        """
+    def responses(self, part: str, readout: str, labels: Mapping[str, str]) -> Floats:
+        """Mean of a readout along each curve, up to `REACH`, ``(sample,)``."""
         positions, values = self.curves(part, readout, **labels)
-        end = REACH[labels[MODE]] if reach is None else reach
-        if np.isnan(end):
-            return np.full(len(values), np.nan)
-        means: Floats = values[:, positions <= end + 1e-9].mean(axis=1)
+        means: Floats = values[:, positions <= REACH[labels[MODE]] + 1e-9].mean(axis=1)
         return means
-
-    def plateau_end(self, mode: str) -> float:
-        """Median crossing from real bases: where their plateaus end; NaN when most have no end."""
-        labels = {KIND: "real", MODE: mode}
-        return censored_median(self.curve_crossings(PLATEAUS, self.settings.level, **labels))
 
     def has(self, *parts: str) -> bool:
         """Whether all these parts were measured."""

@@ -92,9 +92,7 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
         over base prompts is positive.
     """
     rows = [
-        claim.decide(claim.values(analysis)).row(
-            claim.id, claim.statement, quantity=claim.quantity
-        )
+        claim.decide(claim.values(analysis)).row(claim.id, claim.statement, quantity=claim.quantity)
         for claim in CLAIMS
         if analysis.has(*claim.needs)
     ]
@@ -191,6 +189,7 @@ def _responses(mode: Mode, readout: str) -> Callable[[Analysis], Values]:
         return found
 
     return values
+
 
 def _crossings(
     first: tuple[str, str], second: tuple[str, str], mode: Mode = "sphere", prefix: str = ""

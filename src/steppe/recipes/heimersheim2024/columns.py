@@ -11,9 +11,8 @@ from steppe.comparisons import (
     censored_median,
     censored_median_interval,
     earlier_share,
-    mean_interval,
+    jackknife,
 )
-from steppe.recipes.deciding import decide
 from steppe.recipes.heimersheim2024.analysis import Analysis
 
 Floats = NDArray[np.float64]
@@ -33,7 +32,7 @@ def crossing_columns(analysis: Analysis, crossings: Floats, name: str = "crossin
     }
 
 
-def mean_columns(analysis: Analysis, values: Floats, name: str) -> Row:
+def mean_columns(values: Floats, name: str) -> Row:
     """Mean over samples with its interval; further axes are averaged within a sample."""
     per_sample = values.reshape(len(values), -1)
     defined = ~np.isnan(per_sample)
@@ -41,19 +40,19 @@ def mean_columns(analysis: Analysis, values: Floats, name: str) -> Row:
     means = np.divide(
         sums, defined.sum(axis=1), out=np.full(len(sums), np.nan), where=defined.any(axis=1)
     )
-    low, high = mean_interval(means, analysis.resamples(name, len(means)))
-    known = means[~np.isnan(means)]
-    mean = float(known.mean()) if len(known) else float("nan")
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
+    parts = jackknife(lambda known: known["means"].mean(), {"means": means[defined.any(axis=1)]})
+    low, high = parts.interval()
+    return {name: parts.number, f"{name}_low": low, f"{name}_high": high}
 
 
-def share_columns(analysis: Analysis, first: Floats, second: Floats, name: str) -> Row:
+def share_columns(first: Floats, second: Floats, name: str) -> Row:
     """Share of pairs in which the first crosses earlier (ROC area), with its interval."""
-    drawn = analysis.resamples(name, len(first))
-    found = decide(
-        lambda v: earlier_share(v["first"], v["second"]), {"first": first, "second": second}, drawn
+    parts = jackknife(
+        lambda known: earlier_share(known["first"], known["second"]),
+        {"first": first, "second": second},
     )
-    return {name: found.number, f"{name}_low": found.low, f"{name}_high": found.high}
+    low, high = np.clip(parts.interval(), 0, 1)
+    return {name: parts.number, f"{name}_low": low, f"{name}_high": high}
 
 
 def only(row: Row, name: str) -> Row:

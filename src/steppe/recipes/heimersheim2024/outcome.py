@@ -170,14 +170,14 @@ _SEARCH = (
 )
 _CLAIMS = (
     "The report's claims (HM) and its predictions with our checks (HP) on this subject. Each "
-    "number is positive where the claim holds; it holds where its whole 95% bootstrap interval "
-    "(over base prompts, of HM7 and HM8 over vectors) is positive."
+    "number is positive where the claim holds; it holds where its whole 95% interval (over base "
+    "prompts, of HM7 and HM8 over vectors) is positive."
 )
 
 
 def _caption(analysis: Analysis, text: str, n: str = "") -> str:
     settings = analysis.settings
-    counted = f" n = {n}; brackets: 95% bootstrap intervals over them." if n else ""
+    counted = f" n = {n}; brackets: 95% intervals over them." if n else ""
     return (
         f"{text} KL is crossed at {settings.level:g} nats, flat below {settings.flat_level:g}."
         f"{counted} Subject: {analysis.text}."

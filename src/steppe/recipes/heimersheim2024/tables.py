@@ -74,7 +74,7 @@ def _mean_responses(analysis: Analysis, labels: dict[str, str]) -> Row:
     row: Row = {}
     for readout in ("kl", "l2", "l2_normalized"):
         found = analysis.responses(PLATEAUS, readout, labels)
-        row |= mean_columns(analysis, found, f"mean_{readout}")
+        row |= mean_columns(found, f"mean_{readout}")
     return row
 
 
@@ -90,8 +90,8 @@ def direction_table(analysis: Analysis) -> pd.DataFrame:
             lengths = found * (norms if mode == "straight" else np.nan)
             row = {"mode": mode, "kind": kind, **crossing_columns(analysis, found)}
             row |= only(crossing_columns(analysis, lengths, "length"), "length")
-            row |= share_columns(analysis, real, found, "real_earlier")
-            row |= mean_columns(analysis, bases_earlier(real, found), "bases_real_earlier")
+            row |= share_columns(real, found, "real_earlier")
+            row |= mean_columns(bases_earlier(real, found), "bases_real_earlier")
             row["overlap"] = 1 - ks_statistic(real, found)
             rows.append(row)
     return pd.DataFrame(rows)
@@ -120,7 +120,7 @@ def feature_table(analysis: Analysis) -> pd.DataFrame:
             if analysis.has(DIRECTIONS):
                 for other, name in ((RANDOM, "than_random"), (REAL, "than_real")):
                     against = analysis.crossings(DIRECTIONS, other, mode)
-                    row |= share_columns(analysis, found, against, f"earlier_{name}")
+                    row |= share_columns(found, against, f"earlier_{name}")
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -179,7 +179,7 @@ def optimum_table(analysis: Analysis) -> pd.DataFrame:
                     "neighbours": around,
                     "count": count,
                     "n": int((~np.isnan(shares)).sum()),
-                    **mean_columns(analysis, shares, "optimum_share"),
+                    **mean_columns(shares, "optimum_share"),
                     **only(
                         crossing_columns(analysis, angles[..., 0], "corner_angle"), "corner_angle"
                     ),
@@ -198,7 +198,7 @@ def ascent_table(analysis: Analysis) -> pd.DataFrame:
             found = as_ranked(chosen["crossing"].values, chosen["censored"].values)
             row = {"kind": kind, "moment": str(moment), **crossing_columns(analysis, found)}
             for name in ("to_real", "to_decoder", "to_others"):
-                row |= mean_columns(analysis, chosen[name].values.astype(np.float64), name)
+                row |= mean_columns(chosen[name].values.astype(np.float64), name)
             row["active_latent"] = float(chosen["latent_is_active"].values.mean())
             row["turned"] = float(np.nanmean(chosen["turned"].values)) if moment == "after" else 0.0
             rows.append(row)
@@ -226,10 +226,10 @@ def control_table(analysis: Analysis) -> pd.DataFrame:
                     "control": control,
                     **crossing_columns(analysis, kl[RANDOM]),
                     **only(crossing_columns(analysis, flat, "flat_until"), "flat_until"),
-                    **share_columns(analysis, kl[REAL], kl[RANDOM], "real_earlier"),
-                    **share_columns(analysis, kl[RANDOM_FROM_RANDOM], kl[RANDOM], "base_earlier"),
-                    **share_columns(analysis, half[REAL], half[RANDOM], "real_half"),
-                    **share_columns(analysis, half[RANDOM_FROM_RANDOM], half[RANDOM], "base_half"),
+                    **share_columns(kl[REAL], kl[RANDOM], "real_earlier"),
+                    **share_columns(kl[RANDOM_FROM_RANDOM], kl[RANDOM], "base_earlier"),
+                    **share_columns(half[REAL], half[RANDOM], "real_half"),
+                    **share_columns(half[RANDOM_FROM_RANDOM], half[RANDOM], "base_half"),
                 }
             )
     return pd.DataFrame(rows)
@@ -253,8 +253,8 @@ def _study_row(analysis: Analysis, mode: str) -> Row:
         "control": "none: the study itself",
         **crossing_columns(analysis, random),
         **only(crossing_columns(analysis, flat, "flat_until"), "flat_until"),
-        **share_columns(analysis, real, random, "real_earlier"),
-        **share_columns(analysis, other, own, "base_earlier"),
+        **share_columns(real, random, "real_earlier"),
+        **share_columns(other, own, "base_earlier"),
     }
 
 
@@ -273,7 +273,7 @@ def encoding_table(analysis: Analysis) -> pd.DataFrame:
                 "dictionary": int(dataset.attrs["d_sae"]),
                 "least": float(counts.min()),
                 "median": float(np.median(counts)),
-                **mean_columns(analysis, counts, "mean"),
+                **mean_columns(counts, "mean"),
                 "largest": float(counts.max()),
                 "published_least": low,
                 "published_peak": peak,

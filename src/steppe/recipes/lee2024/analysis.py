@@ -211,7 +211,7 @@ class Estimates:
         places = {str(name): index for index, name in enumerate(values[SERIES].values)}
         array = values.transpose(SERIES, SAMPLE, ...).values
         array = array.reshape(*array.shape[:2], -1)
-        sums = np.nansum(array, axis=1, dtype=np.float64)
+        sums = np.asarray(np.nansum(array, axis=1, dtype=np.float64))
         return cls(places, array, sums, (~np.isnan(array)).sum(axis=1).astype(np.float64))
 
     @property

@@ -231,9 +231,7 @@ def _apart(get: Means, one: Series, other: Series) -> Floats:
     return apart
 
 
-def _leads_by_more(
-    get: Means, pair: tuple[Series, Series], other: tuple[Series, Series]
-) -> Floats:
+def _leads_by_more(get: Means, pair: tuple[Series, Series], other: tuple[Series, Series]) -> Floats:
     """That the first of a pair is above the second by more than another pair differs either way."""
     lead, gap = log_ratio(get, *pair), log_ratio(get, *other)
     return np.stack([lead - gap, lead + gap], axis=-1)[..., None]
