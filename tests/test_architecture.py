@@ -39,8 +39,6 @@ MAX_FILE, MAX_BODY, MAX_PARAMETERS = 400, 60, 5
 
 # path:function -> why it may have more parameters than five.
 MANY_PARAMETERS = {
-    "cli/reproduce.py:reproduce": "one parameter is one command-line option",
-    "cli/run.py:run": "one parameter is one command-line option",
     "cli/check.py:check": "one parameter is one command-line option",
     "propagation/propagate.py:propagate": "the one-call entry for notebooks",
     "propagation/propagate.py:propagate_in_batches": "the same call in parts",

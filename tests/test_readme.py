@@ -27,6 +27,7 @@ def test_every_command_named_is_one() -> None:
     blocks = re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     named = set(re.findall(r"^steppe (\w+)", "".join(blocks), re.MULTILINE))
     names = {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}
+    names |= {str(group.name) for group in app.registered_groups}
     assert named
     assert named <= names
 

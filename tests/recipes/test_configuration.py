@@ -6,7 +6,7 @@ import pytest
 
 from steppe.core.errors import InputError
 from steppe.recipes.catalogue import RECIPES, find_recipe
-from steppe.recipes.configuration import assignments, read_config, settings_of
+from steppe.recipes.configuration import read_config, settings_of
 from steppe.recipes.giglemiani2024.settings import Settings
 
 
@@ -120,22 +120,6 @@ def test_a_local_path_is_the_same_however_it_was_typed(
     found = {Settings(subject=spelling).subject for spelling in spellings}
     assert found == {str((tmp_path / "model").resolve())}
     assert Settings().subject == "demo"
-
-
-def test_settings_are_given_as_key_and_value():
-    found = assignments(["prompt_length=20", "kinds=[real, random]", "sae=a=b", "step_size="])
-    assert found == {
-        "prompt_length": 20,
-        "kinds": ["real", "random"],
-        "sae": "a=b",
-        "step_size": None,
-    }
-
-
-@pytest.mark.parametrize("text", ["prompt_length", "=3", "a b=3", "kinds=[real"])
-def test_what_is_no_key_and_value_is_refused(text):
-    with pytest.raises(InputError, match="key=value, for instance prompt_length=20"):
-        assignments([text])
 
 
 @pytest.mark.parametrize(

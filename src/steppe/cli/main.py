@@ -8,19 +8,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from steppe import __version__
 from steppe.cli.bench import bench
 from steppe.cli.check import check
 from steppe.cli.check_run import check_run
+from steppe.cli.explain import explain
 from steppe.cli.listing import listing
-from steppe.cli.reproduce import reproduce
-from steppe.cli.run import run
 from steppe.cli.show import show
 from steppe.cli.status import status
+from steppe.cli.studies import reproduce, run
 from steppe.core.errors import RunFailedError, SteppeError
 
 
@@ -32,16 +33,25 @@ class Stopped(BaseException):
         self.number = number
 
 
+class _Commands(TyperGroup):
+    """The commands in the order in which they are met."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=lambda name: name not in {"reproduce", "run"})
+
+
 app = typer.Typer(
     name="steppe",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Measure how a language model's output responds as one activation is moved along a path.",
     epilog="Start with: steppe reproduce giglemiani2024 --subject demo --samples 50",
 )
-app.command()(reproduce)
-app.command()(run)
+app.add_typer(reproduce, name="reproduce")
+app.add_typer(run, name="run")
+app.command()(explain)
 app.command()(status)
 app.command()(show)
 app.command()(check)

@@ -7,13 +7,8 @@ from typing import Annotated
 
 import typer
 
-Sae = Annotated[
-    str | None,
-    typer.Option(
-        help="'demo', a release such as gpt2-small-res-jb/blocks.1.hook_resid_pre, or a SAELens "
-        "folder.",
-    ),
-]
+RUNNING = "How it is run"
+
 Prompts = Annotated[
     str | None,
     typer.Option(
@@ -42,14 +37,7 @@ MemoryBudget = Annotated[
         help="Memory beyond the weights, for instance 500MB or 4GB; on tight machines it makes "
         "batches smaller, which changes numbers in the last digit only.",
         show_default="half of what is free",
-    ),
-]
-Setting = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Any other setting of the recipe (repeatable), for instance prompt_length=20.",
+        rich_help_panel=RUNNING,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -58,17 +46,24 @@ RunPath = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="The run folder.", show_default="runs/<recipe>-<subject>"),
+    typer.Option(
+        help="The run folder.", show_default="runs/<recipe>-<subject>", rich_help_panel=RUNNING
+    ),
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Remove the run that is in the folder, and start anew."),
+    typer.Option(
+        "--overwrite",
+        help="Remove the run that is in the folder, and start anew.",
+        rich_help_panel=RUNNING,
+    ),
 ]
 Workers = Annotated[
     str,
     typer.Option(
         help="serial: this process. ray: one worker per GPU (or per four CPUs), on this machine or "
         "the cluster at RAY_ADDRESS. ray:4: four workers.",
+        rich_help_panel=RUNNING,
     ),
 ]
 Shard = Annotated[
@@ -77,9 +72,15 @@ Shard = Annotated[
         help="Compute one part of the run, index/count from 0/count on: one of several processes "
         "(Slurm arrays) that share the folder.",
         show_default="all of it; under torchrun, RANK/WORLD_SIZE",
+        rich_help_panel=RUNNING,
     ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="CPU threads of each worker.", show_default="all, shared out"),
+    typer.Option(
+        min=1,
+        help="CPU threads of each worker.",
+        show_default="all, shared out",
+        rich_help_panel=RUNNING,
+    ),
 ]

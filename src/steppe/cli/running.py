@@ -11,13 +11,14 @@ from typing import Any
 
 import typer
 
+from steppe.cli import options
 from steppe.core.errors import InputError
 from steppe.core.lazy import load
 
 
 @dataclass(frozen=True)
 class How:
-    """How a study is to be run, beside what it measures.
+    """How a study is to be run, beside what it measures; every field is an option.
 
     Attributes:
         out: The run folder; None: ``runs/<recipe>-<subject>``.
@@ -28,12 +29,12 @@ class How:
         memory_budget: Memory that each worker may use beyond the weights, as on the command line.
     """
 
-    out: Path | None = None
-    overwrite: bool = False
-    workers: str = "serial"
-    shard: str | None = None
-    threads: int | None = None
-    memory_budget: str | None = None
+    out: options.Out = None
+    overwrite: options.Overwrite = False
+    workers: options.Workers = "serial"
+    shard: options.Shard = None
+    threads: options.Threads = None
+    memory_budget: options.MemoryBudget = None
 
 
 def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:

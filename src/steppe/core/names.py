@@ -57,6 +57,11 @@ def in_order(place: str, names: Sequence[str], known: Sequence[str]) -> tuple[st
     return tuple(name for name in known if name in names)
 
 
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that ``name`` most likely stands for, or None."""
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
+
+
 def _mend(name: str, known: Collection[str], otherwise: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else otherwise
+    near = nearest(name, known)
+    return f"did you mean {near!r}?" if near else otherwise

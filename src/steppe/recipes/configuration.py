@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from reprlib import Repr
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from steppe.core.errors import InputError
-from steppe.core.lazy import load
-from steppe.recipes.catalogue import find_recipe
+from steppe.core.names import nearest
+from steppe.recipes.explaining import settings_class
 from steppe.recipes.faults import TOLD
+from steppe.recipes.study_settings import StudySettings
 
 _SHOWN = Repr()
 _SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 3, 200, 200
@@ -56,30 +56,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
-def assignments(texts: Sequence[str]) -> dict[str, Any]:
-    """Read settings given as ``key=value``, the value as YAML would have it.
-
-    Raises:
-        InputError: One has no key, no ``=``, or a value that YAML cannot read.
-    """
-    found = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        try:
-            found[key] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            equals = ""
-        if not (key.isidentifier() and equals):
-            raise InputError(
-                "--set",
-                got=repr(text),
-                expected="key=value, for instance prompt_length=20 or kinds=[real,random]",
-                fix="the settings that a run was made with are in its config.yaml",
-            )
-    return found
-
-
-def settings_of(request: Mapping[str, Any], place: str) -> BaseModel:
+def settings_of(request: Mapping[str, Any], place: str) -> StudySettings:
     """Check a request against its recipe's settings.
 
     Args:
@@ -89,10 +66,8 @@ def settings_of(request: Mapping[str, Any], place: str) -> BaseModel:
     Raises:
         InputError: Unknown keys or wrong values; all of them are named at once.
     """
-    recipe = request["recipe"]
-    model: type[BaseModel] = load(
-        find_recipe(recipe if isinstance(recipe, str) else _short(recipe)).settings
-    )
+    recipe = _key(request["recipe"])
+    model = settings_class(recipe)
     try:
         return model.model_validate({_key(key): value for key, value in request.items()})
     except ValidationError as error:
@@ -101,15 +76,15 @@ def settings_of(request: Mapping[str, Any], place: str) -> BaseModel:
             place,
             got="; ".join(got for got, _ in faults),
             expected="; ".join(expected for _, expected in faults),
-            fix="correct these keys; `steppe reproduce --help` explains each",
+            fix=f"correct these keys; `steppe explain {recipe}` lists every setting",
         ) from error
 
 
-def _fault(fault: Any, model: type[BaseModel]) -> tuple[str, str]:
+def _fault(fault: Any, model: type[StudySettings]) -> tuple[str, str]:
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, model.model_fields, n=1)
-        return f"unknown key {_short(key)}", f"perhaps {near[0]!r}" if near else "no such key"
+        near = nearest(key, model.model_fields)
+        return f"unknown key {_short(key)}", f"perhaps {near!r}" if near else "no such key"
     if fault["type"] == TOLD:
         return f"{key}: {_short(fault['ctx']['got'])}", f"{key}: {fault['ctx']['expected']}"
     return f"{key}: {_short(fault['input'])}", f"{key}: {fault['msg']}"

@@ -34,7 +34,10 @@ def for_subjects(demo: str, paper: str) -> dict[str, str]:
 class StudySettings(BaseModel):
     """Settings that every recipe has; a recipe adds its own.
 
-    Every field is a key of the YAML file, and of ``--set`` on the command line.
+    Every field is a key of the YAML file and an option of the command line, which shows its
+    description. A default of None, or of no names, is explained after ``None:`` or ``empty:`` at
+    the description's end; ``json_schema_extra`` may hold ``unit``, ``origin`` (where the default
+    came from) and ``choices`` (the names that it takes).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -47,20 +50,35 @@ class StudySettings(BaseModel):
 
     recipe: str
     subject: str = Field(DEMO, description="'demo', a hub id, or a local model folder")
-    sae: str | None = Field(None, description="'demo', a release, or an SAELens folder")
-    prompts: str | None = Field(None, description="a text, jsonl or parquet file, or a data set")
+    sae: str | None = Field(
+        None,
+        description="'demo', a release such as gpt2-small-res-jb/blocks.1.hook_resid_pre, or an "
+        "SAELens folder; None: the one that belongs to the subject",
+    )
+    prompts: str | None = Field(
+        None,
+        description="a .txt, .jsonl or .parquet file, or a tokenised data set (folder or hub id); "
+        "None: those that belong to the subject",
+    )
     samples: int = Field(1000, ge=2, description="base prompts")
     seed: int = Field(0, ge=0, description="seed of every named random stream")
     device: str = Field("auto", description="'auto', 'cpu', 'cuda', 'cuda:1' ...")
     dtype: Dtype = Field(
-        "float32", description="number format of the blocks' matrices; the rest is float32"
+        "float32",
+        description="number format of the blocks' matrices; the residual stream, normalisations "
+        "and readouts stay float32",
     )
     tf32: bool = Field(False, description="multiply float32 matrices in TF32 on a GPU")
     engine: Engine = Field(
-        "auto", description="how the subject is run on: auto, fast, general, full"
+        "auto",
+        description="how the subject is run on from a site. auto: the fastest that is exact. fast: "
+        "packed matrices, attention over a shared prefix. general: the model's own operations. "
+        "full: the whole model for every point, for models whose layers keep a running state",
     )
     coordinates: Literal["centered", "raw"] | None = Field(
-        None, description="None: centered for LayerNorm models, raw for others"
+        None,
+        description="how vectors are read: centered (mean zero over d_model) or raw; None: "
+        "centered for LayerNorm models, raw for others",
     )
     prompt_length: int = Field(10, ge=1, description="tokens per prompt")
     max_prompts: int = Field(40_000, ge=2, description="prompts taken from the source, at most")

@@ -71,7 +71,7 @@ def finished(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         started.folder.write_shard(shard.dataset, shard.index, started.compute(shard))
     started.folder.close({})
     given = {**SMALL, "sae": tiny_files.sae, "prompts": tiny_files.prompts}
-    sets = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
+    sets = [f"--{key.replace('_', '-')}={value}" for key, value in given.items()]
     with pytest.raises(SystemExit) as end:
         main(["reproduce", "heimersheim2024", "--subject", str(tiny_files.model),
               "--out", str(folder), *sets])  # fmt: skip

@@ -16,7 +16,7 @@ PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
 
 
 class Settings(StudySettings):
-    """The settings of one run; every field is a key of the YAML file and of ``--set``."""
+    """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAES = for_subjects("demo", PAPER_SAE)
     PROMPTS = for_subjects("demo", PAPER_PROMPTS)

@@ -40,7 +40,7 @@ LENGTHS: dict[str, tuple[float, ...]] = {
 
 
 class Settings(StudySettings):
-    """The settings of one run; every field is a key of the YAML file."""
+    """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAES = for_subjects("demo", ", ".join(PAPER_SAES))
     PROMPTS = for_subjects("demo", PAPER_PROMPTS)
@@ -63,8 +63,9 @@ class Settings(StudySettings):
     )
     lengths: Literal["coarse", "paper", "authors"] | tuple[float, ...] | None = Field(
         None,
-        description="'paper' (1, 11, ..., 101; the default for gpt2), 'authors' (to 201), 'coarse' "
-        "(the default for others), or numbers; in GPT-2's units, scaled to other subjects",
+        description="lengths that are scanned: paper (1, 11, ..., 101), authors (to 201), coarse, "
+        "or numbers; in GPT-2's units, scaled to other subjects; None: paper for gpt2, coarse for "
+        "others",
     )
     scale: float | None = Field(
         None, gt=0, description="lengths are multiplied by this; None: by the norms' ratio to GPT-2"

@@ -1,0 +1,31 @@
+"""Every setting is explained: none without a meaning, and each default in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from steppe.recipes.catalogue import RECIPES
+from steppe.recipes.explaining import explain, settings_class
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_setting_has_a_meaning_a_form_and_a_default_in_words(recipe: str) -> None:
+    settings = explain(recipe)
+    assert {s.name for s in settings} == set(settings_class(recipe).model_fields) - {"recipe"}
+    for setting in settings:
+        assert setting.meaning, setting.name
+        assert setting.forms, setting.name
+        assert setting.default, setting.name
+
+
+def test_what_a_setting_takes_is_read_from_its_type() -> None:
+    settings = {setting.name: setting for setting in explain("lee2024")}
+    assert settings["lengths"].forms == ("coarse", "paper", "authors", "NUMBER")
+    assert settings["lengths"].many
+    assert settings["prompt_length"].limits == "at least 3"
+    assert settings["prompt_length"].own
+    assert not settings["seed"].own
+    assert settings["tf32"].is_switch
+    assert settings["tf32"].default == "no"
+    assert settings["scale"].default == "by the norms' ratio to GPT-2"
+    assert settings["first_position"].option == "--first-position"
