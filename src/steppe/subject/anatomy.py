@@ -108,7 +108,7 @@ def _find_blocks_path(model: PreTrainedModel, family: str) -> str:
     inside = set(model.get_decoder().modules())
     found = [name for name, module in lists.items() if module in inside] or list(lists)
     outermost = [name for name in found if not any(name.startswith(f"{other}.") for other in found)]
-    if len(outermost) != 1:
+    if len(outermost) != 1 or not count:
         raise InputError(
             f"model family {family!r}",
             got=f"{len(outermost)} lists of {count} modules {outermost}",

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from steppe.core.bundled import DEMO, demo_model
 from steppe.core.engines import Engine, parse_engine
 from steppe.subject.anatomy import Anatomy, find_anatomy
-from steppe.subject.checkpoint import weight_files
+from steppe.subject.checkpoint import refuse_adapter, refuse_pointers, weight_files
 from steppe.subject.coordinates import Coordinates, center, choose_coordinates
 from steppe.subject.half_precision import HALF, halve_matrices, restore_matrices
 from steppe.subject.loading import (
@@ -21,10 +21,10 @@ from steppe.subject.loading import (
     find_folder,
     is_local,
     load_model,
-    load_tokenizer,
     parse_device,
     parse_dtype,
 )
+from steppe.subject.tokenizer_files import load_tokenizer
 from steppe.subject.weights import check_finite, files_sha256, fingerprint, weights_sha256
 
 
@@ -98,10 +98,11 @@ class Subject:
 
     @property
     def context_length(self) -> int | None:
-        """Longest prompt in tokens; None when the configuration states none."""
+        """Longest prompt in tokens; None when the configuration states no limit."""
         config = self.model.config.get_text_config(decoder=True)
         length = getattr(config, "max_position_embeddings", None)
-        return None if length is None else int(length)
+        # Families without a limit write -1.
+        return None if length is None or length < 1 else int(length)
 
     @property
     def device(self) -> torch.device:
@@ -173,9 +174,12 @@ def load_subject(
         place, name, source = _locate(model_or_path)
         on_device = parse_device(device)
         revision = find_commit(place, revision) if source == "hub" else revision
+        refuse_adapter(place, revision)
+        folder = find_folder(place, revision)
+        refuse_pointers(folder)
         model = load_model(place, loaded_format, revision).to(on_device)
-        tokenizer = load_tokenizer(place, revision) if tokenizer is None else tokenizer
-        file_sha256 = files_sha256(weight_files(find_folder(place, revision)))
+        tokenizer = load_tokenizer(folder, place, revision) if tokenizer is None else tokenizer
+        file_sha256 = files_sha256(weight_files(folder))
     check_finite(model, name)
     values = fingerprint(model)
     anatomy = find_anatomy(model)
