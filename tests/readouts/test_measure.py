@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
@@ -17,6 +18,7 @@ from steppe.propagation import (
 )
 from steppe.readouts import (
     CATALOGUE,
+    Readout,
     find_readouts,
     measure,
     measure_path,
@@ -120,16 +122,39 @@ def test_the_catalogue_answers_by_name() -> None:
     assert not needs_logits(["l2", "cosine"])
 
 
-@pytest.mark.parametrize(("names", "got"), [(["l2", "hellinger"], "'hellinger'"), ([], "none")])
-def test_unknown_readouts_are_refused(names: list[str], got: str) -> None:
-    with pytest.raises(InputError) as caught:
+@pytest.mark.parametrize(
+    ("names", "got"),
+    [(["l2", "hellingr"], "'hellingr'"), ([], "none"), (["kl@resid_post:1"], "reads logits")],
+)
+def test_unknown_metrics_are_refused(names: list[str], got: str) -> None:
+    with pytest.raises(InputError, match=got):
         find_readouts(names)
-    assert str(caught.value) == (
-        "readouts\n"
-        f"  got:      {got}\n"
-        "  expected: one or more of l2, cosine, kl, js\n"
-        "  fix:      name at least one readout, for instance 'l2'"
-    )
+
+
+def test_a_metric_is_read_at_the_site_it_names(subject: Subject) -> None:
+    points = straight(subject)
+    first = "blocks.1.hook_resid_post"
+    alone = {at: measure(subject, TOKENS, SITE, points, ["l2"], read=at) for at in (first, LAST)}
+    named = measure(subject, TOKENS, SITE, points, ["l2", f"l2@{first}"])
+    several = measure(subject, TOKENS, SITE, points, ["l2", "kl"], read=[first, LAST])
+    np.testing.assert_array_equal(named["l2"], alone[LAST]["l2"])
+    np.testing.assert_array_equal(named[f"l2@{first}"], alone[first]["l2"])
+    assert list(several) == [f"l2@{first}", f"l2@{LAST.name}", "kl"]
+    np.testing.assert_array_equal(several[f"l2@{first}"], alone[first]["l2"])
+
+
+def test_a_metric_of_ones_own_is_measured_and_its_shape_checked(subject: Subject) -> None:
+    points = straight(subject)
+
+    def norm(outputs: Tensor) -> Tensor:
+        return outputs.norm(dim=-1)
+
+    own = Readout("norm", "1", "norm", "residual", norm)
+    curves = measure(subject, TOKENS, SITE, points, [own])
+    assert curves["norm"].dims == ("sample", "step")
+    wrong = Readout("mean", "1", "mean", "residual", lambda outputs: outputs.mean())
+    with pytest.raises(InputError, match="'mean'"):
+        measure(subject, TOKENS, SITE, points, [wrong])
 
 
 def test_paths_side_by_side_give_the_numbers_of_each_alone(subject: Subject) -> None:

@@ -1,7 +1,4 @@
-"""Which kinds of targets are there?
-
-To add one, write its function in `targets` and add its line to `KINDS`.
-"""
+"""The kinds of targets there are, what each is made from, and how one of your own is checked."""
 
 from __future__ import annotations
 
@@ -13,7 +10,8 @@ from torch import Tensor
 from steppe.activations import targets
 from steppe.activations.targets import TargetRequest
 from steppe.activations.vectors import as_vectors
-from steppe.core.names import find
+from steppe.core.errors import InputError
+from steppe.core.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,14 @@ class Kind:
         name: How it is asked for.
         description: What it is, in one line.
         make: Makes the targets, ``(sample, d_model)``.
+        needs: What it cannot be made without: ``pool`` (real activations), ``moments`` (their mean
+            and covariance), ``sae``.
     """
 
     name: str
     description: str
     make: Callable[[TargetRequest], Tensor]
+    needs: tuple[str, ...] = ()
 
 
 _ALL = (
@@ -36,11 +37,13 @@ _ALL = (
         "real",
         "another activation of the subject",
         targets.real_targets,
+        ("pool",),
     ),
     Kind(
         "random",
         "normal draw with the mean and covariance of real activations",
         targets.random_targets,
+        ("moments",),
     ),
     Kind(
         "isotropic",
@@ -51,30 +54,35 @@ _ALL = (
         "synthetic_random",
         "the base's latent activations on random latents",
         targets.synthetic_random_targets,
+        ("sae",),
     ),
     Kind(
         "synthetic_baseline",
         "the base's latent activations on latents that fire about as often",
         targets.synthetic_baseline_targets,
+        ("sae",),
     ),
     Kind(
         "synthetic_structured",
         "latents with the base's firing rate at the top and its cosines to the top",
         targets.synthetic_structured_targets,
+        ("sae",),
     ),
     Kind(
         "synthetic_structured_without_cosine",
         "as synthetic_structured, the top latent chosen by its firing rate alone",
         targets.synthetic_structured_without_cosine_targets,
+        ("sae",),
     ),
     Kind(
         "sae_reconstruction",
         "what the SAE makes of the real target",
         targets.sae_reconstruction_targets,
+        ("sae",),
     ),
 )
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+KINDS: Registry[Kind] = Registry("kind", "kinds", _ALL)
 
 
 def find_kind(name: str) -> Kind:
@@ -83,7 +91,7 @@ def find_kind(name: str) -> Kind:
     Raises:
         InputError: There is none; the nearest name is suggested.
     """
-    return find(name, KINDS, "kind", "`steppe list` shows every kind")
+    return KINDS.find(name)
 
 
 def make_targets(kind: str, request: TargetRequest) -> Tensor:
@@ -100,4 +108,12 @@ def make_targets(kind: str, request: TargetRequest) -> Tensor:
         InputError: There is no such kind, the request lacks what it needs, or a target is NaN.
     """
     made = find_kind(kind).make(request)
-    return as_vectors(made, f"targets of kind {kind!r}", width=request.base.shape[-1])
+    place = f"targets of kind {kind!r}"
+    if len(made) != len(request.base):
+        raise InputError(
+            place,
+            got=f"{len(made)} of them",
+            expected=f"one per base: {len(request.base)}",
+            fix="return one row per row of the request's base",
+        )
+    return as_vectors(made, place, width=request.base.shape[-1])

@@ -3,6 +3,7 @@
 Depends on core and sae, and on activations for how vectors are given.
 """
 
+from steppe.paths.catalogue import PATHS, Ends, PathKind, lay_path
 from steppe.paths.direction_request import DirectionRequest
 from steppe.paths.directions import DIRECTIONS, DirectionKind, blended, make_directions
 from steppe.paths.family import END, Family, FamilyMode, family_of
@@ -23,12 +24,15 @@ from steppe.paths.triangle import barycentric, interpolate
 __all__ = [
     "DIRECTIONS",
     "END",
+    "PATHS",
     "SUBSTITUTIONS",
     "DirectionKind",
     "DirectionRequest",
+    "Ends",
     "Family",
     "FamilyMode",
     "Grid",
+    "PathKind",
     "Plane",
     "Substitution",
     "absolute",
@@ -38,6 +42,7 @@ __all__ = [
     "blended",
     "family_of",
     "interpolate",
+    "lay_path",
     "make_directions",
     "make_substitution",
     "relative",

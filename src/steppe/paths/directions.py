@@ -18,7 +18,7 @@ from torch import Tensor
 
 from steppe.activations.real import MINIMUM_DISTANCE
 from steppe.core.errors import InputError
-from steppe.core.names import find
+from steppe.core.registry import Registry
 from steppe.paths.direction_request import DirectionRequest, as_directions, lacking
 from steppe.paths.sae_directions import sae_error, sae_feature
 
@@ -35,11 +35,13 @@ class DirectionKind:
         name: How it is asked for.
         description: What it is, in one line.
         make: Makes the directions, in the shape of the request's base.
+        needs: What it cannot be made without: ``pool``, ``moments``, ``sae``.
     """
 
     name: str
     description: str
     make: Callable[[DirectionRequest], Tensor]
+    needs: tuple[str, ...] = ()
 
 
 def isotropic_direction(request: DirectionRequest) -> Tensor:
@@ -126,24 +128,28 @@ _BASELINES = (
         "cov_random_difference",
         "from the base to a normal draw with the covariance of real activations",
         partial(blended, source="cov_random", proportion=0.0),
+        ("moments",),
     ),
     DirectionKind(
         "real_difference",
         "from the base to another real activation",
         partial(blended, source="real", proportion=0.0),
+        ("pool",),
     ),
     DirectionKind(
         "cov_random_mixture",
         "between two normal draws with the covariance of real activations",
         partial(blended, source="cov_random", proportion=1.0),
+        ("moments",),
     ),
     DirectionKind(
         "real_mixture",
         "between two other real activations",
         partial(blended, source="real", proportion=1.0),
+        ("pool",),
     ),
     DirectionKind("towards_zero", "from the base to zero", towards_zero),
-    DirectionKind("sae_error", "from the base to the SAE's reconstruction of it", sae_error),
+    DirectionKind("sae_error", "from the base to the SAE's reconstruction", sae_error, ("sae",)),
 )
 _FEATURES = {
     "active": "active at the token",
@@ -153,21 +159,23 @@ _FEATURES = {
     "any": "of the SAE",
 }
 
-DIRECTIONS: dict[str, DirectionKind] = {
-    kind.name: kind
-    for kind in (
+DIRECTIONS: Registry[DirectionKind] = Registry(
+    "kind of direction",
+    "directions",
+    (
         *_BASELINES,
         *(
             DirectionKind(
                 f"sae_feature_{choice}" + ("" if sense == "along" else "_against"),
                 f"{sense} the decoder row of a latent {description}",
                 partial(sae_feature, choice=choice, sense=sense),  # type: ignore[arg-type]
+                ("sae",),
             )
             for choice, description in _FEATURES.items()
             for sense in ("along", "against")
         ),
-    )
-}
+    ),
+)
 
 
 def make_directions(kind: str, request: DirectionRequest) -> Tensor:
@@ -184,4 +192,12 @@ def make_directions(kind: str, request: DirectionRequest) -> Tensor:
     Raises:
         InputError: There is no such kind, or the request lacks what it needs.
     """
-    return find(kind, DIRECTIONS, "kind of direction", "see: steppe list").make(request)
+    made = DIRECTIONS.find(kind).make(request)
+    if made.shape != request.base.shape:
+        raise InputError(
+            f"directions of kind {kind!r}",
+            got=f"shape {tuple(made.shape)}",
+            expected=f"that of the bases: {tuple(request.base.shape)}",
+            fix="return one direction per base: `as_directions(rows, request)` does so",
+        )
+    return made.float().cpu()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from steppe.readouts.catalogue import CATALOGUE as CATALOGUE
 from steppe.readouts.catalogue import Readout as Readout
 from steppe.readouts.catalogue import find_readouts as find_readouts
+from steppe.readouts.catalogue import read_sites as read_sites
 from steppe.readouts.measure import measure as measure
 from steppe.readouts.measure import measure_path as measure_path
 from steppe.readouts.measure import measure_paths as measure_paths

@@ -1,18 +1,21 @@
-"""Which readouts there are, what each reads and in which unit it answers: one line per readout."""
+"""The metrics there are: what each reads, and in which unit it answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
 
 from steppe.core.errors import InputError
+from steppe.core.registry import Registry
+from steppe.core.sites import Site
 from steppe.readouts.distance import cosine, l2
 from steppe.readouts.divergence import js, kl
 
 Reads = Literal["residual", "logits"]
+Measure = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,38 +29,67 @@ class Readout:
         reads: Whether it looks at the residual stream or at the logits.
         measure: From ``(step, ...)`` outputs of one path to one number per step; the reference is
             step 0 of the same batch. Axes between step and the last one are kept.
+        read: The site it looks at; None: the one that the call names.
     """
 
     name: str
     unit: str
     long_name: str
     reads: Reads
-    measure: Callable[[Tensor], Tensor]
+    measure: Measure
+    read: Site | None = None
 
 
-CATALOGUE: dict[str, Readout] = {
-    readout.name: readout
-    for readout in (
+CATALOGUE: Registry[Readout] = Registry(
+    "metric",
+    "metrics",
+    (
         Readout("l2", "activation units", "L2 distance to the base", "residual", l2),
         Readout("cosine", "1", "cosine to the base", "residual", cosine),
         Readout("kl", "nats", "KL(base || perturbed)", "logits", kl),
         Readout("js", "bits", "Jensen-Shannon divergence from the base", "logits", js),
-    )
-}
+    ),
+)
 
 
-def find_readouts(names: Sequence[str]) -> list[Readout]:
-    """Return the readouts called ``names``.
+def find_readouts(asked: Sequence[str | Readout]) -> list[Readout]:
+    """Return the metrics asked for.
+
+    Args:
+        asked: Names, or metrics themselves. ``l2@ln_final.hook_normalized`` is the metric ``l2``
+            read at that site, whatever site the call names.
 
     Raises:
         InputError: An unknown name, or none at all.
     """
-    unknown = [name for name in names if name not in CATALOGUE]
-    if unknown or not names:
+    if not asked:
         raise InputError(
-            "readouts",
-            got=repr(unknown[0]) if unknown else "none",
+            "metrics",
+            got="none",
             expected="one or more of " + ", ".join(CATALOGUE),
-            fix="name at least one readout, for instance 'l2'",
+            fix="name at least one metric, for instance 'l2'",
         )
-    return [CATALOGUE[name] for name in names]
+    return [one if isinstance(one, Readout) else _find(one) for one in asked]
+
+
+def read_sites(readouts: Sequence[Readout], read: Site) -> list[Site]:
+    """Every site that some metrics look at; ``read`` is that of those without one of their own."""
+    sites = [one.read or read for one in readouts if one.reads == "residual"]
+    return list({site.name: site for site in sites}.values())
+
+
+def _find(asked: str) -> Readout:
+    name, at, site = asked.partition("@")
+    found = CATALOGUE.find(name)
+    if not at:
+        return found
+    if found.reads != "residual":
+        raise InputError(
+            f"metric {asked!r}",
+            got=f"a site for {name}, which reads logits",
+            expected="a metric that reads the residual stream",
+            fix=f"ask for {name!r} without a site",
+        )
+    return replace(
+        found, name=asked, long_name=f"{found.long_name} at {site}", read=Site.parse(site)
+    )

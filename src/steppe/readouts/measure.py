@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from steppe.propagation.prefix import Prefix, build_prefix
 from steppe.propagation.propagate import LAST, check_prompts
 from steppe.propagation.self_check import require_self_check
 from steppe.propagation.suffix import Outputs, Suffix
-from steppe.readouts.catalogue import Readout, find_readouts
+from steppe.readouts.catalogue import Readout, find_readouts, read_sites
 from steppe.subject.model import Subject
 
 # Rows of one batch when several paths share it, and entries of its widest tensor: what saves the
@@ -30,7 +31,11 @@ _ENTRIES = 3 * 2**22
 
 
 def measure_path(
-    suffix: Suffix, prefix: Prefix, points: Tensor, readouts: Sequence[str], read: Site | str
+    suffix: Suffix,
+    prefix: Prefix,
+    points: Tensor,
+    readouts: Sequence[str | Readout],
+    read: Site | str,
 ) -> dict[str, NDArray[np.float32]]:
     """Propagate one path of one prompt and reduce it to one number per point.
 
@@ -55,7 +60,11 @@ def measure_path(
 
 
 def measure_paths(
-    suffix: Suffix, prefix: Prefix, paths: Tensor, readouts: Sequence[str], read: Site | str
+    suffix: Suffix,
+    prefix: Prefix,
+    paths: Tensor,
+    readouts: Sequence[str | Readout],
+    read: Site | str,
 ) -> dict[str, NDArray[np.float32]]:
     """Propagate paths of one prompt and reduce each to one number per point.
 
@@ -82,7 +91,7 @@ def measure_paths(
         for first, outputs in _outputs(suffix, prefix, group):
             for readout in chosen:
                 for path in torch.split(_source(readout, outputs, read), len(group[0])):
-                    found[readout.name].append(readout.measure(path).float()[first:])
+                    found[readout.name].append(_values(readout, path)[first:])
     return {name: _stacked(values, paths.shape[:2]) for name, values in found.items()}
 
 
@@ -110,7 +119,7 @@ def paths_at_once(suffix: Suffix, prefix: Prefix, steps: int) -> int:
     return paths if suffix.fits(prefix, paths * steps) else 1
 
 
-def needs_logits(readouts: Sequence[str]) -> bool:
+def needs_logits(readouts: Sequence[str | Readout]) -> bool:
     """Whether one of the readouts looks at logits.
 
     Raises:
@@ -124,8 +133,8 @@ def measure(
     tokens: Any,
     site: Site | str,
     points: Tensor,
-    readouts: Sequence[str],
-    read: Site | str = LAST,
+    readouts: Sequence[str | Readout],
+    read: Site | str | Sequence[Site | str] = LAST,
 ) -> xr.Dataset:
     """Propagate one path per prompt and return labelled curves.
 
@@ -134,8 +143,9 @@ def measure(
         tokens: Token ids ``(prompt, position)``.
         site: Where points are placed.
         points: ``(prompt, step, d_model)`` in the subject's coordinates.
-        readouts: Names out of the catalogue.
-        read: The site that residual readouts look at.
+        readouts: Names of metrics, or metrics themselves.
+        read: The site that metrics of the residual stream look at; with several, each is measured
+            at all of them in the same pass, and called ``l2@<site>``.
 
     Returns:
         One float32 variable per readout with dims ``(sample, step)`` (and ``position`` when the
@@ -144,16 +154,17 @@ def measure(
     Raises:
         InputError: Anything that does not fit the subject, or the self-check failed.
     """
-    site, read = as_site(site), as_site(read)
-    chosen = find_readouts(readouts)
+    site = as_site(site)
+    chosen, first = _at_sites(find_readouts(readouts), read)
     ids = as_tokens(subject, tokens, axes=2)
     check_prompts(ids, points)
     require_self_check(subject, site)
     curves = []
-    with Suffix(subject, site, read=[read], logits=needs_logits(readouts)) as suffix:
+    reads = read_sites(chosen, first)
+    with Suffix(subject, site, read=reads, logits=needs_logits(chosen)) as suffix:
         for row, path in progress(zip(ids, points, strict=True), "paths", total=len(ids)):
             prefix = build_prefix(subject, row, site)
-            curves.append(measure_path(suffix, prefix, path, readouts, read))
+            curves.append(measure_path(suffix, prefix, path, chosen, first))
     dims = (axes.SAMPLE, axes.STEP, axes.POSITION)[: points.ndim - 1]
     return xr.Dataset(
         {
@@ -170,16 +181,48 @@ def measure(
             "residual_coordinates": subject.coordinates,
             "site": site.name,
             "position": str(site.position),
-            "read": read.name,
+            "read": first.name,
         },
     )
 
 
+def _at_sites(
+    chosen: list[Readout], read: Site | str | Sequence[Site | str]
+) -> tuple[list[Readout], Site]:
+    """The metrics, each at every read site, and the first of these sites."""
+    if isinstance(read, Site | str):
+        return chosen, as_site(read)
+    sites = [as_site(one) for one in read]
+    if not sites:
+        return chosen, as_site(LAST)
+    everywhere = [
+        replace(one, name=f"{one.name}@{site.name}", read=site)
+        for one in chosen
+        if one.reads == "residual" and one.read is None
+        for site in sites
+    ]
+    return [*everywhere, *(one for one in chosen if one.reads == "logits" or one.read)], sites[0]
+
+
 def _source(readout: Readout, outputs: Outputs, read: Site) -> Tensor:
-    source = outputs.logits if readout.reads == "logits" else outputs.residuals.get(read.name)
+    site = readout.read or read
+    source = outputs.logits if readout.reads == "logits" else outputs.residuals.get(site.name)
     if source is None:
-        raise _not_read(readout, read)
+        raise _not_read(readout, site)
     return source
+
+
+def _values(readout: Readout, outputs: Tensor) -> Tensor:
+    """A metric's numbers for one path; one of somebody's own may return anything."""
+    values = readout.measure(outputs)
+    if values.shape != outputs.shape[:-1]:
+        raise InputError(
+            f"metric {readout.name!r}",
+            got=f"shape {tuple(values.shape)} from outputs of shape {tuple(outputs.shape)}",
+            expected=f"one number per point: {tuple(outputs.shape[:-1])}",
+            fix="reduce the last axis, and keep the others",
+        )
+    return values.float()
 
 
 def _stacked(values: Sequence[Tensor], shape: Sequence[int]) -> NDArray[np.float32]:

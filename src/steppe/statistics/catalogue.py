@@ -1,4 +1,4 @@
-"""Which step statistics there are, by name. To add one, write its function and add a line here."""
+"""The statistics there are: one number per curve."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steppe.core.names import find
+from steppe.core.registry import Registry
 from steppe.statistics.area import area_step
 from steppe.statistics.max_slope import max_slope_step
 from steppe.statistics.nonlinearity import nonlinearity_step
@@ -40,15 +40,16 @@ class Statistic:
         return self.function(*values, **settings)
 
 
-CATALOGUE: dict[str, Statistic] = {
-    statistic.name: statistic
-    for statistic in (
+CATALOGUE: Registry[Statistic] = Registry(
+    "statistic",
+    "statistics",
+    (
         Statistic("max_slope", max_slope_step, "max slope (MS) step", "MS", takes_end=True),
         Statistic("area", area_step, "area under curve (AUC) step", "AUC", takes_end=False),
         Statistic("nonlinearity", nonlinearity_step, "non-linear (NL) step", "NL", takes_end=False),
         Statistic("plateau", plateau_step, "activation plateau (AP) step", "AP", takes_end=True),
-    )
-}
+    ),
+)
 
 
 def find_statistic(name: str) -> Statistic:
@@ -57,4 +58,4 @@ def find_statistic(name: str) -> Statistic:
     Raises:
         InputError: There is none.
     """
-    return find(name, CATALOGUE, "statistic", "use one of these names")
+    return CATALOGUE.find(name)
