@@ -28,7 +28,9 @@ def test_it_ends_at_the_target(name: str) -> None:
 
 
 def test_linear_straight_and_sphere_are_the_functions_of_their_name() -> None:
-    torch.testing.assert_close(lay_path("linear", ENDS, 101), relative(BASE, TARGET, reading="text"))
+    torch.testing.assert_close(
+        lay_path("linear", ENDS, 101), relative(BASE, TARGET, reading="text")
+    )
     for name, function in (("straight", straight), ("sphere", sphere)):
         expected = function(BASE, TARGET - BASE, n_points=21, mean_free=False)
         torch.testing.assert_close(lay_path(name, ENDS, 21), expected, atol=1e-5, rtol=1e-5)
@@ -51,7 +53,9 @@ def test_a_slerp_turns_evenly_and_its_norm_changes_evenly() -> None:
     np.testing.assert_allclose(norms, expected, rtol=1e-6)
     units = points / points.norm(dim=2, keepdim=True)
     turns = torch.arccos((units[:, 1:] * units[:, :-1]).sum(-1))
-    torch.testing.assert_close(turns, turns.mean(1, keepdim=True).expand_as(turns), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        turns, turns.mean(1, keepdim=True).expand_as(turns), rtol=1e-5, atol=0
+    )
 
 
 def test_a_slerp_between_parallel_ends_is_the_line() -> None:
@@ -67,7 +71,10 @@ def test_an_arc_without_a_mean_is_refused() -> None:
 @pytest.mark.parametrize(
     ("lay", "match"),
     [
-        (lambda ends, fractions: ends.target[:, None].expand(-1, len(fractions), -1), "first point"),
+        (
+            lambda ends, fractions: ends.target[:, None].expand(-1, len(fractions), -1),
+            "first point",
+        ),
         (lambda ends, fractions: ends.base, "shape"),
     ],
 )
