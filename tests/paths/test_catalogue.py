@@ -28,9 +28,7 @@ def test_it_ends_at_the_target(name: str) -> None:
 
 
 def test_linear_straight_and_sphere_are_the_functions_of_their_name() -> None:
-    torch.testing.assert_close(
-        lay_path("linear", ENDS, 101), relative(BASE, TARGET, n_points=101)
-    )
+    torch.testing.assert_close(lay_path("linear", ENDS, 101), relative(BASE, TARGET, n_points=101))
     for name, function in (("straight", straight), ("sphere", sphere)):
         expected = function(BASE, TARGET - BASE, n_points=21, mean_free=False)
         torch.testing.assert_close(lay_path(name, ENDS, 21), expected, atol=1e-5, rtol=1e-5)
