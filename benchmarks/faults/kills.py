@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from faults.tiny import Tiny, arrays_hash, ended, markers, started
-from steppe.store.claims import at_work
+from steppe.store.locks import at_work
 from steppe.store.shards import sharded_arrays
 from steppe.store.template import dims_of
 
@@ -170,7 +170,7 @@ def _wait_until_at_work(run: Path, child: int) -> None:
 
 
 def _is_at_work(run: Path, child: int) -> bool:
-    return any(claim.pid == child for claim in at_work(run))
+    return any(holder.pid == child for holder in at_work(run))
 
 
 def _begun_and_not_finished(run: Path) -> int:

@@ -23,7 +23,7 @@ def test_a_finished_run_has_nothing_left(runs: Any) -> None:
     before = runs.hashes()
     assert runs.whole() == []
     assert runs.hashes() == before
-    assert not list((runs.path / "working").iterdir())
+    assert not list((runs.path / "working").glob("*.json"))
 
 
 def test_more_samples_keep_whole_shards_and_give_what_a_larger_run_gives(
@@ -241,7 +241,7 @@ def test_provenance_is_completed_at_the_end_and_survives_damage(runs: Any) -> No
     runs.whole()
     [record] = open_run(runs.path).provenance
     assert (record["command"], record["ending"]) == ("steppe", "finished")
-    runs.start().claim.release()  # a process that was killed
+    runs.start().lock.release()  # a process that was killed
     assert "ending" not in open_run(runs.path).provenance[1]
     (runs.path / "provenance.json").write_text("[{")
     with pytest.raises(InputError, match="provenance"):

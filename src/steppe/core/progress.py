@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -23,3 +24,8 @@ def progress(
     """
     # disable=None is tqdm's own test for a terminal.
     yield from tqdm(work, desc=label, total=total, unit=unit, disable=None, leave=False)
+
+
+def tell(text: str) -> None:
+    """Say something on standard error, beside a bar that is being shown."""
+    tqdm.write(f"steppe: {text}", file=sys.stderr)

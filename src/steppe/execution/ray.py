@@ -145,11 +145,10 @@ def started(workers: Workers, device: str) -> Iterator[Crew]:
         yield _crew(ray.cluster_resources(), workers, device)
 
 
-def run_on_ray(study: Study, left: Sequence[Shard], assignment: Assignment, crew: Crew) -> None:
+def run_on_ray(left: Sequence[Shard], assignment: Assignment, crew: Crew) -> None:
     """Compute and store shards on Ray's actors.
 
     Args:
-        study: The study they belong to; its folder is claimed by this process.
         left: Which shards.
         assignment: What the actors load.
         crew: How many actors there may be.
@@ -165,7 +164,7 @@ def run_on_ray(study: Study, left: Sequence[Shard], assignment: Assignment, crew
         try:
             done = pool.run(left, carry_out_signals)
             for _ in progress(done, "measuring", total=len(left), unit="shard"):
-                study.folder.check_claim()
+                pass
         finally:
             pool.dismiss()
 

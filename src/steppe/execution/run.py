@@ -71,7 +71,7 @@ def run_study(settings: Any, opening: Opening, workers: Workers) -> Outcome:
             settings,
             opening,
             workers,
-            lambda study, left: run_on_ray(study, left, assignment, crew),
+            lambda _study, left: run_on_ray(left, assignment, crew),
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from steppe.core.errors import InputError
 from steppe.core.parts import Part
-from steppe.store import claims, layout
+from steppe.store import layout, locks
 from steppe.store.config import SAMPLES, read_config
 from steppe.store.overwriting import check_removable, remove, remove_run
 from steppe.store.record import RunFolder, check_writable, is_run, make_folder
@@ -21,10 +21,10 @@ class Opening:
 
     Attributes:
         path: The folder.
-        part: The part of the work that it claims.
+        part: The part of the work that it computes.
         workers: How many processes compute for it.
-        role: ``owner`` starts or continues the run and claims its part; ``helper`` joins one that
-            an owner has started, and claims nothing.
+        role: ``owner`` starts or continues the run and locks its part; ``helper`` joins one that
+            an owner has started, and locks nothing.
         overwrite: Whether what is there is removed first.
     """
 
@@ -51,10 +51,10 @@ class Opening:
             check_removable(self.path)
         else:
             RunFolder.check_available(self.path, settings)
-        claims.refuse_if_claimed(self.path, self.part)
+        locks.refuse_if_busy(self.path, self.part)
 
     def open(self, config: Mapping[str, Any], provenance: Mapping[str, Any]) -> RunFolder:
-        """Start or continue the run (`RunFolder.create_or_resume`), and claim the part.
+        """Start or continue the run (`RunFolder.create_or_resume`), and lock the part.
 
         Args:
             config: The sections ``asked`` and ``resolved``.
@@ -75,19 +75,19 @@ class Opening:
                 fix="remove --overwrite, or start anew without --shard first",
             )
         make_folder(self.path)
-        with claims.alone(self.path):
+        with locks.whole(self.path):
             # Looked at again: another process may have come first.
             self.check(config["resolved"])
             self._refuse_to_extend_under_others(config)
             if self.overwrite:
                 remove_run(self.path)
             folder = RunFolder.create_or_resume(self.path, config)
-            if not claims.at_work(self.path):
+            if not locks.at_work(self.path):
                 _tidy(self.path)
-            held = claims.take(self.path, self.part, self.workers)
-            folder = replace(folder, claim=held)
+            held = locks.acquire(self.path, self.part, self.workers)
+            folder = replace(folder, lock=held)
             try:
-                start = {"id": held.claim.token, "part": str(self.part), "workers": self.workers}
+                start = {"id": held.holder.id, "part": str(self.part), "workers": self.workers}
                 folder.add_provenance({**start, **provenance})
             except BaseException:
                 held.release()
@@ -95,7 +95,7 @@ class Opening:
         return folder
 
     def _refuse_to_extend_under_others(self, config: Mapping[str, Any]) -> None:
-        others = claims.at_work(self.path)
+        others = locks.at_work(self.path)
         if self.overwrite or not others or not is_run(self.path):
             return
         known = read_config(self.path)["resolved"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,11 +17,14 @@ from numpy.typing import ArrayLike
 from safetensors.numpy import save
 
 from steppe.core.errors import InputError, RunFailedError
-from steppe.store import claims, layout, processes, shards, vouching
 from steppe.store import config as configuration
+from steppe.store import layout, locks, shards, vouching
 from steppe.store.frame import faults_of_frame, lay_out, write_whole
 from steppe.store.template import Template
 from steppe.store.writing import write_atomically
+
+# A process that was told to end does not wait for another one's report.
+_LEAVING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,13 @@ class RunFolder:
         path: The folder.
         config: The run's configuration, with the sections ``asked`` and ``resolved``.
         resumed: Whether the run had been started before.
-        claim: This process's claim of its part of the work, when it has one.
+        lock: This process's lock of its part of the work, when it has one.
     """
 
     path: Path
     config: Mapping[str, Any] = field(hash=False)
     resumed: bool = False
-    claim: claims.Held | None = field(default=None, compare=False, repr=False)
+    lock: locks.Lock | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def create_or_resume(cls, path: str | Path, config: Mapping[str, Any]) -> RunFolder:
@@ -84,7 +88,7 @@ class RunFolder:
         root = Path(path)
         if not (root / layout.CONFIG).is_file():
             raise InputError(
-                f"run folder {root} on {processes.host()}",
+                f"run folder {root} on {socket.gethostname()}",
                 got="no run",
                 expected="the folder that the run was started in, seen by every machine",
                 fix="name with --out a folder on a file system that all machines share",
@@ -117,19 +121,10 @@ class RunFolder:
         """What tells this run from others."""
         return configuration.identity(self.config)
 
-    def check_claim(self) -> None:
-        """Go on only while no other process has taken the work over.
-
-        Raises:
-            RunFailedError: One has.
-        """
-        if self.claim is not None:
-            self.claim.check()
-
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Take a turn that no other process has at the same time, for what all of them share."""
-        with claims.alone(self.path):
+        """Hold the lock for what belongs to the whole run (`locks.whole`)."""
+        with locks.whole(self.path):
             yield
 
     @property
@@ -174,7 +169,6 @@ class RunFolder:
             InputError: No such shard, or variables or shapes that do not fit.
             RunFailedError: The disk is full, or cannot be written.
         """
-        self.check_claim()
         shards.write_shard(self._dataset(dataset), shard, variables, seconds)
 
     def finished(self, dataset: str) -> dict[int, range]:
@@ -231,23 +225,23 @@ class RunFolder:
             RunFailedError: The disk is full, or cannot be written.
         """
         records = self._provenance()
-        own = self.claim.claim.token if self.claim else None
+        own = self.lock.holder.id if self.lock else None
         mine = [record for record in records if record.get("id") == own]
         if mine:
             mine[-1].update(configuration.plain(found))
             self._write_provenance(records)
 
     def close(self, found: Mapping[str, Any] | None = None) -> None:
-        """Leave the folder: release the claim, and complete the provenance as far as possible."""
+        """Leave the folder: release the lock, and complete the provenance as far as possible."""
         try:
             # A full disk has already been told; an ending that is not recorded is no second fault.
             with suppress(RunFailedError, OSError):
                 if found is not None:
-                    with self.alone():
+                    with locks.whole(self.path, _LEAVING_SECONDS):
                         self.end_provenance(found)
         finally:
-            if self.claim is not None:
-                self.claim.release()
+            if self.lock is not None:
+                self.lock.release()
 
     def _provenance(self) -> list[dict[str, Any]]:
         try:

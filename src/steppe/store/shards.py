@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,7 +22,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from steppe.core.axes import SAMPLE
 from steppe.core.errors import InputError
-from steppe.store import processes
 from steppe.store.facts import Facts, damage, facts_of, read_sealed, write_sealed
 from steppe.store.layout import PARTIAL, dataset_path, marker_path, markers_path
 from steppe.store.template import dims_of
@@ -121,7 +121,7 @@ def write_shard(
         dataset=dataset.name,
         run=dataset.run,
         files=files,
-        writer=f"{processes.host()}:{os.getpid()}",
+        writer=f"{socket.gethostname()}:{os.getpid()}",
         finished=round(time.time(), 3),
     )
     write_sealed(place, asdict(marker))

@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 
 from steppe.core.axes import SAMPLE
-from steppe.store import claims, layout, shards
+from steppe.store import layout, locks, shards
 from steppe.store.config import identity
 from steppe.store.frame import check_readable
 from steppe.store.load import Run, open_run
@@ -86,7 +86,7 @@ class Status:
                 f"  {progress.dataset:<{width}}{progress.done} of {progress.shards} shards, "
                 f"{progress.samples_done} of {progress.samples} samples{pace}"
             )
-        lines += [f"  {'running':<{width}}{claim}" for claim in self.running or ["nobody"]]
+        lines += [f"  {'running':<{width}}{holder}" for holder in self.running or ["nobody"]]
         if self.left:
             lines.append(f"  {'left':<{width}}{self._time_left()}")
         else:
@@ -110,8 +110,8 @@ def status_of(path: str | Path) -> Status:
         InputError: There is no run at ``path``, or the description of a dataset is damaged.
     """
     run = open_run(path)
-    running = claims.at_work(run.path)
-    workers = sum(claim.workers for claim in running)
+    running = locks.at_work(run.path)
+    workers = sum(holder.workers for holder in running)
     datasets = tuple(filter(None, (_progress(run, name) for name in run.datasets())))
     times = [(p.shards - p.done, p.seconds_per_shard) for p in datasets if p.shards > p.done]
     seconds = [left * pace for left, pace in times if pace is not None]

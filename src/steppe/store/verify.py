@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steppe.core.errors import RunFailedError
-from steppe.store import claims, layout, shards
+from steppe.store import layout, locks, shards
 from steppe.store.config import identity
 from steppe.store.facts import damage
 from steppe.store.frame import chunks_of_frame, faults_of_frame, files_of_frame
@@ -61,7 +61,7 @@ class Verdict:
         lines += [
             f"  left over  {name} (harmless: a write was cut short)" for name in self.leftovers
         ]
-        lines += [f"  running    {claim}" for claim in self.running]
+        lines += [f"  running    {holder}" for holder in self.running]
         if self.damage and self.running:
             lines.append("  fix        when they have ended: `steppe check-run` once more")
         elif self.damage:
@@ -106,7 +106,7 @@ def verify(path: str | Path, *, withdraw: bool = True) -> Verdict:
                 leftovers.append(fault)
             else:
                 found.append(Damage(f"{name}.zarr", fault))
-    running = tuple(map(str, claims.at_work(run.path)))
+    running = tuple(map(str, locks.at_work(run.path)))
     withdraw = withdraw and not running
     if withdraw:
         _withdraw(withdrawn)
