@@ -83,7 +83,8 @@ def write_sae(folder: Path) -> None:
         {
             "W_enc": decoder.T.contiguous(),
             "b_enc": torch.full((D_SAE,), -0.8),
-            "W_dec": decoder,
+            # As many rows in so few dimensions add up to three times the activation.
+            "W_dec": decoder / 3,
             "b_dec": torch.zeros(D_MODEL),
         },
         folder / "sae_weights.safetensors",

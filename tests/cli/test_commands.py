@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,17 +152,26 @@ def test_a_finished_run_has_nothing_left(finished: Path, steppe: Steppe) -> None
 
 
 def test_check_prints_quality_and_fails_an_sae_that_does_not_fit(
-    tiny_files: Any, steppe: Steppe
+    tiny_files: Any, tmp_path: Path, steppe: Steppe
 ) -> None:
     words = [tiny_files.model, "--prompts", tiny_files.prompts, "--length", "12"]
     plain = steppe("check", *words)
     assert plain.status == 0, plain.err
     assert "agrees with the full forward pass" in plain.out
     with_sae = steppe("check", *words, "--sae", tiny_files.sae, "--json")
-    report = json.loads(with_sae.out)
-    # The tiny SAE is random: it explains nothing, and the check says so.
-    assert report["saes"][0]["quality"]["explained_variance"] < 0.5
-    assert with_sae.status == 1
+    assert json.loads(with_sae.out)["saes"][0]["quality"]["explained_variance"] > 0.5
+    assert with_sae.status == 0
+    bad = tmp_path / "sae"
+    shutil.copytree(tiny_files.sae, bad)
+    cfg = json.loads((bad / "cfg.json").read_text())
+    cfg["metadata"] |= {"model_name": "pythia-70m", "coordinates": "raw"}
+    (bad / "cfg.json").write_text(json.dumps(cfg))
+    told = steppe("check", *words, "--sae", bad)
+    assert told.status == 1
+    assert "an SAE of the model 'pythia-70m'" in told.out
+    assert "coordinates   raw" in told.out
+    refused = steppe("check", *words, "--sae", bad, "--coordinates", "centered")
+    assert "an SAE of raw residuals" in refused.err
 
 
 def test_list_names_what_there_is(steppe: Steppe) -> None:

@@ -24,13 +24,11 @@ def test_version_1_gets_the_defaults_of_its_time(folders: Any) -> None:
         normalize_activations="none",
         model_name="gpt2-small",
         prepend_bos=True,
-        generation="v1-2",
     )
 
 
 def test_version_3(folders: Any) -> None:
     config = parse_config(folders.v3(architecture="gated", apply_b_dec_to_input=False), PATH)
-    assert config.generation == "v3-5"
     assert config.architecture == "gated"
     assert not config.apply_b_dec_to_input
     assert config.site == Site.parse("blocks.1.hook_resid_pre")
@@ -38,15 +36,15 @@ def test_version_3(folders: Any) -> None:
 
 def test_version_6_reads_its_metadata(folders: Any) -> None:
     config = parse_config(folders.v6(), PATH)
-    assert config.generation == "v6"
     assert config.hook_name == "blocks.1.hook_resid_pre"
     assert config.prepend_bos is False
-    assert config.neuronpedia_id == "gpt2-small/1-res-jb"
+    assert config.model_name == "gpt2-small"
 
 
 def test_release_candidates_of_version_6_count_as_version_6(folders: Any) -> None:
     cfg = folders.v6(metadata={"sae_lens_version": "6.0.0-rc.2", "hook_name": "x"})
-    assert parse_config(cfg, PATH).generation == "v6"
+    # Older files are taken to mean BOS where they say nothing.
+    assert parse_config(cfg, PATH).prepend_bos is None
 
 
 def test_a_top_k_activation_overrides_the_architecture(folders: Any) -> None:
@@ -121,3 +119,74 @@ def test_a_hook_outside_the_residual_stream_is_no_site(folders: Any, hook: str |
     config = parse_config(folders.v3(hook_name=hook), PATH)
     with pytest.raises(InputError):
         _ = config.site
+
+
+@pytest.mark.parametrize(
+    ("metadata", "read"),
+    [
+        ({"model_from_pretrained_kwargs": {"center_writing_weights": False}}, "raw"),
+        ({"model_from_pretrained_kwargs": {"center_writing_weights": True}}, "centered"),
+        ({"model_from_pretrained_kwargs": {"fold_ln": False}}, None),
+        ({"model_from_pretrained_kwargs": None}, None),
+        ({"model_class_name": "AutoModelForCausalLM"}, "raw"),
+        ({"coordinates": "centered"}, "centered"),
+        ({}, None),
+    ],
+)
+def test_coordinates_come_from_the_file(folders: Any, metadata: Any, read: str | None) -> None:
+    cfg = folders.v6()
+    cfg["metadata"] |= metadata
+    assert parse_config(cfg, PATH).coordinates == read
+    assert parse_config(folders.v3(**metadata), PATH).coordinates == read
+    own_mean = folders.v3(**metadata, normalize_activations="layer_norm")
+    assert parse_config(own_mean, PATH).coordinates is None
+
+
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        ({"coordinates": "polar"}, "coordinates 'polar'"),
+        ({"prepend_bos": "yes"}, "prepend_bos = 'yes'"),
+        ({"model_from_pretrained_kwargs": [1]}, r"model_from_pretrained_kwargs = \[1\]"),
+        ({"metadata": {"model_class_name": 3}}, "model_class_name = 3"),
+    ],
+)
+def test_where_it_belongs_is_checked(folders: Any, change: dict[str, Any], got: str) -> None:
+    with pytest.raises(InputError, match=got):
+        parse_config(folders.v6(**change), PATH)
+
+
+def test_the_top_level_outranks_metadata(folders: Any) -> None:
+    cfg = folders.v6(apply_b_dec_to_input=True)
+    cfg["metadata"] |= {
+        "d_in": 9, "architecture": "topk", "apply_b_dec_to_input": False,
+        "normalize_activations": "layer_norm",
+    }  # fmt: skip
+    config = parse_config(cfg, PATH)
+    assert (config.architecture, config.d_in) == ("standard", 8)
+    assert config.apply_b_dec_to_input
+    assert config.normalize_activations == "none"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": "topk", "k": 5, "activation_fn_str": "topk"},
+        {"architecture": "topk", "activation_fn_kwargs": {"k": 5}},
+        {"architecture": "topk", "k": 7, "activation_fn_kwargs": {"k": 5}},
+        {"architecture": "standard", "activation_fn_str": "topk", "activation_fn_kwargs": {"k": 5}},
+    ],
+)
+def test_k_where_older_files_have_it(folders: Any, change: dict[str, Any]) -> None:
+    cfg = folders.v3()
+    if "activation_fn_kwargs" not in change:
+        del cfg["activation_fn_kwargs"]
+    config = parse_config({**cfg, **change}, PATH)
+    assert (config.architecture, config.k) == ("topk", 5)
+
+
+def test_a_top_k_without_k_is_refused(folders: Any) -> None:
+    with pytest.raises(InputError, match="standard with activation topk"):
+        parse_config(folders.v3(activation_fn_str="topk", k=5), PATH)
+    with pytest.raises(InputError, match="k = None"):
+        parse_config(folders.v3(architecture="topk"), PATH)

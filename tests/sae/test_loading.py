@@ -16,10 +16,19 @@ from steppe.sae.loading import load_sae
 
 
 @dataclass(frozen=True)
+class Origin:
+    source: str = "/models/tiny"
+
+
+@dataclass(frozen=True)
 class Shape:
     name: str = "tiny"
     d_model: int = 8
     n_layers: int = 2
+    identity: Origin = Origin()
+    model_type: str = "gpt2"
+    coordinates: str = "centered"
+    can_be_centered: bool = True
 
 
 def test_a_folder(folders: Any) -> None:
@@ -56,7 +65,7 @@ def test_it_must_fit_the_subject(folders: Any) -> None:
     assert str(caught.value) == (
         f"SAE {folder} on subject tiny\n"
         "  got:      d_in = 8\n"
-        "  expected: d_model = 16, the width of the subject\n"
+        "  expected: d_model = 16, the subject's width\n"
         "  fix:      choose an SAE that was trained on this model"
     )
     with pytest.raises(InputError, match=r"a layer from 0 to 0"):

@@ -69,6 +69,32 @@ def test_version_5_as_openai_wrote_it(folders: Any, x: Tensor) -> None:
     compare(folders.write(cfg), x)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": "topk", "k": 5},
+        {"architecture": "topk", "k": 5, "activation_fn_str": "topk"},
+        {"architecture": "topk", "activation_fn_kwargs": {"k": 5}},
+        {"architecture": "topk", "k": 7, "activation_fn_kwargs": {"k": 5}},
+    ],
+)
+def test_k_where_older_files_have_it(folders: Any, x: Tensor, change: dict[str, Any]) -> None:
+    cfg = folders.v3()
+    if "activation_fn_kwargs" not in change:
+        del cfg["activation_fn_kwargs"]
+    compare(folders.write({**cfg, **change}), x)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"apply_b_dec_to_input": False}, {"normalize_activations": "layer_norm"}, {"k": 7}],
+)
+def test_the_top_level_outranks_metadata(folders: Any, x: Tensor, metadata: dict[str, Any]) -> None:
+    cfg = folders.v6(architecture="topk", k=5)
+    cfg["metadata"] |= metadata
+    compare(folders.write(cfg), x)
+
+
 def test_version_1(folders: Any, x: Tensor) -> None:
     compare(folders.write(folders.v1()), x)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,23 +16,10 @@ from torch import Tensor
 
 from steppe.activations.vectors import Vectors, as_vectors
 from steppe.core.errors import InputError
+from steppe.sae.autoencoder import Autoencoder, decode, encode
 from steppe.sae.blocks import row_slices
 
 Ids = NDArray[np.int64]
-
-
-class Autoencoder(Protocol):
-    """What is asked of an SAE to compose activations from its latents."""
-
-    @property
-    def W_dec(self) -> Tensor:
-        """Decoder weights, one row a latent, ``(latent, d_in)``."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Latents ``(sample, latent)`` of activations ``(sample, d_in)``."""
-
-    def decode(self, latents: Tensor, like: Tensor | None = None) -> Tensor:
-        """Activations ``(sample, d_in)`` of latents ``(sample, latent)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +60,11 @@ def compose(base: Vectors, sae: Autoencoder, rule: Rule) -> Tensor:
     d_sae, d_in = sae.W_dec.shape
     rows = as_vectors(base, "base", width=d_in)
     targets = torch.empty_like(rows)
-    with torch.no_grad():
-        for part in row_slices(len(rows), d_sae):
-            found = active_latents(sae.encode(rows[part]))
-            chosen = rule(found, range(part.start, part.stop))
-            latents = _dense(chosen, d_sae).to(sae.W_dec)
-            targets[part] = sae.decode(latents, like=rows[part]).float().cpu()
+    for part in row_slices(len(rows), d_sae):
+        found = active_latents(encode(sae, rows[part]))
+        chosen = rule(found, range(part.start, part.stop))
+        latents = _dense(chosen, d_sae)
+        targets[part] = decode(sae, latents, rows[part]).float().cpu()
     return targets
 
 

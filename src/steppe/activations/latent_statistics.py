@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steppe.activations.composition import ActiveLatents, Autoencoder, active_latents
+from steppe.activations.composition import ActiveLatents, active_latents
 from steppe.activations.structured import unit_rows
 from steppe.activations.vectors import Vectors, as_vectors
+from steppe.sae.autoencoder import Autoencoder, encode
 from steppe.sae.blocks import row_slices
 
 Floats = NDArray[np.float64]
@@ -101,9 +102,8 @@ def latent_statistics(activations: Vectors, sae: Autoencoder) -> LatentStatistic
     d_sae, d_in = sae.W_dec.shape
     rows = as_vectors(activations, "activations", width=d_in)
     found: list[ActiveLatents] = []
-    with torch.no_grad():
-        for part in row_slices(len(rows), d_sae):
-            found += active_latents(sae.encode(rows[part]))
+    for part in row_slices(len(rows), d_sae):
+        found += active_latents(encode(sae, rows[part]))
     return _measure(found, unit_rows(sae.W_dec))
 
 

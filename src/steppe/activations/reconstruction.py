@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from steppe.activations.composition import Autoencoder
 from steppe.activations.vectors import Vectors, as_vectors
+from steppe.sae.autoencoder import Autoencoder, decode, encode
 from steppe.sae.blocks import row_slices
 
 
@@ -24,8 +24,7 @@ def sae_reconstruction(target: Vectors, sae: Autoencoder) -> Tensor:
     d_sae, d_in = sae.W_dec.shape
     rows = as_vectors(target, "target", width=d_in)
     result = torch.empty_like(rows)
-    with torch.no_grad():
-        for part in row_slices(len(rows), d_sae):
-            decoded = sae.decode(sae.encode(rows[part]), like=rows[part])
-            result[part] = decoded.float().cpu()
+    for part in row_slices(len(rows), d_sae):
+        decoded = decode(sae, encode(sae, rows[part]), rows[part])
+        result[part] = decoded.float().cpu()
     return result

@@ -14,10 +14,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from steppe.activations.composition import ActiveLatents, Autoencoder, check_enough, compose
+from steppe.activations.composition import ActiveLatents, check_enough, compose
 from steppe.activations.rate_ranking import RateRanking
 from steppe.activations.vectors import Vectors
 from steppe.core.readings import Reading, check_reading
+from steppe.sae.autoencoder import Autoencoder
 from steppe.sae.blocks import in_blocks
 from steppe.sae.rates import FiringRates, as_rates
 

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from steppe.activations.composition import (
     ActiveLatents,
-    Autoencoder,
     Ids,
     check_enough,
     compose,
@@ -24,6 +23,7 @@ from steppe.activations.composition import (
 from steppe.activations.rate_ranking import RateRanking
 from steppe.activations.vectors import Vectors, as_vectors
 from steppe.core.readings import Reading, check_reading
+from steppe.sae.autoencoder import Autoencoder
 from steppe.sae.rates import FiringRates, as_rates
 
 Generators = Sequence[np.random.Generator]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from steppe.activations.composition import Autoencoder
 from steppe.activations.gaussian import Gaussian
 from steppe.activations.isotropic import isotropic
 from steppe.activations.reconstruction import sae_reconstruction
@@ -19,6 +18,7 @@ from steppe.activations.structured import TOP_COSINE, synthetic_structured
 from steppe.activations.synthetic import synthetic_baseline, synthetic_random
 from steppe.core.errors import InputError
 from steppe.core.readings import Reading
+from steppe.sae.autoencoder import Autoencoder
 from steppe.sae.rates import FiringRates
 
 

@@ -30,6 +30,12 @@ def check(
     device: options.Device = "auto",
     dtype: options.Dtype = "float32",
     engine: options.Engine = "auto",
+    coordinates: Annotated[
+        str | None,
+        typer.Option(
+            help="'centered' or 'raw' residuals.", show_default="the SAEs', else the subject's own"
+        ),
+    ] = None,
     length: Annotated[
         int | None, typer.Option(min=1, help="Tokens per sequence.", show_default="128")
     ] = None,
@@ -48,6 +54,7 @@ def check(
         device=device,
         dtype=dtype,
         engine=engine,
+        coordinates=coordinates,
         length=length,
     )
     report = load("steppe.recipes.checking:check_subject")(request)

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steppe.activations.composition import Autoencoder, one_generator_each
+from steppe.activations.composition import one_generator_each
 from steppe.activations.gaussian import Gaussian
 from steppe.activations.reconstruction import sae_reconstruction
 from steppe.core.errors import InputError
+from steppe.sae.autoencoder import Autoencoder, encode
 from steppe.sae.blocks import row_slices
 from steppe.sae.rates import FiringRates
 
@@ -88,10 +89,9 @@ class DirectionRequest:
 
     def _active_on(self, rows: Tensor) -> Tensor:
         sae = self._needed_sae()
-        with torch.no_grad():
-            found = [
-                (sae.encode(rows[part]) > 0).cpu() for part in row_slices(len(rows), len(sae.W_dec))
-            ]
+        found = [
+            (encode(sae, rows[part]) > 0).cpu() for part in row_slices(len(rows), len(sae.W_dec))
+        ]
         return torch.cat(found)
 
     def _needed_sae(self) -> Autoencoder:

@@ -1,4 +1,4 @@
-"""Is this model, and each SAE on it, measured right? Loss, self-check, explained variance, L0."""
+"""Whether a model, and each SAE on it, is measured right: loss, self-check, variance, L0."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Site
 from steppe.propagation import SelfCheck, Suffix, build_prefix, read_residuals, self_check
-from steppe.sae import Sae, SaeQuality, firing_rates, load_sae, quality
+from steppe.recipes.using_saes import in_coordinates_of
+from steppe.sae import Sae, SaeQuality, doubts, firing_rates, load_sae, quality
+from steppe.sae.belonging import REASONS
 from steppe.subject import Subject, load_prompts, load_subject
 
 LENGTH = 128
 SEQUENCES = 200
-# Below this an SAE most likely meets activations in other coordinates, or of another model.
-LOW_VARIANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class CheckRequest:
         device: The subject's device.
         dtype: The subject's number format.
         engine: The engine that is checked.
+        coordinates: ``centered`` or ``raw``; None: those of the SAEs, else the subject's own.
         length: Tokens per sequence; None: 128, or the subject's context if that is shorter.
     """
 
@@ -42,6 +43,7 @@ class CheckRequest:
     device: str = "auto"
     dtype: str = "float32"
     engine: str = "auto"
+    coordinates: str | None = None
     length: int | None = None
 
 
@@ -55,6 +57,7 @@ class SaeReport:
         quality: Explained variance, mean L0 and dead share, on positions after the first.
         dead_in_rates: Share of latents that are dead by its firing rates.
         rates: Where those rates are from.
+        doubts: What speaks against using it, for instance another model's name.
         loss_increase: Nats per token when its reconstruction replaces the activations at every
             position after the first.
     """
@@ -64,6 +67,7 @@ class SaeReport:
     quality: SaeQuality
     dead_in_rates: float
     rates: str
+    doubts: tuple[str, ...]
     loss_increase: float
 
 
@@ -87,9 +91,8 @@ class CheckReport:
 
     @property
     def passed(self) -> bool:
-        """Whether the suffix agrees and no SAE explains less than half of the variance."""
-        fits = all(sae.quality.explained_variance >= LOW_VARIANCE for sae in self.saes)
-        return self.self_check.passed and fits
+        """Whether the suffix agrees and nothing speaks against any SAE."""
+        return self.self_check.passed and not any(sae.doubts for sae in self.saes)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -113,12 +116,12 @@ class CheckReport:
 
 def _sae_lines(report: SaeReport) -> str:
     found = report.quality
-    low = found.explained_variance < LOW_VARIANCE
-    warning = "   LOW: other coordinates, hook or model than it was trained on?" if low else ""
+    warning = [f"  DOUBTFUL            {'; '.join(report.doubts)}: {REASONS}?"]
     return "\n".join(
         [
             f"SAE {report.source} at {report.site}",
-            f"  explained variance  {found.explained_variance:.4f}{warning}",
+            *(warning if report.doubts else []),
+            f"  explained variance  {found.explained_variance:.4f}",
             f"  mean L0             {found.mean_l0:.2f}",
             f"  dead on the tokens  {found.dead_share:.2%}",
             f"  dead by its rates   {report.dead_in_rates:.2%} ({report.rates})",
@@ -134,13 +137,18 @@ def check_subject(request: CheckRequest) -> CheckReport:
         InputError: Subject, SAE or prompts do not exist or do not fit each other.
     """
     subject = load_subject(
-        request.subject, device=request.device, dtype=request.dtype, engine=request.engine
+        request.subject,
+        coordinates=request.coordinates,
+        device=request.device,
+        dtype=request.dtype,
+        engine=request.engine,
     )
     length = request.length or min(LENGTH, subject.context_length or LENGTH)
     prompts = load_prompts(request.prompts, subject, length=length, limit=SEQUENCES)
     tokens = torch.from_numpy(prompts.tokens)
     sources = request.saes or (demo_saes() if request.subject == DEMO else ())
-    saes = [load_sae(source, subject=subject, device=subject.device) for source in sources]
+    saes = {source: load_sae(source, device=subject.device) for source in sources}
+    subject = in_coordinates_of(saes, subject, request.coordinates)
     loss = _mean_loss(subject, tokens, None)
     check = self_check(subject, Site(min(1, subject.n_layers - 1), "resid_pre"))
     identity = asdict(subject.identity)
@@ -150,7 +158,7 @@ def check_subject(request: CheckRequest) -> CheckReport:
         tokens=f"{len(tokens)} sequences of {length} tokens ({prompts.source})",
         loss=loss,
         self_check=check,
-        saes=tuple(_check_sae(subject, sae, tokens, loss) for sae in saes),
+        saes=tuple(_check_sae(subject, sae, tokens, loss) for sae in saes.values()),
     )
 
 
@@ -164,13 +172,14 @@ def _check_sae(subject: Subject, sae: Sae, tokens: Tensor, loss: float) -> SaeRe
         )
     site = Site(sae.site.layer, sae.site.point, "all")
     activations = read_residuals(subject, tokens, site)[:, 1:].flatten(0, 1)
-    rates = firing_rates(sae, activations)
+    rates, found = firing_rates(sae, activations), quality(sae, activations)
     return SaeReport(
         source="/".join(filter(None, [sae.identity.source, sae.identity.sae_id])),
         site=site.name,
-        quality=quality(sae, activations),
+        quality=found,
         dead_in_rates=float((~rates.alive).mean()),
         rates=rates.source,
+        doubts=tuple(doubts(sae, subject, found)),
         loss_increase=_mean_loss(subject, tokens, sae) - loss,
     )
 

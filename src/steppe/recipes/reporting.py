@@ -101,3 +101,17 @@ def _further(row: Mapping[str, Any]) -> str:
 def short(identity: Mapping[str, str]) -> str:
     """The beginning of an identity's checksum, for a summary's facts."""
     return f"sha256 {identity['sha256'][:12]}"
+
+
+def fit_text(run: Run) -> str:
+    """How the SAEs of a run do on its own activations, by the latest start that measured it."""
+    known = [record["sae_fit"] for record in run.provenance if record.get("sae_fit")]
+    if not known:
+        return "not measured"
+    return "; ".join(
+        f"{f'{label}: ' if len(known[-1]) > 1 else ''}explained variance "
+        f"{found['explained_variance']:.3f}, L0 {found['mean_l0']:.1f}, "
+        f"{found['dead_share']:.1%} of the latents silent, on {found['count']} of the run's own "
+        "activations"
+        for label, found in known[-1].items()
+    )

@@ -31,6 +31,10 @@ class Material(Protocol):
     def check(self) -> SelfCheck:
         """The comparison of suffix and full forward pass."""
 
+    @property
+    def sae_fit(self) -> dict[str, Any]:
+        """By SAE, how it does on the run's own activations."""
+
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data.
 
@@ -60,7 +64,7 @@ def start_study(
             process is at work in.
     """
     asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
-    unknown = {*settings.UNRESOLVED, "engine"}
+    unknown = {*settings.UNRESOLVED, "engine", "accept_sae"}
     opening.check(settings.model_dump(mode="json", exclude=unknown))
     material = prepare()
     resolved = {**material.resolved(), "engine": material.check.engine}
@@ -101,7 +105,7 @@ def resolved_settings(
 ) -> dict[str, Any]:
     """What any study's settings came to, as plain data; a recipe adds what it has beside them."""
     return {
-        **settings.model_dump(mode="json"),
+        **settings.model_dump(mode="json", exclude={"accept_sae"}),
         "prompts": settings.prompts_source,
         # Which one of several like devices computes a shard changes nothing.
         "device": subject.device.type,
@@ -126,6 +130,7 @@ def _provenance(material: Material, resolved: dict[str, Any]) -> dict[str, Any]:
         "memory_budget": memory_budget(material.subject.device),
         "subject": resolved["subject_identity"],
         "sae": resolved["sae_identity"],
+        "sae_fit": material.sae_fit,
         "prompts": resolved["prompts_identity"],
         "seed": material.settings.seed,
     }

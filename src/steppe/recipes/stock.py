@@ -16,7 +16,6 @@ from steppe.core.seeds import stream
 from steppe.core.sites import Site
 from steppe.propagation import Prefix, build_prefix, read_residuals
 from steppe.recipes.study_settings import StudySettings
-from steppe.sae import Sae
 from steppe.subject import Prompts, Subject, load_prompts
 
 
@@ -110,21 +109,6 @@ def four_digits(value: float) -> float:
 def generators(seed: int, name: str, samples: range) -> Sequence[np.random.Generator]:
     """One generator per sample of the stream called ``name``."""
     return [stream(seed, name, sample) for sample in samples]
-
-
-def check_sae_site(sae: Sae, site: Site) -> None:
-    """Refuse an SAE that belongs to another site.
-
-    Raises:
-        InputError: It does.
-    """
-    if sae.hook_name is not None and sae.site.name != site.name:
-        raise InputError(
-            f"SAE {sae.identity.source}",
-            got=f"an SAE of {sae.hook_name}",
-            expected=f"an SAE of {site.name}, where activations are moved",
-            fix="choose another --sae, or set `site:` in a YAML file for `steppe run`",
-        )
 
 
 def _stock(

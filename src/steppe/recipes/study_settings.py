@@ -80,6 +80,11 @@ class StudySettings(BaseModel):
         description="how vectors are read: centered (mean zero over d_model) or raw; None: "
         "centered for LayerNorm models, raw for others",
     )
+    accept_sae: bool = Field(
+        False,
+        description="go on with an SAE of another model or hook, that never fires, or that "
+        "explains less than half of the variance",
+    )
     prompt_length: int = Field(10, ge=1, description="tokens per prompt")
     max_prompts: int = Field(40_000, ge=2, description="prompts taken from the source, at most")
     moments_samples: int = Field(

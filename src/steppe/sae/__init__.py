@@ -3,14 +3,17 @@
 Depends on core only, and reads json and safetensors itself: SAELens is never imported.
 """
 
+from steppe.sae.autoencoder import Autoencoder
+from steppe.sae.belonging import check_fits, doubts
 from steppe.sae.config import SaeConfig
-from steppe.sae.loading import check_fits, load_sae, read_sae
+from steppe.sae.loading import load_sae, read_sae
 from steppe.sae.model import Sae, SaeIdentity
 from steppe.sae.quality import SaeQuality, quality
 from steppe.sae.rates import FiringRates, as_rates, firing_rates, measured_rates
 from steppe.sae.releases import Release, releases
 
 __all__ = [
+    "Autoencoder",
     "FiringRates",
     "Release",
     "Sae",
@@ -19,6 +22,7 @@ __all__ = [
     "SaeQuality",
     "as_rates",
     "check_fits",
+    "doubts",
     "firing_rates",
     "load_sae",
     "measured_rates",

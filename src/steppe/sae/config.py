@@ -1,4 +1,4 @@
-"""What does an SAE's cfg.json say, whichever of SAELens' three generations wrote it?
+"""One record of what an SAE's cfg.json says, whichever of SAELens' three generations wrote it.
 
 The generations differ in names and defaults only, so all are brought to one record. A setting that
 steppe cannot reproduce is refused here, before any weight is read.
@@ -17,7 +17,7 @@ from steppe.core.sites import Site
 
 ArchitectureName = Literal["standard", "topk", "abstopk", "jumprelu", "gated"]
 Normalization = Literal["none", "layer_norm", "constant_norm_rescale", "expected_average_only_in"]
-Generation = Literal["v1-2", "v3-5", "v6"]
+Coordinates = Literal["centered", "raw"]
 
 CFG_FILE = "cfg.json"
 _TEXTS = (
@@ -26,11 +26,24 @@ _TEXTS = (
     "hook_point",
     "activation_fn",
     "activation_fn_str",
+    "coordinates",
+    "model_class_name",
     "model_name",
-    "neuronpedia_id",
     "objective",
     "reshape_activations",
 )
+# What `metadata` may say: where an SAE belongs. What it computes stands at the top level.
+_METADATA = (
+    "coordinates",
+    "hook_head_index",
+    "hook_name",
+    "model_class_name",
+    "model_from_pretrained_kwargs",
+    "model_name",
+    "objective",
+    "prepend_bos",
+)
+_OBJECTS = ("metadata", "activation_fn_kwargs", "model_from_pretrained_kwargs")
 # More than any array can have; Python prints no number of thousands of digits.
 _MOST = 2**40
 _TOP_K = ("topk", "abstopk")
@@ -58,12 +71,12 @@ class SaeConfig:
         k: Number of latents kept by the top-k architectures.
         rescale_acts_by_decoder_norm: Whether pre-activations are weighed by decoder row norms.
         has_scaling_factor: Whether latents are multiplied by a fine-tuned factor when decoded.
+        coordinates: Whether it was trained on raw residuals or on centred ones, where its file says
+            or implies it and where it makes a difference.
         model_name: Name of the model as the SAE's trainer knew it.
         prepend_bos: Whether the training prompts began with BOS.
-        neuronpedia_id: Where the latents can be looked up, ``model/source``.
         objective: What the SAE was trained to match, where its file says: ``local`` (the
             activations), ``e2e`` (the model's outputs) or ``e2e_ds`` (and later layers, too).
-        generation: Which SAELens generation wrote the file.
     """
 
     architecture: ArchitectureName
@@ -75,11 +88,10 @@ class SaeConfig:
     k: int | None = None
     rescale_acts_by_decoder_norm: bool = False
     has_scaling_factor: bool = False
+    coordinates: Coordinates | None = None
     model_name: str | None = None
     prepend_bos: bool | None = None
-    neuronpedia_id: str | None = None
     objective: str | None = None
-    generation: Generation = "v6"
 
     @property
     def site(self) -> Site:
@@ -137,27 +149,28 @@ def parse_config(cfg: dict[str, Any], path: Path) -> SaeConfig:
         InputError: A needed key is missing or steppe does not read such an SAE.
     """
     _check_types(cfg, path)
-    generation = _generation(cfg)
-    settings = {**cfg, **(cfg.get("metadata") or {})}
-    if generation != "v6":
+    metadata = cfg.get("metadata") or {}
+    settings = {**{key: metadata[key] for key in _METADATA if key in metadata}, **cfg}
+    if not _is_modern(cfg):
         settings = _modernised(settings)
     architecture = _architecture(settings, path)
     _refuse_reshaping(settings, path)
+    normalization = _normalization(settings, path)
     return SaeConfig(
         architecture=architecture,
         d_in=_count(settings, "d_in", path),
         d_sae=_count(settings, "d_sae", path),
         hook_name=settings.get("hook_name"),
         apply_b_dec_to_input=bool(settings.get("apply_b_dec_to_input", True)),
-        normalize_activations=_normalization(settings, path),
+        normalize_activations=normalization,
         k=_top_k(settings, path) if architecture in _TOP_K else None,
         rescale_acts_by_decoder_norm=bool(settings.get("rescale_acts_by_decoder_norm", False)),
         has_scaling_factor=bool(settings.get("finetuning_scaling_factor", False)),
+        # A layer norm of its own takes the mean off and puts it back: both coordinates suit it.
+        coordinates=None if normalization == "layer_norm" else _coordinates(settings, path),
         model_name=settings.get("model_name"),
-        prepend_bos=settings.get("prepend_bos"),
-        neuronpedia_id=settings.get("neuronpedia_id"),
+        prepend_bos=_prepend_bos(settings, path),
         objective=settings.get("objective"),
-        generation=generation,
     )
 
 
@@ -172,9 +185,10 @@ def _check_types(cfg: dict[str, Any], path: Path) -> None:
         if not isinstance(part.get(key), str | None)
     ]
     objects = [
-        f"{key} = {reprlib.repr(cfg[key])}"
-        for key in ("metadata", "activation_fn_kwargs")
-        if not isinstance(cfg.get(key), dict | None)
+        f"{key} = {reprlib.repr(part[key])}"
+        for key in _OBJECTS
+        for part in (cfg, inner)
+        if not isinstance(part.get(key), dict | None)
     ]
     normalisation = cfg.get("normalize_activations")
     if not isinstance(normalisation, str | bool | None):
@@ -187,24 +201,27 @@ def _check_types(cfg: dict[str, Any], path: Path) -> None:
         )
 
 
-def _generation(cfg: dict[str, Any]) -> Generation:
+def _is_modern(cfg: dict[str, Any]) -> bool:
+    """Whether SAELens 6 or later wrote the file."""
     version = cfg.get("sae_lens_version") or (cfg.get("metadata") or {}).get("sae_lens_version")
     major = str(version or "").split(".")[0]
-    if major.isascii() and major.isdigit() and int(major[:9]) >= 6:
-        return "v6"
-    return "v1-2" if "hook_point" in cfg else "v3-5"
+    return major.isascii() and major.isdigit() and int(major[:9]) >= 6
 
 
 def _modernised(settings: dict[str, Any]) -> dict[str, Any]:
     """Apply the renamings and defaults of files written before version 6."""
-    renamed = {"hook_point": "hook_name", "activation_fn_str": "activation_fn"}
+    renamed = {
+        "hook_point": "hook_name",
+        "hook_point_head_index": "hook_head_index",
+        "activation_fn_str": "activation_fn",
+    }
     new = {renamed.get(key, key): value for key, value in settings.items()}
     new.setdefault("prepend_bos", True)
-    arguments = new.get("activation_fn_kwargs") or {}
+    k = (new.get("activation_fn_kwargs") or {}).get("k")
     # OpenAI's files say "standard" and mean top-k: the activation function decides.
-    if new.get("activation_fn") == "topk":
+    if new.get("architecture") == "topk" or (new.get("activation_fn") == "topk" and k is not None):
         new["architecture"] = "topk"
-        new["k"] = arguments.get("k")
+        new["k"] = new.get("k") if k is None else k
     elif new.get("activation_fn") not in (None, "relu"):
         new["architecture"] = f"standard with activation {new['activation_fn']}"
     if isinstance(new.get("normalize_activations"), bool):
@@ -248,6 +265,34 @@ def _normalization(settings: dict[str, Any], path: Path) -> Normalization:
         if name == known:
             return known  # type: ignore[no-any-return]
     raise _refusal(path, f"normalize_activations {name!r}", " or ".join(get_args(Normalization)))
+
+
+def _coordinates(settings: dict[str, Any], path: Path) -> Coordinates | None:
+    """Which residuals the SAE was trained on; None where the file does not tell.
+
+    TransformerLens centres the weights that write to the stream unless told not to, which SAELens
+    has done since 2024; a Hugging Face model is never centred.
+    """
+    stated = settings.get("coordinates")
+    if stated is None:
+        is_centered = (settings.get("model_from_pretrained_kwargs") or {}).get(
+            "center_writing_weights"
+        )
+        if isinstance(is_centered, bool):
+            return "centered" if is_centered else "raw"
+        is_hugging_face = settings.get("model_class_name") == "AutoModelForCausalLM"
+        return "raw" if is_hugging_face else None
+    for known in get_args(Coordinates):
+        if stated == known:
+            return known  # type: ignore[no-any-return]
+    raise _refusal(path, f"coordinates {stated!r}", " or ".join(get_args(Coordinates)))
+
+
+def _prepend_bos(settings: dict[str, Any], path: Path) -> bool | None:
+    value = settings.get("prepend_bos")
+    if value is None or isinstance(value, bool):
+        return value
+    raise _refusal(path, f"prepend_bos = {reprlib.repr(value)}", "true, false or null")
 
 
 def _count(settings: dict[str, Any], key: str, path: Path) -> int:

@@ -1,16 +1,16 @@
-"""How is an SAE asked for: by a folder, a release's short name, or a hub repository?"""
+"""An SAE as it is asked for: by a folder, a release's short name, or a hub repository."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
 from steppe.core.bundled import DEMO, demo_sae, demo_saes
 from steppe.core.errors import InputError
 from steppe.core.number_formats import check_dtype
+from steppe.sae.belonging import Host, check_fits
 from steppe.sae.config import CFG_FILE, read_config
 from steppe.sae.hub import commit_of, fetch
 from steppe.sae.model import Sae, SaeIdentity
@@ -28,22 +28,6 @@ from steppe.sae.weights import (
 DEMO_SAE_ID = "blocks.1.hook_resid_pre"
 
 
-class SubjectShape(Protocol):
-    """What is asked of a subject to see whether an SAE fits it."""
-
-    @property
-    def name(self) -> str:
-        """What the subject is called."""
-
-    @property
-    def d_model(self) -> int:
-        """Width of its residual stream."""
-
-    @property
-    def n_layers(self) -> int:
-        """Number of its blocks."""
-
-
 @dataclass(frozen=True)
 class _Located:
     """A folder on this machine, and the names it was asked for by."""
@@ -58,7 +42,7 @@ def load_sae(
     sae_id: str | None = None,
     device: str | torch.device = "cpu",
     dtype: str = "float32",
-    subject: SubjectShape | None = None,
+    subject: Host | None = None,
 ) -> Sae:
     """Load an SAE in SAELens' format.
 
@@ -120,30 +104,6 @@ def read_sae(
         identity=SaeIdentity(source=str(folder), sha256=sha256_of(path)),
         log10_rates=read_log10_rates(folder / SPARSITY_FILE, config.d_sae),
     )
-
-
-def check_fits(sae: Sae, subject: SubjectShape) -> None:
-    """Check that an SAE belongs to a model of this size.
-
-    Raises:
-        InputError: The widths differ, the SAE's hook is not in the residual stream, or the model
-            has no such layer.
-    """
-    place = f"SAE {sae.identity.source} on subject {subject.name}"
-    if sae.d_in != subject.d_model:
-        raise InputError(
-            place,
-            got=f"d_in = {sae.d_in}",
-            expected=f"d_model = {subject.d_model}, the width of the subject",
-            fix="choose an SAE that was trained on this model",
-        )
-    if sae.hook_name is not None and sae.site.layer >= subject.n_layers:
-        raise InputError(
-            place,
-            got=f"hook {sae.hook_name}",
-            expected=f"a layer from 0 to {subject.n_layers - 1}",
-            fix="choose an SAE that was trained on this model",
-        )
 
 
 def _locate(path_or_release: str | Path, sae_id: str | None) -> _Located:

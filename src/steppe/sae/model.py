@@ -1,4 +1,4 @@
-"""What is an SAE, once read: weights that encode activations into latents and decode them back."""
+"""An SAE, once read: weights that encode activations into latents and decode them back."""
 
 from __future__ import annotations
 
@@ -94,6 +94,11 @@ class Sae:
     def site(self) -> Site:
         """Where in the residual stream the SAE belongs; see `SaeConfig.site`."""
         return self.config.site
+
+    @property
+    def prepend_bos(self) -> bool | None:
+        """Whether its training prompts began with BOS; None where its file does not tell."""
+        return self.config.prepend_bos
 
     @property
     def device(self) -> torch.device:

@@ -1,4 +1,4 @@
-"""Does an SAE fit the activations it is given?
+"""How well an SAE reconstructs the activations it is given, and how sparsely.
 
 Wrong coordinates, a missing normalisation or another model's SAE all show here first: the share of
 variance explained falls far below what the SAE was published with.
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from steppe.core.errors import InputError
+from steppe.sae.autoencoder import Autoencoder, decode, encode
 from steppe.sae.blocks import row_slices
-from steppe.sae.model import Sae
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class SaeQuality:
     count: int
 
 
-def quality(sae: Sae, activations: Tensor) -> SaeQuality:
+def quality(sae: Autoencoder, activations: Tensor) -> SaeQuality:
     """Measure how well an SAE reconstructs activations, and how sparsely.
 
     Args:
-        sae: The SAE.
+        sae: The SAE, or any object with ``encode``, ``decode`` and ``W_dec``.
         activations: Activations at its site and in its coordinates, ``(sample, d_in)``.
 
     Raises:
@@ -52,11 +52,11 @@ def quality(sae: Sae, activations: Tensor) -> SaeQuality:
         )
     mean = activations.double().mean(dim=0)
     error = variance = active = 0.0
-    fired = torch.zeros(sae.d_sae, dtype=torch.bool, device=sae.device)
-    for rows in row_slices(len(activations), sae.d_sae):
+    fired = torch.zeros(len(sae.W_dec), dtype=torch.bool, device=sae.W_dec.device)
+    for rows in row_slices(len(activations), len(sae.W_dec)):
         x = activations[rows]
-        latents = sae.encode(x)
-        error += float((x.double() - sae.decode(latents, like=x).to(x.device)).square().sum())
+        latents = encode(sae, x)
+        error += float((x.double() - decode(sae, latents, x).to(x.device)).square().sum())
         variance += float((x.double() - mean).square().sum())
         is_active = latents != 0
         active += float(is_active.sum())
@@ -64,6 +64,6 @@ def quality(sae: Sae, activations: Tensor) -> SaeQuality:
     return SaeQuality(
         explained_variance=1 - error / variance if variance > 0 else float("nan"),
         mean_l0=active / len(activations),
-        dead_share=1 - float(fired.sum()) / sae.d_sae,
+        dead_share=1 - float(fired.sum()) / len(fired),
         count=len(activations),
     )

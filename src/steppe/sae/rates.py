@@ -1,4 +1,4 @@
-"""How often does each latent of an SAE fire, and where is that known from?"""
+"""How often each latent of an SAE fires, and where that is known from."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from steppe.core.errors import InputError
+from steppe.sae.autoencoder import Autoencoder, encode
 from steppe.sae.blocks import row_slices
 from steppe.sae.model import Sae
 from steppe.sae.weights import SPARSITY_FILE
@@ -57,24 +58,24 @@ class FiringRates:
         return cls(values, values > _DEAD_BELOW, source)
 
 
-def firing_rates(sae: Sae, activations: Tensor | None = None) -> FiringRates:
+def firing_rates(sae: Autoencoder, activations: Tensor | None = None) -> FiringRates:
     """Return the rates of the SAE's sparsity file, or measure them where there is none.
 
     Args:
-        sae: The SAE.
+        sae: The SAE, or any object with ``encode`` and ``W_dec``.
         activations: Activations at its site, ``(sample, d_in)``; read only without the file.
 
     Raises:
         InputError: There is neither a file nor activations.
     """
-    if sae.log10_rates is not None:
+    if isinstance(sae, Sae) and sae.log10_rates is not None:
         log10 = sae.log10_rates.double().cpu().numpy()
         alive = log10 > np.log10(_DEAD_BELOW)
         values = np.where(alive, np.clip(10.0**log10 - RATE_OFFSET, 0.0, 1.0), 0.0)
         return FiringRates(values, alive, SPARSITY_FILE)
     if activations is None:
         raise InputError(
-            f"firing rates of SAE {sae.identity.source}",
+            f"firing rates of SAE {sae.identity.source if isinstance(sae, Sae) else sae!r}",
             got=f"no {SPARSITY_FILE} beside the weights, and no activations",
             expected="one of the two",
             fix="give activations of the subject at the SAE's site",
@@ -82,7 +83,7 @@ def firing_rates(sae: Sae, activations: Tensor | None = None) -> FiringRates:
     return measured_rates(sae, activations)
 
 
-def measured_rates(sae: Sae, activations: Tensor) -> FiringRates:
+def measured_rates(sae: Autoencoder, activations: Tensor) -> FiringRates:
     """Count on how many activations each latent is active.
 
     Args:
@@ -99,9 +100,9 @@ def measured_rates(sae: Sae, activations: Tensor) -> FiringRates:
             expected="at least one activation to count firings on",
             fix="give activations of the subject at the SAE's site",
         )
-    counts = torch.zeros(sae.d_sae, dtype=torch.int64, device=sae.device)
-    for rows in row_slices(len(activations), sae.d_sae):
-        counts += (sae.encode(activations[rows]) != 0).sum(dim=0)
+    counts = torch.zeros(len(sae.W_dec), dtype=torch.int64, device=sae.W_dec.device)
+    for rows in row_slices(len(activations), len(sae.W_dec)):
+        counts += (encode(sae, activations[rows]) != 0).sum(dim=0)
     values = counts.cpu().numpy() / len(activations)
     return FiringRates(values, values > 0, f"measured on {len(activations)} activations")
 

@@ -97,6 +97,16 @@ class Subject:
         return int(self.model.get_input_embeddings().weight.shape[0])
 
     @property
+    def model_type(self) -> str:
+        """Its family, as transformers names it: ``gpt2``, ``gpt_neox``, ``llama`` ..."""
+        return str(self.model.config.get_text_config(decoder=True).model_type)
+
+    @property
+    def can_be_centered(self) -> bool:
+        """Whether the mean over d_model makes no difference to it, as with every LayerNorm."""
+        return choose_coordinates(None, self.anatomy) == "centered"
+
+    @property
     def context_length(self) -> int | None:
         """Longest prompt in tokens; None when the configuration states no limit."""
         config = self.model.config.get_text_config(decoder=True)

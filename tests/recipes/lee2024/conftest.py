@@ -66,6 +66,8 @@ def asked(tiny_files: Any, saes: Path) -> dict[str, Any]:
         "lengths": [1, 11, 51],
         "bootstrap": 100,
         "device": "cpu",
+        # Random SAEs, far too dense or too sparse to explain anything.
+        "accept_sae": True,
     }
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from steppe.activations import Moments
 from steppe.recipes.lee2024.plan import LOCAL, SaeFacts
-from steppe.recipes.lee2024.saes import UsedSae, family_of, sae_dataset
+from steppe.recipes.lee2024.saes import UsedSae, sae_dataset
 from steppe.sae import FiringRates, Sae, SaeConfig, SaeIdentity, SaeQuality
 
 D_MODEL = 4
@@ -58,17 +58,3 @@ def test_dead_rows_and_rates_are_told_apart() -> None:
     assert found["effective_dimension_by_rate"] == pytest.approx(0.16 / 0.1 / D_MODEL)
     assert found["variance_along_alive"] == pytest.approx(2.0)
     assert found["variance_along_by_rate"] == pytest.approx(1.5)
-
-
-@pytest.mark.parametrize(
-    ("label", "release", "family"),
-    [
-        ("anything", "gpt2-small-res_sle-ajt", "e2e"),
-        ("anything", "gpt2-small-res_scefr-ajt", "e2e_ds"),
-        ("anything", "gpt2-small-res-jb", "local"),
-        ("mine-e2e", "", "e2e"),
-        ("mine-e2e-ds", "", "e2e_ds"),
-    ],
-)
-def test_families_by_release_and_by_name(label: str, release: str, family: str) -> None:
-    assert family_of(label, made(torch.eye(D_MODEL), [0.1] * 4, release=release).sae) == family

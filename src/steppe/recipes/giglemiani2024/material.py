@@ -16,8 +16,14 @@ from steppe.readouts import measure_path
 from steppe.recipes.giglemiani2024.scales import Scales, Typical, choose_scales
 from steppe.recipes.giglemiani2024.settings import Settings
 from steppe.recipes.starting import open_subject, resolved_settings
-from steppe.recipes.stock import Stock, check_sae_site, four_digits, generators, take_stock
-from steppe.sae import FiringRates, Sae, firing_rates, load_sae
+from steppe.recipes.stock import Stock, four_digits, generators, take_stock
+from steppe.recipes.using_saes import (
+    check_belongs,
+    fit_record,
+    in_coordinates_of,
+    trusted_quality,
+)
+from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae
 from steppe.subject import Subject
 
 CALIBRATION_PAIRS = 200
@@ -32,6 +38,7 @@ class Material:
         stock: The subject, the prompts, and their activations at the site.
         read: Where L2 and cosine are read.
         sae: The SAE.
+        quality: How the SAE does on the run's own activations.
         rates: The SAE's firing rates.
         scales: The run's constants in the subject's own units.
         check: The comparison of suffix and full forward pass.
@@ -41,6 +48,7 @@ class Material:
     stock: Stock
     read: Site
     sae: Sae
+    quality: SaeQuality
     rates: FiringRates
     scales: Scales
     check: SelfCheck
@@ -57,6 +65,11 @@ class Material:
     def suffix(self) -> Suffix:
         """The part of the subject after the site; a context manager."""
         return Suffix(self.subject, self.stock.site, read=[self.read], logits=True)
+
+    @property
+    def sae_fit(self) -> dict[str, Any]:
+        """How the SAE does, for the run's provenance."""
+        return fit_record({self.settings.sae_source: self.quality})
 
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
@@ -82,8 +95,9 @@ def prepare(settings: Settings) -> Material:
     subject = open_subject(settings)
     site = Site.parse(settings.site).resolve(subject.n_layers)
     read = Site.parse(settings.read).resolve(subject.n_layers)
-    sae = load_sae(settings.sae_source, subject=subject, device=subject.device)
-    check_sae_site(sae, site)
+    sae = load_sae(settings.sae_source, device=subject.device)
+    check_belongs(sae, subject, settings, site)
+    subject = in_coordinates_of({settings.sae_source: sae}, subject, settings.coordinates)
     check = require_self_check(subject, site)
     stock = take_stock(subject, site, settings)
     material = Material(
@@ -91,6 +105,7 @@ def prepare(settings: Settings) -> Material:
         stock=stock,
         read=read,
         sae=sae,
+        quality=trusted_quality(sae, subject, stock.pool, settings),
         rates=firing_rates(sae, stock.pool),
         scales=choose_scales(settings, Typical.unknown(), is_paper=True),
         check=check,

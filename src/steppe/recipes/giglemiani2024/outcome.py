@@ -29,7 +29,7 @@ from steppe.recipes.giglemiani2024.steps import (
     step_table,
     table_steps,
 )
-from steppe.recipes.reporting import short
+from steppe.recipes.reporting import fit_text, short
 from steppe.report import (
     Setting,
     example_curves,
@@ -193,6 +193,7 @@ def _facts(report: Report) -> dict[str, object]:
         "subject": f"{report.analysis.subject} (weights {short(resolved['subject_identity'])})",
         "coordinates": resolved["coordinates"],
         "SAE": f"{resolved['sae_identity']['source']} ({short(resolved['sae_identity'])})",
+        "SAE fit": fit_text(report.run),
         "firing rates": resolved["firing_rates"],
         "prompts": f"{settings.prompts_source}, {settings.prompt_length} tokens "
         f"({short(resolved['prompts_identity'])})",

@@ -17,8 +17,14 @@ from steppe.propagation import SelfCheck, require_self_check
 from steppe.recipes.heimersheim2024.outputs import LAST_LAYER, UNEMBEDDING, UNTRAINED
 from steppe.recipes.heimersheim2024.settings import Settings
 from steppe.recipes.starting import open_subject, resolved_settings
-from steppe.recipes.stock import Stock, check_sae_site, generators, take_stock
-from steppe.sae import FiringRates, Sae, firing_rates, load_sae
+from steppe.recipes.stock import Stock, generators, take_stock
+from steppe.recipes.using_saes import (
+    check_belongs,
+    fit_record,
+    in_coordinates_of,
+    trusted_quality,
+)
+from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae
 from steppe.subject import Subject, with_random_weights
 
 NORMALIZED = Site.parse(LN_FINAL)
@@ -33,6 +39,7 @@ class Material:
         stock: The subject, the prompts, and their activations at the site.
         read: Where L2 and cosine are read.
         sae: The SAE of the site.
+        quality: How it does on the run's own activations.
         rates: Its firing rates.
         check: The comparison of suffix and full forward pass.
     """
@@ -41,6 +48,7 @@ class Material:
     stock: Stock
     read: Site
     sae: Sae
+    quality: SaeQuality
     rates: FiringRates
     check: SelfCheck
 
@@ -91,6 +99,11 @@ class Material:
             centered=self.centered,
         )
 
+    @property
+    def sae_fit(self) -> dict[str, Any]:
+        """How the SAE does, for the run's provenance."""
+        return fit_record({self.settings.sae_source: self.quality})
+
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
         return {
@@ -111,8 +124,9 @@ def prepare(settings: Settings) -> Material:
     """
     subject = open_subject(settings)
     site = Site.parse(settings.site).resolve(subject.n_layers)
-    sae = load_sae(settings.sae_source, subject=subject, device=subject.device)
-    check_sae_site(sae, site)
+    sae = load_sae(settings.sae_source, device=subject.device)
+    check_belongs(sae, subject, settings, site)
+    subject = in_coordinates_of({settings.sae_source: sae}, subject, settings.coordinates)
     check = require_self_check(subject, site)
     stock = take_stock(subject, site, settings)
     return Material(
@@ -120,6 +134,7 @@ def prepare(settings: Settings) -> Material:
         stock=stock,
         read=Site.parse(settings.read).resolve(subject.n_layers),
         sae=sae,
+        quality=trusted_quality(sae, subject, stock.pool, settings),
         rates=firing_rates(sae, stock.pool),
         check=check,
     )

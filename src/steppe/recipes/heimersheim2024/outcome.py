@@ -24,7 +24,7 @@ from steppe.recipes.heimersheim2024.outputs import (
     OPTIMA,
     PLATEAUS,
 )
-from steppe.recipes.reporting import short
+from steppe.recipes.reporting import fit_text, short
 from steppe.store import open_run
 
 TITLE = "Activation plateaus and sensitive directions (Heimersheim & Mendel 2024)"
@@ -191,6 +191,7 @@ def _facts(analysis: Analysis) -> dict[str, object]:
         "subject": f"{analysis.subject} (weights {short(resolved['subject_identity'])})",
         "coordinates": resolved["coordinates"],
         "SAE": f"{resolved['sae_identity']['source']} ({short(resolved['sae_identity'])})",
+        "SAE fit": fit_text(analysis.run),
         "prompts": f"{resolved['prompts']}, {settings.prompt_length} tokens "
         f"({short(resolved['prompts_identity'])})",
         "samples": settings.samples,

@@ -29,6 +29,7 @@ from steppe.recipes.lee2024.saes import UsedSae, open_saes, use_sae
 from steppe.recipes.lee2024.settings import MIDDLE, Settings
 from steppe.recipes.starting import open_subject, resolved_settings
 from steppe.recipes.stock import choose_rows, four_digits
+from steppe.recipes.using_saes import check_belongs, fit_record, in_coordinates_of, trusted_quality
 from steppe.subject import Prompts, Subject, load_prompts
 
 # Norm of an ordinary activation of GPT-2 before block 6: the authors' notebooks print 81.6 for one
@@ -140,6 +141,11 @@ class Material:
             ordinary_from=1,
         )
 
+    @property
+    def sae_fit(self) -> dict[str, Any]:
+        """How each SAE does, for the run's provenance."""
+        return fit_record({label: used.quality for label, used in self.saes.items()})
+
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
         return {
@@ -169,9 +175,12 @@ def prepare(settings: Settings) -> Material:
     middle = f"blocks.{subject.n_layers // 2}.hook_resid_pre"
     main = Site.parse(middle if settings.site == MIDDLE else settings.site)
     main = main.resolve(subject.n_layers)
+    saes = open_saes(settings.sae_sources, subject.device)
+    for sae in saes.values():
+        check_belongs(sae, subject, settings)
+    subject = in_coordinates_of(saes, subject, settings.coordinates)
     check = require_self_check(subject, main)
     prompts = _load(settings, subject)
-    saes = open_saes(settings.sae_sources, subject)
     # The first position of a sequence is not among the activations behind the moments.
     per_prompt = settings.prompt_length - 1
     base_rows, pool_rows = choose_rows(settings, len(prompts), subject.d_model, per_prompt)
@@ -181,7 +190,10 @@ def prepare(settings: Settings) -> Material:
         name: _make_place(subject, prompts.tokens[pool_rows], Site.parse(name, position))
         for name in names
     }
-    used = {label: use_sae(label, sae, places[sae.site.name].pool) for label, sae in saes.items()}
+    used = {}
+    for label, sae in saes.items():
+        pool = places[sae.site.name].pool
+        used[label] = use_sae(label, sae, pool, trusted_quality(sae, subject, pool, settings))
     plan = make_plan(main.name, [one.facts for one in used.values()], settings.only)
     return Material(
         settings=settings,

@@ -15,21 +15,10 @@ from steppe.activations import Moments
 from steppe.core.axes import SAE
 from steppe.core.bundled import DEMO, demo_saes
 from steppe.core.errors import InputError
-from steppe.recipes.lee2024.plan import DOWNSTREAM, E2E, FAMILIES, LOCAL, SaeFacts
-from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae, quality
+from steppe.recipes.lee2024.plan import SaeFacts
+from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae
 from steppe.sae.config import CFG_FILE
-from steppe.subject import Subject
-
-# Activations that quality is measured on.
-MEASURED_ON = 8192
-# Families of the releases of Braun et al. 2024, which their files do not tell.
-_RELEASED = {
-    "gpt2-small-res_sle-ajt": E2E,
-    "gpt2-small-res_sce-ajt": E2E,
-    "gpt2-small-res_slefr-ajt": DOWNSTREAM,
-    "gpt2-small-res_scefr-ajt": DOWNSTREAM,
-}
-_ENDINGS = {"-e2e": E2E, "-e2e-ds": DOWNSTREAM}
+from steppe.sae.objective import objective_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,24 +38,24 @@ class UsedSae:
     facts: SaeFacts
 
 
-def open_saes(sources: Sequence[str], subject: Subject) -> dict[str, Sae]:
+def open_saes(sources: Sequence[str], device: torch.device) -> dict[str, Sae]:
     """Load SAEs, those of a folder of SAEs in the order of their names.
 
     Args:
         sources: SAEs as `load_sae` takes them, ``demo`` for all that are bundled, or folders that
             hold one SAE folder each.
-        subject: The model they belong to.
+        device: Where to put them.
 
     Returns:
         By label: the SAE's id or folder name, with its source where two would be called the same.
 
     Raises:
-        InputError: One cannot be read, does not fit, or is given twice.
+        InputError: One cannot be read, or is given twice.
     """
     found: dict[str, Sae] = {}
     every = [one for given in sources for one in _expanded(given)]
     for source in dict.fromkeys(every):
-        sae = load_sae(source, subject=subject, device=subject.device)
+        sae = load_sae(source, device=device)
         label = _label(sae)
         if label in found:
             label = f"{sae.identity.source}/{label}"
@@ -81,22 +70,12 @@ def open_saes(sources: Sequence[str], subject: Subject) -> dict[str, Sae]:
     return found
 
 
-def use_sae(label: str, sae: Sae, pool: Tensor) -> UsedSae:
-    """Measure an SAE on activations of its site, ``(sample, d_model)``."""
+def use_sae(label: str, sae: Sae, pool: Tensor, found: SaeQuality) -> UsedSae:
+    """Put together what is known of an SAE, on activations of its site ``(sample, d_model)``."""
     rates = firing_rates(sae, pool)
-    found = quality(sae, pool[:MEASURED_ON])
     dead = int((~rates.alive).sum())
-    facts = SaeFacts(label, sae.site.name, family_of(label, sae), found.mean_l0, dead)
+    facts = SaeFacts(label, sae.site.name, objective_of(sae), found.mean_l0, dead)
     return UsedSae(sae, rates, found, facts)
-
-
-def family_of(label: str, sae: Sae) -> str:
-    """What an SAE was trained to match: by its file, its release, or the end of its name."""
-    if sae.config.objective in FAMILIES:
-        return str(sae.config.objective)
-    if sae.identity.release in _RELEASED:
-        return _RELEASED[sae.identity.release]
-    return next((family for end, family in _ENDINGS.items() if label.endswith(end)), LOCAL)
 
 
 def sae_dataset(saes: Sequence[UsedSae], moments: dict[str, Moments]) -> xr.Dataset:

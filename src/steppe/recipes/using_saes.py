@@ -1,0 +1,106 @@
+"""How a study comes to its SAEs: subject in their coordinates, each SAE checked and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from torch import Tensor
+
+from steppe.core.errors import InputError
+from steppe.core.sites import Site
+from steppe.recipes.study_settings import StudySettings
+from steppe.sae import Sae, SaeQuality, check_fits, quality
+from steppe.sae.belonging import coordinates_of, require_trust
+from steppe.subject import Subject
+
+# Activations that quality is measured on, at most.
+MEASURED_ON = 8192
+
+
+def in_coordinates_of(saes: Mapping[str, Sae], subject: Subject, asked: str | None) -> Subject:
+    """Return the subject in the coordinates that its SAEs were trained in.
+
+    Args:
+        saes: By label.
+        subject: The model.
+        asked: Coordinates that were asked for, and stay; an SAE of others is refused.
+
+    Raises:
+        InputError: An SAE cannot be used on this subject, or two want other coordinates than each
+            other.
+    """
+    wanted = {label: coordinates_of(sae, subject) for label, sae in saes.items()}
+    known = sorted({one for one in wanted.values() if one is not None})
+    if len(known) > 1:
+        raise InputError(
+            "SAEs",
+            got="; ".join(f"{label}: {one} residuals" for label, one in wanted.items() if one),
+            expected="SAEs that were trained in the same coordinates",
+            fix="make one run of those on raw residuals, and one of the others",
+        )
+    if known and asked is None:
+        subject = replace(subject, coordinates="raw" if known == ["raw"] else "centered")
+    for sae in saes.values():
+        check_fits(sae, subject)
+    return subject
+
+
+def check_belongs(
+    sae: Sae, subject: Subject, settings: StudySettings, site: Site | None = None
+) -> None:
+    """Refuse an SAE of another model or site, unless told to accept it.
+
+    Args:
+        sae: The SAE.
+        subject: The model.
+        settings: Whether it is accepted.
+        site: Where activations are moved; None where the SAE's own site is used.
+
+    Raises:
+        InputError: It belongs elsewhere.
+    """
+    if settings.accept_sae:
+        return
+    require_trust(sae, subject)
+    if site is None or sae.hook_name is None or _depth(sae.site) == _depth(site):
+        return
+    raise InputError(
+        f"SAE {sae.identity.source}",
+        got=f"an SAE of {sae.hook_name}",
+        expected=f"an SAE of {site.name}, where activations are moved",
+        fix=f"choose another --sae, move at {sae.site.name} (setting `site`), or --accept-sae",
+    )
+
+
+def _depth(site: Site) -> int | str:
+    """Where in the stream: after one block is before the next."""
+    if site.point == "ln_final":
+        return site.name
+    return site.layer + (site.point == "resid_post")
+
+
+def trusted_quality(
+    sae: Sae, subject: Subject, pool: Tensor, settings: StudySettings
+) -> SaeQuality:
+    """Measure how an SAE does on the run's own activations, and refuse one that does badly.
+
+    Args:
+        sae: The SAE.
+        subject: The model.
+        pool: Real activations of its site, ``(sample, d_model)``.
+        settings: Whether it is accepted however it does.
+
+    Raises:
+        InputError: No latent fires, or it explains too little of the variance.
+    """
+    found = quality(sae, pool[:MEASURED_ON])
+    if not settings.accept_sae:
+        require_trust(sae, subject, found)
+    return found
+
+
+def fit_record(qualities: Mapping[str, SaeQuality]) -> dict[str, Any]:
+    """How SAEs do on a run's own activations, as plain data for its provenance."""
+    return {label: asdict(found) for label, found in qualities.items()}
