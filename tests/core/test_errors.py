@@ -34,3 +34,19 @@ def test_an_error_keeps_its_kind_and_text_in_another_process() -> None:
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error)
         assert str(again) == str(error)
+
+
+def test_an_error_says_in_a_line_what_it_arose_from_here_and_in_another_process() -> None:
+    error = InputError("weights x", got="no tensors", expected="tensors", fix="fetch them again")
+    assert error.cause == ""
+    error.__cause__ = KeyError("su2")
+    assert error.cause == "KeyError: 'su2'"
+    again = pickle.loads(pickle.dumps(error))
+    assert again.cause == "KeyError: 'su2'"
+    assert "KeyError: 'su2'" in str(again.__cause__)
+
+
+def test_a_cause_that_the_message_tells_is_not_told_twice() -> None:
+    error = InputError("x", got="no  such\nfile", expected="a file", fix="check the path")
+    error.__cause__ = OSError("no such file")
+    assert error.cause == ""

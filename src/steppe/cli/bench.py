@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steppe.cli import options
+from steppe.cli.telling import say
 from steppe.core.lazy import load
 
 
@@ -44,4 +45,4 @@ def bench(
     of an hour.
     """
     report = load("steppe.benchmark:run")(subject, part or [], device=device, threads=threads)
-    print(json.dumps(report.as_dict(), indent=2) if as_json else report)
+    say(json.dumps(report.as_dict(), indent=2) if as_json else report)

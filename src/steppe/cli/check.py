@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from steppe.cli import options
+from steppe.cli.telling import say
 from steppe.core.lazy import load
 
 FAILED = 1
@@ -59,8 +60,8 @@ def check(
     )
     report = load("steppe.recipes.checking:check_subject")(request)
     if as_json:
-        print(json.dumps(report.as_dict(), indent=2))
+        say(json.dumps(report.as_dict(), indent=2))
     else:
-        print(report)
+        say(report)
     if not report.passed:
         sys.exit(FAILED)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from steppe.cli import options
+from steppe.cli.telling import say
 from steppe.core.lazy import load
 
 DAMAGED = 1
@@ -27,6 +28,6 @@ def check_run(
     these again. The exit status is 1 when anything is damaged.
     """
     found = load("steppe.store.verify:verify")(run, withdraw=not read_only)
-    print(json.dumps(found.as_dict(), indent=2) if as_json else found)
+    say(json.dumps(found.as_dict(), indent=2) if as_json else found)
     if found.damage:
         sys.exit(DAMAGED)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steppe.cli import options
+from steppe.cli.telling import say
 from steppe.core.lazy import load
 from steppe.recipes.catalogue import find_recipe
 
@@ -29,15 +30,15 @@ def explain(
     """
     settings: tuple[Setting, ...] = load("steppe.recipes.explaining:explain")(recipe)
     if as_json:
-        print(json.dumps([asdict(setting) for setting in settings], indent=2))
+        say(json.dumps([asdict(setting) for setting in settings], indent=2))
         return
     known = find_recipe(recipe)
-    print(f"{known.name}: {known.question}\n{known.paper}")
+    say(f"{known.name}: {known.question}\n{known.paper}")
     for title, own in (("this study", True), ("every study", False)):
-        print(f"\nSettings of {title}\n")
+        say(f"\nSettings of {title}\n")
         for setting in settings:
             if setting.own is own:
-                print(_lines(setting))
+                say(_lines(setting))
 
 
 def _lines(setting: Setting) -> str:

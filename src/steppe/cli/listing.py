@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from steppe.cli import options
+from steppe.cli.telling import say
 from steppe.core.lazy import load
 
 SOURCES = {
@@ -22,13 +23,13 @@ def listing(as_json: options.Json = False) -> None:
     """List the recipes, and what they can use: kinds, directions, readouts, statistics, SAEs."""
     content = {name: _lines(_loaded(address)) for name, address in SOURCES.items()}
     if as_json:
-        print(json.dumps(content, indent=2))
+        say(json.dumps(content, indent=2))
         return
     for name, entries in content.items():
-        print(name)
+        say(name)
         width = max(map(len, entries))
         for entry, meaning in entries.items():
-            print(f"  {entry:<{width}}  {meaning}")
+            say(f"  {entry:<{width}}  {meaning}")
 
 
 def _loaded(address: str) -> dict[str, object]:

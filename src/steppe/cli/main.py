@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
@@ -22,7 +23,13 @@ from steppe.cli.listing import listing
 from steppe.cli.show import show
 from steppe.cli.status import status
 from steppe.cli.studies import reproduce, run
+from steppe.cli.telling import say, stop, write_anything
 from steppe.core.errors import RunFailedError, SteppeError
+from steppe.core.provenance import command_line
+
+TRACEBACK = "--traceback"
+# The commands that keep what they have done.
+RESUMED = ("reproduce", "run")
 
 
 class Stopped(BaseException):
@@ -37,7 +44,7 @@ class _Commands(TyperGroup):
     """The commands in the order in which they are met."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(super().list_commands(ctx), key=lambda name: name not in {"reproduce", "run"})
+        return sorted(super().list_commands(ctx), key=lambda name: name not in RESUMED)
 
 
 app = typer.Typer(
@@ -62,7 +69,7 @@ app.command("list")(listing)
 
 def _version(value: bool) -> None:
     if value:
-        print(f"steppe {__version__}")
+        say(f"steppe {__version__}")
         raise typer.Exit
 
 
@@ -70,6 +77,13 @@ def _version(value: bool) -> None:
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    _traceback: Annotated[
+        bool,
+        typer.Option(
+            TRACEBACK,
+            help="Show where an error arose; anywhere on the line, or as STEPPE_TRACEBACK=1.",
+        ),
     ] = False,
 ) -> None:
     """Measure how a model's output responds as one activation is moved along a path."""
@@ -81,18 +95,34 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: Command-line words; those of the process when None.
     """
+    words = sys.argv[1:] if arguments is None else arguments
+    with_traceback = TRACEBACK in words or os.environ.get("STEPPE_TRACEBACK", "0") not in {"", "0"}
+    words = [word for word in words if word != TRACEBACK]
+    write_anything()
+    # No window is ever opened, and a notebook's own backend need not be installed here.
+    os.environ["MPLBACKEND"] = "agg"
     try:
-        with _signals():
-            app(args=arguments, standalone_mode=True)
+        with _signals(), command_line(words):
+            app(args=words, standalone_mode=True)
     except SteppeError as error:
-        _stop(str(error), error.exit_status)
-    except Stopped as signalled:
-        what = "interrupted" if signalled.number == signal.SIGINT else "told to end"
-        # The shell's convention: 128 and the signal, 130 for Ctrl-C, 143 for SIGTERM.
-        _stop(f"{what}: the same command goes on where this one stopped", 128 + signalled.number)
+        stop(error, with_traceback=with_traceback)
     except OSError as error:
         failed = _explained(error)
-        _stop(str(failed), failed.exit_status)
+        failed.__cause__ = error
+        stop(failed, with_traceback=with_traceback)
+    except Stopped as signalled:
+        what = "interrupted" if signalled.number == signal.SIGINT else "told to end"
+        say(f"steppe: {what}: {_afterwards(words)}", error=True)
+        # The shell's convention: 128 and the signal, 130 for Ctrl-C, 143 for SIGTERM.
+        sys.exit(128 + signalled.number)
+
+
+def _afterwards(words: list[str]) -> str:
+    """What a command that was ended does when it is given again."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command in RESUMED:
+        return "the same command goes on where this one stopped"
+    return "the same command begins anew"
 
 
 def _explained(error: OSError) -> RunFailedError:
@@ -102,9 +132,8 @@ def _explained(error: OSError) -> RunFailedError:
         str(error.filename or "the operating system"),
         got="no space left on the device" if full else error.strerror or str(error),
         expected="room for the run's results" if full else "a file that can be read or written",
-        fix="free some space, then repeat the command: finished work is kept"
-        if full
-        else "check the path and its permissions, then repeat the command: finished work is kept",
+        fix=f"{'free some space' if full else 'check the path and its permissions'}, then repeat "
+        "the command: finished work is kept",
     )
 
 
@@ -124,10 +153,3 @@ def _signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _stop(message: str, status: int) -> None:
-    # File names and texts may hold control characters, which a terminal would obey.
-    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
-    print(f"steppe: {shown}", file=sys.stderr)
-    sys.exit(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 import typer
 
 from steppe.cli import options
+from steppe.cli.telling import say
 from steppe.core.errors import InputError
 from steppe.core.lazy import load
 
@@ -50,22 +52,22 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     workers = workers_of(how.workers, how.shard, how.threads, os.environ)
     budget = load("steppe.execution.workers:memory_budget_of")(how.memory_budget)
     workers = replace(workers, memory_budget=budget)
-    folder = how.out or default_folder(settings)
+    folder = how.out.expanduser() if how.out else default_folder(settings)
     if how.overwrite:
         _confirm_overwriting(folder)
-    print(f"{settings.recipe} on {settings.subject}: {settings.samples} samples -> {folder}")
+    say(f"{settings.recipe} on {settings.subject}: {settings.samples} samples -> {folder}")
     opening = load("steppe.store:Opening")(folder, overwrite=how.overwrite)
     outcome = load("steppe.execution.run:run_study")(settings, opening, workers)
     if not outcome.reported:
-        print(f"{workers.part} is done: {outcome.left} shards of {folder} are left to others")
-        print("  the process that finishes the last shard writes the report;")
-        print("  should one be lost, the same command without --shard does the rest")
+        say(f"{workers.part} is done: {outcome.left} shards of {folder} are left to others")
+        say("  the process that finishes the last shard writes the report;")
+        say("  should one be lost, the same command without --shard does the rest")
         return
-    print(f"done: {folder}")
-    print(f"  read      {folder / 'summary.md'}")
-    print(f"  tables    {folder / 'tables'}")
-    print(f"  figures   {folder / 'figures'}")
-    print(f"  again     steppe show {folder}")
+    say(f"done: {folder}")
+    say(f"  read      {folder / 'summary.md'}")
+    say(f"  tables    {folder / 'tables'}")
+    say(f"  figures   {folder / 'figures'}")
+    say(f"  again     steppe show {shlex.quote(str(folder))}")
 
 
 def default_folder(settings: Any) -> Path:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from steppe.cli import options
+from steppe.cli.telling import say
 from steppe.core.errors import InputError
 from steppe.core.lazy import load
 
@@ -36,13 +37,13 @@ def show(
     tables = _chosen(opened, table or [])
     if as_json:
         content = {name: _rows(frame) for name, frame in tables.items()}
-        print(json.dumps({"config": opened.config, "tables": content}, indent=2, allow_nan=False))
+        say(json.dumps({"config": opened.config, "tables": content}, indent=2, allow_nan=False))
         return
     render = load("steppe.report:terminal_table")
     for name, frame in tables.items():
-        print(render(frame, title=name))
+        say(render(frame, title=name))
         if "verdict_holm" in frame.columns:
-            print(load("steppe.recipes.deciding:multiplicity_text")(frame))
+            say(load("steppe.recipes.deciding:multiplicity_text")(frame))
 
 
 def _chosen(run: Any, names: list[str]) -> dict[str, Any]:
@@ -67,12 +68,12 @@ def _chosen(run: Any, names: list[str]) -> dict[str, Any]:
 
 def _print_provenance(records: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(records, indent=2))
+        say(json.dumps(records, indent=2))
         return
     for number, record in enumerate(records, start=1):
-        print(f"start {number} of {len(records)}")
+        say(f"start {number} of {len(records)}")
         for key, value in _flat({"ending": "not recorded: running, or killed", **record}):
-            print(f"  {key:<30}{value}")
+            say(f"  {key:<30}{value}")
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

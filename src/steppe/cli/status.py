@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 from steppe.cli import options
+from steppe.cli.telling import say
 from steppe.core.lazy import load
 
 
 def status(run: options.RunPath, as_json: options.Json = False) -> None:
     """Say what of a run is done, what is running, what is left, and how fast it goes."""
     found = load("steppe.store.status:status_of")(run)
-    print(json.dumps(found.as_dict(), indent=2) if as_json else found)
+    say(json.dumps(found.as_dict(), indent=2) if as_json else found)

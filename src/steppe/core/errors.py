@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from traceback import format_exception
+
+from steppe.core.text import brief
+
 
 class SteppeError(Exception):
     """Base of every error that steppe raises on purpose.
@@ -23,8 +27,19 @@ class SteppeError(Exception):
         self.fix = fix
 
     def __reduce__(self) -> tuple[object, ...]:
-        # An error has to reach the user from another process too, and keeps its kind there.
-        return _rebuild, (type(self), self.place, self.got, self.expected, self.fix)
+        # An error has to reach the user from another process too, and keeps its kind and its cause.
+        cause = "".join(format_exception(self.__cause__)) if self.__cause__ else ""
+        return _rebuild, (type(self), (self.place, self.got, self.expected, self.fix), cause)
+
+    @property
+    def cause(self) -> str:
+        """What it arose from, in one line; empty when the message says it already."""
+        arose = self.__cause__
+        if arose is None or (brief(arose) and brief(arose) in " ".join(str(self).split())):
+            return ""
+        if isinstance(arose, CauseElsewhere):
+            return brief(str(arose).strip().splitlines()[-1])
+        return brief(f"{type(arose).__name__}: {arose}")
 
     def __str__(self) -> str:
         return (
@@ -57,7 +72,13 @@ class RunFailedError(SteppeError):
     """A run that was rightly asked for could not be finished; the command line exits with 1."""
 
 
-def _rebuild(kind: type[SteppeError], place: str, got: str, expected: str, fix: str) -> SteppeError:
+class CauseElsewhere(Exception):
+    """The traceback, as text, of what an error arose from in another process."""
+
+
+def _rebuild(kind: type[SteppeError], told: tuple[str, str, str, str], cause: str) -> SteppeError:
+    place, got, expected, fix = told
     error = kind.__new__(kind)
     SteppeError.__init__(error, place, got=got, expected=expected, fix=fix)
+    error.__cause__ = CauseElsewhere(cause) if cause else None
     return error

@@ -1,15 +1,24 @@
-"""Where a result came from: versions, commit, machine and command, as plain data."""
+"""Where a result came from: versions, commit, machine and command, as plain data.
+
+Runs are shared, so that a record says nothing of whose machine it was: no host name, and paths from
+the working folder (``.``) or the home folder (``~``) on. ``STEPPE_PROVENANCE=full`` keeps them.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import shlex
 import socket
 import subprocess
-import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 PACKAGES = (
     "torch",
@@ -25,20 +34,63 @@ PACKAGES = (
 )
 
 
-def provenance() -> dict[str, object]:
-    """Describe the code, the packages, the machine and the command of this process."""
-    return {
+FULL = "STEPPE_PROVENANCE"
+
+_command: ContextVar[str | None] = ContextVar("command", default=None)
+
+
+@contextmanager
+def command_line(words: Sequence[str]) -> Iterator[None]:
+    """Remember, as long as it runs, which words the command line was given."""
+    token = _command.set(shlex.join(["steppe", *words]))
+    try:
+        yield
+    finally:
+        _command.reset(token)
+
+
+def provenance(call: str) -> dict[str, object]:
+    """Describe the code, the packages, the machine and the command of this process.
+
+    Args:
+        call: What was called, recorded where no command line was given: in a notebook or a script.
+    """
+    found: dict[str, object] = {
         "steppe": _version("steppe"),
         "commit": _commit(),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.machine(),
-        "host": socket.gethostname(),
-        "folder": str(Path.cwd()),
-        "command": shlex.join(["steppe", *sys.argv[1:]]),
+        "command": _command.get() or call,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    if os.environ.get(FULL) == "full":
+        found |= {"host": socket.gethostname(), "folder": str(Path.cwd())}
+    return found
+
+
+def shareable(record: Any) -> Any:
+    """A record without the places that it names, unless they are asked for.
+
+    Args:
+        record: Plain data; texts in it may hold paths.
+    """
+    if os.environ.get(FULL) == "full":
+        return record
+    if isinstance(record, dict):
+        return {key: shareable(value) for key, value in record.items()}
+    if isinstance(record, list | tuple):
+        return [shareable(value) for value in record]
+    return _without_places(record) if isinstance(record, str) else record
+
+
+def _without_places(text: str) -> str:
+    places = {str(Path.home()): "~", str(Path.cwd()): "."}
+    for place in sorted(places, key=len, reverse=True):
+        if place != "/":
+            text = re.sub(rf"(?<![\w.-]){re.escape(place)}(?![\w.-])", places[place], text)
+    return text
 
 
 def _version(package: str) -> str | None:

@@ -77,7 +77,7 @@ def settings_of(request: Mapping[str, Any], place: str) -> StudySettings:
             got="; ".join(got for got, _ in faults),
             expected="; ".join(expected for _, expected in faults),
             fix=f"correct these keys; `steppe explain {recipe}` lists every setting",
-        ) from error
+        ) from None
 
 
 def _fault(fault: Any, model: type[StudySettings]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from steppe.core.provenance import provenance
+from steppe.core.provenance import provenance, shareable
 from steppe.propagation import SelfCheck, memory_budget
 from steppe.recipes.study import Study
 from steppe.recipes.study_settings import StudySettings
@@ -68,7 +68,7 @@ def start_study(
     opening.check(settings.model_dump(mode="json", exclude=unknown))
     material = prepare()
     resolved = {**material.resolved(), "engine": material.check.engine}
-    record = _provenance(material, resolved)
+    record = shareable(_provenance(material, resolved, asked))
     folder = opening.open({"asked": asked, "resolved": resolved}, record)
     study = build(material, folder)
     if opening.role == "owner":
@@ -115,10 +115,12 @@ def resolved_settings(
     }
 
 
-def _provenance(material: Material, resolved: dict[str, Any]) -> dict[str, Any]:
+def _provenance(
+    material: Material, resolved: dict[str, Any], asked: dict[str, Any]
+) -> dict[str, Any]:
     """What is to be known of one start, beside what the configuration says."""
     return {
-        **provenance(),
+        **provenance(f"a study from Python: {asked}"),
         **device_facts(material.subject.device),
         "dtype": material.settings.dtype,
         "engine": material.check.engine,

@@ -1,4 +1,4 @@
-"""How does a figure become files: a PDF, a PNG and its caption?"""
+"""A figure as files: a PDF, a PNG and its caption."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from steppe.core.text import printable
 from steppe.report.style import DPI, ROW_HEIGHT, WIDTH, house_style, style_of
 from steppe.store.writing import write_atomically
 
@@ -92,13 +93,18 @@ def write_note(ax: Axes, text: str, at: Literal["top", "bottom"] = "top") -> Non
     place = {"top": 0.97, "bottom": 0.03}[at]
     ax.text(
         0.02, place, text, transform=ax.transAxes, va=at, fontsize=6.5, color="0.4",
+        # A name with two dollar signs is a name.
+        parse_math=False,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
     )  # fmt: skip
 
 
 def sign(figure: Figure, setting: Setting) -> None:
     """Say in small print, at the figure's lower right, which subject it shows."""
-    figure.supxlabel(f"Subject: {setting.subject}", x=0.995, ha="right", fontsize=6.5, color="0.4")
+    figure.supxlabel(
+        f"Subject: {printable(setting.subject)}",
+        x=0.995, ha="right", fontsize=6.5, color="0.4", parse_math=False,
+    )  # fmt: skip
 
 
 def add_legend(figure: Figure, kinds: list[str], *, dots: bool = False) -> None:

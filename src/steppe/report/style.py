@@ -1,4 +1,4 @@
-"""What does each kind look like, and what is it called, in every figure and table?"""
+"""What each kind looks like, and what it is called, in every figure and table."""
 
 from __future__ import annotations
 
@@ -112,7 +112,10 @@ _SETTINGS: Any = {
 @contextmanager
 def house_style() -> Iterator[None]:
     """Draw with the project's settings, and leave the user's own as they were."""
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context():
+        # The user's own may ask for what is not installed, for instance LaTeX.
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
         yield
 
 

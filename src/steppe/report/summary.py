@@ -1,4 +1,4 @@
-"""What does a reader of a run folder see first? What ran, what came out, and where it is."""
+"""The summary of a run folder: what ran, what came out, and where it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from steppe.report.escaping import markdown
 from steppe.report.tables import to_markdown
 from steppe.store.writing import write_atomically
 
@@ -47,7 +48,7 @@ class Summary:
     Attributes:
         title: The heading.
         facts: What was run, in the order it is to be read: subject, SAE, samples, reading, ...
-        claims: One sentence each: what the run says on a claim of the paper.
+        claims: One sentence each, as Markdown: what the run says on a claim of the paper.
         claims_note: What to know of all of them together.
         tables: The tables.
         figures: The figures.
@@ -76,8 +77,10 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 def render_summary(summary: Summary) -> str:
     """The summary as Markdown."""
-    facts = "".join(f"- {name}: {value}\n" for name, value in summary.facts.items())
-    parts = [f"# {summary.title}\n", f"## What was run\n\n{facts}"]
+    facts = "".join(
+        f"- {markdown(name)}: {markdown(value)}\n" for name, value in summary.facts.items()
+    )
+    parts = [f"# {markdown(summary.title)}\n", f"## What was run\n\n{facts}"]
     if summary.claims:
         claims = "".join(f"- {claim}\n" for claim in summary.claims)
         parts.append(f"## What the paper claims, and what this run says\n\n{claims}")
@@ -103,13 +106,13 @@ _FILES = """- `config.yaml`: the settings as asked and as resolved
 def _table(entry: TableEntry) -> str:
     return (
         f"### {_title(entry.name)}\n\n{to_markdown(entry.table)}\n"
-        f"{entry.caption} (`tables/{entry.name}.csv`)\n"
+        f"{markdown(entry.caption)} (`tables/{entry.name}.csv`)\n"
     )
 
 
 def _figure(entry: FigureEntry) -> str:
     title = _title(entry.name)
-    return f"### {title}\n\n![{title}](figures/{entry.name}.png)\n\n{entry.caption}\n"
+    return f"### {title}\n\n![{title}](figures/{entry.name}.png)\n\n{markdown(entry.caption)}\n"
 
 
 def _title(name: str) -> str:

@@ -1,4 +1,4 @@
-"""How is a table written: as CSV with every digit, and as Markdown, LaTeX and text for reading?"""
+"""Tables as CSV with every digit, and as Markdown, LaTeX and text for reading."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from steppe.core.axes import KIND
+from steppe.core.text import printable
+from steppe.report.escaping import csv_cell, markdown
 from steppe.report.style import label_of
 from steppe.store.writing import write_atomically
 
@@ -55,8 +57,8 @@ def write_table(folder: Path, name: str, table: pd.DataFrame, caption: str) -> l
         RunFailedError: The disk is full, or cannot be written.
     """
     texts = {
-        "csv": table.to_csv(index=False),
-        "md": f"{to_markdown(table)}\n{caption}\n",
+        "csv": table.map(csv_cell).to_csv(index=False),
+        "md": f"{to_markdown(table)}\n{markdown(caption)}\n",
         "tex": to_latex(table, caption, f"tab:{name}"),
     }
     for ending, text in texts.items():
@@ -67,7 +69,7 @@ def write_table(folder: Path, name: str, table: pd.DataFrame, caption: str) -> l
 def to_markdown(table: pd.DataFrame) -> str:
     """The table as Markdown, numbers rounded, intervals in brackets."""
     cells = for_reading(table)
-    rows = [[text.replace("|", r"\|") for text in row] for row in cells.to_numpy().tolist()]
+    rows = [list(map(markdown, row)) for row in cells.to_numpy().tolist()]
     rule = ["---:" if right else "---" for right in _right_aligned(table, cells)]
     return "".join(f"| {' | '.join(row)} |\n" for row in [list(cells.columns), rule, *rows])
 
@@ -96,7 +98,7 @@ def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
 
 def terminal_table(table: pd.DataFrame, title: str = "") -> str:
     """The table as aligned text, kinds under the names that options take."""
-    cells = for_reading(table, kind_labels=False)
+    cells = for_reading(table, kind_labels=False).map(lambda text: printable(text, keep=""))
     right = _right_aligned(table, cells)
     rows = [list(cells.columns), *cells.to_numpy().tolist()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(right))]
@@ -135,7 +137,7 @@ def for_reading(table: pd.DataFrame, *, kind_labels: bool = True) -> pd.DataFram
 
 def escape_latex(text: str) -> str:
     """Text with LaTeX's special characters written out."""
-    return text.translate(_LATEX)
+    return printable(" ".join(text.split()), keep="").translate(_LATEX)
 
 
 def _texts(table: pd.DataFrame, name: str) -> list[str]:
