@@ -86,14 +86,14 @@ def test_an_unknown_recipe_suggests_the_nearest() -> None:
 
 def test_a_foreign_subject_must_bring_its_sae_and_prompts() -> None:
     settings = settings_of({"recipe": "giglemiani2024", "subject": "mine"}, "options")
-    with pytest.raises(InputError, match="the sae to use with the subject 'mine'"):
+    with pytest.raises(InputError, match="the sae and the prompts to use with 'mine'"):
         _ = settings.sae_source  # type: ignore[attr-defined]
 
 
 def test_the_paper_subject_is_recognised_only_whole() -> None:
     def paper(**changes: object) -> bool:
         request = {"recipe": "giglemiani2024", "subject": "gpt2", **changes}
-        found: bool = settings_of(request, "options").names_paper_subject  # type: ignore[attr-defined]
+        found: bool = settings_of(request, "options").is_published_setup  # type: ignore[attr-defined]
         return found
 
     assert paper()

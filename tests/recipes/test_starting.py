@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
 
 from steppe.recipes import starting
 from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.subject import load_subject
 
 
 @dataclass
 class Loaded:
     device: torch.device
+    identity: Any
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +34,8 @@ def precision() -> Iterator[None]:
 def test_tf32_is_for_gpus_and_for_those_who_ask(
     monkeypatch: pytest.MonkeyPatch, device: str, tf32: bool, expected: str
 ) -> None:
-    loaded = Loaded(torch.device(device))
+    identity = load_subject("demo", device="cpu").identity
+    loaded = Loaded(torch.device(device), identity)
     monkeypatch.setattr(starting, "load_subject", lambda *_, **__: loaded)
-    assert starting.open_subject(Settings(tf32=tf32)) is loaded
+    assert starting.open_subject(Settings(tf32=tf32))[1] is loaded
     assert torch.get_float32_matmul_precision() == expected

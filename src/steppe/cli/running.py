@@ -55,7 +55,8 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     folder = how.out.expanduser() if how.out else default_folder(settings)
     if how.overwrite:
         _confirm_overwriting(folder)
-    say(f"{settings.recipe} on {settings.subject}: {settings.samples} samples -> {folder}")
+    count = "" if "samples" in settings.hang_on_weights else f": {settings.samples} samples"
+    say(f"{settings.recipe} on {settings.subject}{count} -> {folder}")
     opening = load("steppe.store:Opening")(folder, overwrite=how.overwrite)
     outcome = load("steppe.execution.run:run_study")(settings, opening, workers)
     if not outcome.reported:

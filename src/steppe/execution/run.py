@@ -14,6 +14,7 @@ import torch
 from steppe.core.errors import RunFailedError, SteppeError
 from steppe.core.lazy import load
 from steppe.core.parts import Part
+from steppe.execution.process_state import process_state_kept
 from steppe.execution.ray import Assignment, Resources, run_on_ray, started
 from steppe.execution.serial import run_serial, telling_of_memory
 from steppe.execution.workers import Workers
@@ -45,6 +46,8 @@ def run_study(settings: Any, opening: Opening, workers: Workers) -> Outcome:
     The report is written by a process that computes the whole run, and of several with parts by the
     one that finds the run finished: the last.
 
+    What it sets for the process is given back.
+
     Args:
         settings: A recipe's settings.
         opening: The run folder.
@@ -54,6 +57,11 @@ def run_study(settings: Any, opening: Opening, workers: Workers) -> Outcome:
         InputError: Settings that do not fit, or a folder that cannot be this run's.
         RunFailedError: The disk is full, or workers were lost again and again.
     """
+    with process_state_kept():
+        return _run_as_asked(settings, opening, workers)
+
+
+def _run_as_asked(settings: Any, opening: Opening, workers: Workers) -> Outcome:
     set_memory_budget(workers.memory_budget)
     if workers.engine == "serial":
         if workers.threads is not None:

@@ -34,6 +34,11 @@ def set_memory_budget(budget: int | None) -> None:
     _budget = budget
 
 
+def asked_memory_budget() -> int | None:
+    """What `set_memory_budget` was given last."""
+    return _budget
+
+
 def memory_budget(device: torch.device) -> int:
     """Bytes that a batch may take on a device."""
     return int(_SHARE * free_memory(device)) if _budget is None else _budget

@@ -10,6 +10,7 @@ import torch
 
 from steppe.core.provenance import provenance, shareable
 from steppe.propagation import SelfCheck, memory_budget
+from steppe.recipes.before_weights import check_before_weights
 from steppe.recipes.study import Study
 from steppe.recipes.study_settings import StudySettings
 from steppe.store import Opening, RunFolder
@@ -43,6 +44,7 @@ class Material(Protocol):
 
 
 M = TypeVar("M", bound=Material)
+S = TypeVar("S", bound=StudySettings)
 
 
 def start_study(
@@ -64,7 +66,7 @@ def start_study(
             process is at work in.
     """
     asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
-    unknown = {*settings.UNRESOLVED, "engine", "accept_sae"}
+    unknown = {*settings.UNRESOLVED, "engine", "accept_sae", "revision", *settings.hang_on_weights}
     opening.check(settings.model_dump(mode="json", exclude=unknown))
     material = prepare()
     resolved = {**material.resolved(), "engine": material.check.engine}
@@ -81,14 +83,21 @@ def start_study(
     return study
 
 
-def open_subject(settings: StudySettings) -> Subject:
+def open_subject(settings: S) -> tuple[S, Subject]:
     """Load the subject that a study asks for; float32 is float32 from here on, or TF32 if asked.
 
+    What can be seen to be wrong without the weights is said before they are read.
+
+    Returns:
+        The settings, decided by which weights these are, and the subject.
+
     Raises:
-        InputError: It does not exist, or cannot be had as asked.
+        InputError: It does not exist, or cannot be had as asked; a source is lacking or missing.
     """
+    check_before_weights(settings)
     subject = load_subject(
         settings.subject,
+        revision=settings.revision,
         coordinates=settings.coordinates,
         device=settings.device,
         dtype=settings.dtype,
@@ -97,7 +106,9 @@ def open_subject(settings: StudySettings) -> Subject:
     # On a processor "high" may mean bfloat16.
     is_tf32 = settings.tf32 and subject.device.type == "cuda"
     torch.set_float32_matmul_precision("high" if is_tf32 else "highest")
-    return subject
+    decided = settings.decided(asdict(subject.identity))
+    decided.refuse_lacking()
+    return decided, subject
 
 
 def resolved_settings(
@@ -106,6 +117,7 @@ def resolved_settings(
     """What any study's settings came to, as plain data; a recipe adds what it has beside them."""
     return {
         **settings.model_dump(mode="json", exclude={"accept_sae"}),
+        "revision": subject.identity.revision,
         "prompts": settings.prompts_source,
         # Which one of several like devices computes a shard changes nothing.
         "device": subject.device.type,

@@ -14,21 +14,10 @@ from steppe.core.errors import InputError
 from steppe.core.number_formats import Dtype
 from steppe.core.sites import Site
 from steppe.recipes.faults import as_fault
+from steppe.recipes.papers_model import NAMES, is_papers_model
 
-# The names under which the published studies' subject is known.
-PAPER_SUBJECT_NAMES = ("gpt2", "openai-community/gpt2")
 # The text that all of them took their prompts from.
 PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
-
-
-def for_subjects(demo: str, paper: str) -> dict[str, str]:
-    """What belongs to a subject, by its name: one entry for the bundled one, one per name of GPT-2.
-
-    Args:
-        demo: For the bundled subject.
-        paper: For the published studies' subject.
-    """
-    return {DEMO: demo} | dict.fromkeys(PAPER_SUBJECT_NAMES, paper)
 
 
 class StudySettings(BaseModel):
@@ -42,14 +31,22 @@ class StudySettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    # The SAE and the prompts that belong to a subject, by its name.
-    SAES: ClassVar[Mapping[str, str]] = {}
-    PROMPTS: ClassVar[Mapping[str, str]] = {}
+    # The SAE and the prompts of the published study; the bundled subject brings its own.
+    SAE_OF_PAPER: ClassVar[str]
+    PROMPTS_OF_PAPER: ClassVar[str] = PAPER_PROMPTS
     # What these resolve to is not known before the subject is loaded: for instance the best device.
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device"})
 
     recipe: str
     subject: str = Field(DEMO, description="'demo', a hub id, or a local model folder")
+    revision: str | None = Field(
+        None, description="branch, tag or commit of the subject on the hub; None: the newest"
+    )
+    paper_settings: bool | None = Field(
+        None,
+        description="use the published study's own constants, sizes and SAE, and compare with its "
+        "numbers; None: where the subject's weights are the paper's",
+    )
     sae: str | None = Field(
         None,
         description="'demo', a release such as gpt2-small-res-jb/blocks.1.hook_resid_pre, or an "
@@ -111,36 +108,85 @@ class StudySettings(BaseModel):
         return cls.model_validate(known)
 
     @property
-    def is_paper_subject(self) -> bool:
-        """Whether the subject has the name of the published studies'."""
-        return self.subject in PAPER_SUBJECT_NAMES
+    def is_paper(self) -> bool:
+        """Whether the published study's own settings are used.
+
+        As was asked, else as the subject's weights say (`decided`); before these are known, as its
+        name on the hub promises.
+        """
+        return self.subject in NAMES if self.paper_settings is None else self.paper_settings
+
+    def decided(self, identity: Mapping[str, Any]) -> Self:
+        """These settings once it is known which weights the subject has.
+
+        Args:
+            identity: The subject's, as plain data.
+        """
+        if self.paper_settings is not None:
+            return self
+        asked = self.model_dump(include=self.model_fields_set)
+        return self.model_validate({**asked, "paper_settings": is_papers_model(identity)})
+
+    @property
+    def hang_on_weights(self) -> set[str]:
+        """Fields that only the subject's weights decide, as nothing was asked."""
+        return {"paper_settings"} if self.paper_settings is None else set()
 
     @property
     def sae_source(self) -> str:
         """The SAE asked for, or the one that belongs to the subject."""
-        return self._source("sae", self.sae, self.SAES)
+        return self._source("sae", self.SAE_OF_PAPER)
+
+    @property
+    def sae_sources(self) -> tuple[str, ...]:
+        """Every SAE that is used."""
+        return (self.sae_source,)
+
+    @property
+    def sae_site(self) -> str | None:
+        """Where the SAEs belong; None where each is used at its own site."""
+        return getattr(self, "site", None)
 
     @property
     def prompts_source(self) -> str:
         """The prompts asked for, or those that belong to the subject."""
-        return self._source("prompts", self.prompts, self.PROMPTS)
+        return self._source("prompts", self.PROMPTS_OF_PAPER)
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Which sources were not asked for, though the subject brings none of its own."""
+        if self.subject == DEMO or self.is_paper:
+            return ()
+        return tuple(name for name in ("sae", "prompts") if getattr(self, name) is None)
 
     @property
     def variant(self) -> tuple[str, ...]:
         """What the name of the run folder says beside recipe and subject."""
         return ()
 
-    def _source(self, option: str, asked: str | None, known: Mapping[str, str]) -> str:
+    def refuse_lacking(self) -> None:
+        """Say which sources are to be given, all of them at once.
+
+        Raises:
+            InputError: There are some.
+        """
+        if not self.lacking:
+            return
+        options = " and ".join(f"--{name}" for name in self.lacking)
+        raise InputError(
+            options,
+            got="nothing",
+            expected=f"the {' and the '.join(self.lacking)} to use with {self.subject!r}",
+            fix=f"add {options}; only {DEMO!r} and the paper's model come with their own (if this "
+            "is GPT-2 small: --paper-settings)",
+        )
+
+    def _source(self, option: str, of_the_paper: str) -> str:
+        asked: str | None = getattr(self, option)
         if asked is not None:
             return asked
-        if self.subject in known:
-            return known[self.subject]
-        raise InputError(
-            f"--{option}",
-            got="nothing",
-            expected=f"the {option} to use with the subject {self.subject!r}",
-            fix=f"add --{option}; only these come with their own: {', '.join(known)}",
-        )
+        self.refuse_lacking()
+        return DEMO if self.subject == DEMO else of_the_paper
 
 
 def one_spelling(place: str | None) -> str | None:

@@ -11,7 +11,7 @@ from steppe.core.bundled import DEMO, demo_sae, demo_saes
 from steppe.core.errors import InputError
 from steppe.core.number_formats import check_dtype
 from steppe.sae.belonging import Host, check_fits
-from steppe.sae.config import CFG_FILE, read_config
+from steppe.sae.config import CFG_FILE, SaeConfig, read_config
 from steppe.sae.hub import commit_of, fetch
 from steppe.sae.model import Sae, SaeIdentity
 from steppe.sae.releases import find_folder, near_releases, releases
@@ -70,6 +70,18 @@ def load_sae(
     if subject is not None:
         check_fits(sae, subject)
     return sae
+
+
+def find_config(path_or_release: str | Path) -> SaeConfig:
+    """Read what an SAE's configuration says, and none of its weights.
+
+    Args:
+        path_or_release: As `load_sae` takes it.
+
+    Raises:
+        InputError: There is no such SAE, or one that steppe cannot read.
+    """
+    return read_config(_locate(path_or_release, None).folder / CFG_FILE)
 
 
 def read_sae(

@@ -92,7 +92,7 @@ def prepare(settings: Settings) -> Material:
     Raises:
         InputError: Subject, SAE, prompts or sites do not exist or do not fit each other.
     """
-    subject = open_subject(settings)
+    settings, subject = open_subject(settings)
     site = Site.parse(settings.site).resolve(subject.n_layers)
     read = Site.parse(settings.read).resolve(subject.n_layers)
     sae = load_sae(settings.sae_source, device=subject.device)
@@ -110,7 +110,7 @@ def prepare(settings: Settings) -> Material:
         scales=choose_scales(settings, Typical.unknown(), is_paper=True),
         check=check,
     )
-    is_paper = settings.names_paper_subject and subject.identity.source == "hub"
+    is_paper = settings.is_published_setup
     return replace(material, scales=choose_scales(settings, _typical(material), is_paper=is_paper))
 
 

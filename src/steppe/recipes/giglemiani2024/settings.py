@@ -11,7 +11,7 @@ from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.recipes.faults import as_fault
 from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
-from steppe.recipes.study_settings import PAPER_PROMPTS, StudySettings, for_subjects
+from steppe.recipes.study_settings import StudySettings
 
 PAPER_SAE = "gpt2-small-res-jb/blocks.1.hook_resid_pre"
 
@@ -19,8 +19,7 @@ PAPER_SAE = "gpt2-small-res-jb/blocks.1.hook_resid_pre"
 class Settings(StudySettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
-    SAES = for_subjects("demo", PAPER_SAE)
-    PROMPTS = for_subjects("demo", PAPER_PROMPTS)
+    SAE_OF_PAPER = PAPER_SAE
     # Also the last layer's number.
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "read"})
 
@@ -62,10 +61,10 @@ class Settings(StudySettings):
         return in_order("only", value, ALL_OUTPUTS)
 
     @property
-    def names_paper_subject(self) -> bool:
-        """Whether subject, SAE and sites have the names of the published study's."""
+    def is_published_setup(self) -> bool:
+        """Whether subject, SAE, sites and prompts' length are the published study's."""
         return (
-            self.is_paper_subject
+            self.is_paper
             and self.sae_source == PAPER_SAE
             and self.site == "blocks.1.hook_resid_pre"
             and self.read in {"blocks.11.hook_resid_post", "blocks.last.hook_resid_post"}

@@ -65,8 +65,7 @@ class Analysis:
         """Whether a verdict on the published numbers is fair: everything is as published."""
         settings = self.settings
         return (
-            settings.names_paper_subject
-            and self.run.config["resolved"]["subject_identity"]["source"] == "hub"
+            settings.is_published_setup
             and settings.prompts_source == PAPER_PROMPTS
             and settings.reading == "code"
             and settings.dtype == "float32"

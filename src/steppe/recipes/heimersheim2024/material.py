@@ -122,7 +122,7 @@ def prepare(settings: Settings) -> Material:
     Raises:
         InputError: Subject, SAE, prompts or sites do not exist or do not fit each other.
     """
-    subject = open_subject(settings)
+    settings, subject = open_subject(settings)
     site = Site.parse(settings.site).resolve(subject.n_layers)
     sae = load_sae(settings.sae_source, device=subject.device)
     check_belongs(sae, subject, settings, site)

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from steppe.core.names import in_order
 from steppe.recipes.faults import as_fault
 from steppe.recipes.heimersheim2024.outputs import PARTS
-from steppe.recipes.study_settings import PAPER_PROMPTS, StudySettings, for_subjects
+from steppe.recipes.study_settings import StudySettings
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
@@ -18,8 +18,7 @@ PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
 class Settings(StudySettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
-    SAES = for_subjects("demo", PAPER_SAE)
-    PROMPTS = for_subjects("demo", PAPER_PROMPTS)
+    SAE_OF_PAPER = PAPER_SAE
     # Also the last layer's number.
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "read"})
 

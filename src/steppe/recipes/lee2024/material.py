@@ -162,7 +162,7 @@ class Material:
 
 def first_position(settings: Settings) -> str:
     """Whether substitutions replace the activation of the first token."""
-    return settings.first_position or ("replaced" if settings.is_paper_subject else "kept")
+    return settings.first_position or ("replaced" if settings.is_paper else "kept")
 
 
 def prepare(settings: Settings) -> Material:
@@ -171,7 +171,7 @@ def prepare(settings: Settings) -> Material:
     Raises:
         InputError: Subject, SAEs, prompts or site do not exist or do not fit each other.
     """
-    subject = open_subject(settings)
+    settings, subject = open_subject(settings)
     middle = f"blocks.{subject.n_layers // 2}.hook_resid_pre"
     main = Site.parse(middle if settings.site == MIDDLE else settings.site)
     main = main.resolve(subject.n_layers)
@@ -234,7 +234,7 @@ def _everywhere(site: Site) -> Site:
 
 def _measured_scale(settings: Settings, subject: Subject, prompts: Prompts, site: Site) -> float:
     """Mean norm over GPT-2's, on sequences that are the same for every seed; 1 on GPT-2 itself."""
-    if settings.is_paper_subject:
+    if settings.is_paper:
         return 1.0
     order = stream(0, "calibration_prompts").permutation(len(prompts))[:CALIBRATION_SEQUENCES]
     read = read_residuals(subject, prompts.tokens[order], _everywhere(site), batch_size=32)

@@ -15,9 +15,9 @@ from steppe.activations import Moments
 from steppe.core.axes import SAE
 from steppe.core.bundled import DEMO, demo_saes
 from steppe.core.errors import InputError
+from steppe.recipes.before_weights import saes_in
 from steppe.recipes.lee2024.plan import SaeFacts
 from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae
-from steppe.sae.config import CFG_FILE
 from steppe.sae.objective import objective_of
 
 
@@ -53,7 +53,7 @@ def open_saes(sources: Sequence[str], device: torch.device) -> dict[str, Sae]:
         InputError: One cannot be read, or is given twice.
     """
     found: dict[str, Sae] = {}
-    every = [one for given in sources for one in _expanded(given)]
+    every = [one for given in sources for one in (demo_saes() if given == DEMO else saes_in(given))]
     for source in dict.fromkeys(every):
         sae = load_sae(source, device=device)
         label = _label(sae)
@@ -147,16 +147,6 @@ def _dimension(rows: Tensor, weights: Tensor) -> float:
 def _participation(moment: Tensor) -> float:
     """How many directions share a second moment, over how many there are."""
     return float(moment.trace() ** 2 / moment.square().sum() / len(moment))
-
-
-def _expanded(source: str) -> Sequence[str]:
-    if source == DEMO:
-        return demo_saes()
-    folder = Path(source).expanduser()
-    if folder.is_dir() and not (folder / CFG_FILE).exists():
-        inner = sorted(str(path.parent) for path in folder.glob(f"*/{CFG_FILE}"))
-        return inner or [source]
-    return [source]
 
 
 def _label(sae: Sae) -> str:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from steppe.core.bundled import DEMO
 from steppe.core.errors import InputError
 from steppe.core.names import in_order
 from steppe.core.sites import Site
 from steppe.recipes.faults import as_fault
 from steppe.recipes.lee2024.plan import PARTS
-from steppe.recipes.study_settings import (
-    PAPER_PROMPTS,
-    PAPER_SUBJECT_NAMES,
-    StudySettings,
-    for_subjects,
-)
+from steppe.recipes.study_settings import StudySettings
 
 # Those of the paper's SAEs that steppe reads: one per layer (Bloom 2024), and of Braun et al. 2024,
 # at layer 6, a local, an end-to-end and a downstream one at like L0 (sl) and at like loss (sc).
@@ -42,14 +38,13 @@ LENGTHS: dict[str, tuple[float, ...]] = {
 class Settings(StudySettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
-    SAES = for_subjects("demo", ", ".join(PAPER_SAES))
-    PROMPTS = for_subjects("demo", PAPER_PROMPTS)
+    SAE_OF_PAPER = PAPER_SAES[6]
     # Also the number of the middle layer.
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "site"})
 
     recipe: Literal["lee2024"] = "lee2024"
     samples: int = Field(
-        DEMO_SAMPLES, ge=2, description="sequences; by default 64, and 16000 for gpt2"
+        DEMO_SAMPLES, ge=2, description="sequences; by default 64, with the paper's settings 16000"
     )
     saes: tuple[str, ...] = Field(
         (), description="SAEs, or folders of SAEs; empty: those that belong to the subject"
@@ -64,16 +59,16 @@ class Settings(StudySettings):
     lengths: Literal["coarse", "paper", "authors"] | tuple[float, ...] | None = Field(
         None,
         description="lengths that are scanned: paper (1, 11, ..., 101), authors (to 201), coarse, "
-        "or numbers; in GPT-2's units, scaled to other subjects; None: paper for gpt2, coarse for "
-        "others",
+        "or numbers; in GPT-2's units, scaled to other subjects; None: paper with the paper's "
+        "settings, else coarse",
     )
     scale: float | None = Field(
         None, gt=0, description="lengths are multiplied by this; None: by the norms' ratio to GPT-2"
     )
     first_position: Literal["replaced", "kept"] | None = Field(
         None,
-        description="in substitutions, the activation of the first token; None: replaced for gpt2 "
-        "as in the paper, else kept",
+        description="in substitutions, the activation of the first token; None: replaced with "
+        "the paper's settings, else kept",
     )
     max_prompts: int = Field(40_000, ge=2, description="sequences taken from the source, at most")
     moments_samples: int = Field(
@@ -81,12 +76,12 @@ class Settings(StudySettings):
     )
     only: tuple[str, ...] = Field((), description="measure only these parts; empty: all of them")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _samples_of_the_subject(cls, asked: Any) -> Any:
-        if isinstance(asked, dict) and asked.get("subject") in PAPER_SUBJECT_NAMES:
-            return {"samples": PAPER_SAMPLES, **asked}
-        return asked
+    @model_validator(mode="after")
+    def _samples_of_the_paper(self) -> Self:
+        if self.is_paper and "samples" not in self.model_fields_set:
+            # Not among the fields that were set: the weights may say that it is another model.
+            self.__dict__["samples"] = PAPER_SAMPLES
+        return self
 
     @field_validator("only")
     @classmethod
@@ -116,15 +111,35 @@ class Settings(StudySettings):
     @property
     def paper_lengths(self) -> tuple[float, ...]:
         """The lengths that are scanned, before they are scaled, from 0 on."""
-        asked = self.lengths or ("paper" if self.is_paper_subject else "coarse")
+        asked = self.lengths or ("paper" if self.is_paper else "coarse")
         return (0.0, *map(float, LENGTHS[asked] if isinstance(asked, str) else asked))
+
+    @property
+    def hang_on_weights(self) -> set[str]:
+        """Fields that only the subject's weights decide, as nothing was asked."""
+        found = super().hang_on_weights
+        is_open = bool(found) and self.subject != DEMO and "samples" not in self.model_fields_set
+        return found | {"samples"} if is_open else found
 
     @property
     def sae_sources(self) -> tuple[str, ...]:
         """The SAEs asked for, or those that belong to the subject."""
-        if self.saes or self.sae is not None:
-            return self.saes or (self.sae_source,)
-        return tuple(self.sae_source.split(", "))
+        if self.saes:
+            return self.saes
+        if self.sae is not None:
+            return (self.sae,)
+        self.refuse_lacking()
+        return (DEMO,) if self.subject == DEMO else PAPER_SAES
+
+    @property
+    def sae_site(self) -> str | None:
+        """Each SAE is used at its own site."""
+        return None
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Which sources were not asked for, though the subject brings none of its own."""
+        return tuple(name for name in super().lacking if not (name == "sae" and self.saes))
 
     @property
     def variant(self) -> tuple[str, ...]:

@@ -1,0 +1,160 @@
+"""What is wrong with a study's sources and sites, as far as it shows before any weight is read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+
+from steppe.core.bundled import DEMO, demo_model
+from steppe.core.errors import InputError
+from steppe.core.sites import Site
+from steppe.recipes.papers_model import has_papers_shape
+from steppe.recipes.study_settings import StudySettings
+from steppe.sae.config import CFG_FILE
+from steppe.sae.loading import find_config
+from steppe.subject.loading import find_folder, is_local
+
+_FILES = re.compile(r".*\.(txt|md|jsonl?|csv|parquet)(\.(gz|zst|xz))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a model's config.json says; None where it says nothing.
+
+    Attributes:
+        n_layers: Number of blocks.
+        d_model: Width of the residual stream.
+        context_length: Longest prompt in tokens.
+        has_papers_shape: Whether it can be the published studies' model.
+    """
+
+    n_layers: int | None
+    d_model: int | None
+    context_length: int | None
+    has_papers_shape: bool
+
+
+def check_before_weights(settings: StudySettings) -> None:
+    """Refuse what cannot be measured, before anything that takes long is read.
+
+    Raises:
+        InputError: The subject, an SAE or the prompts do not exist or were not named, a site or a
+            length lies outside of the model, or an SAE belongs to another width or layer.
+    """
+    _refuse_revision_of_a_folder(settings)
+    stated = read_stated(settings.subject, settings.revision)
+    if settings.lacking and settings.paper_settings is None and stated.has_papers_shape:
+        # Which weights these are decides whether the paper's sources are meant.
+        return
+    settings.refuse_lacking()
+    for field in ("site", "read"):
+        _check_site(getattr(settings, field, None), stated)
+    _check_length(settings.prompt_length, stated)
+    _check_path("prompts", settings.prompts_source)
+    site = None if settings.accept_sae else settings.sae_site
+    for source in settings.sae_sources:
+        for one in saes_in(source):
+            _check_sae(one, stated, site)
+
+
+def read_stated(subject: str, revision: str | None) -> Stated:
+    """Read a model's config.json.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    if subject != DEMO:
+        is_local(subject)
+    folder = find_folder(str(demo_model()) if subject == DEMO else subject, revision)
+    try:
+        whole = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError):
+        # Loading the model says what is wrong with it.
+        return Stated(None, None, None, False)
+    config = whole.get_text_config(decoder=True)
+    return Stated(
+        n_layers=_whole_number(config, "num_hidden_layers"),
+        d_model=_whole_number(config, "hidden_size"),
+        context_length=_whole_number(config, "max_position_embeddings"),
+        has_papers_shape=has_papers_shape(whole.to_dict()),
+    )
+
+
+def saes_in(source: str) -> list[str]:
+    """The SAEs that a source stands for: itself, or the folders in a folder of SAEs."""
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not (folder / CFG_FILE).exists():
+        return sorted(str(path.parent) for path in folder.glob(f"*/{CFG_FILE}")) or [source]
+    return [source]
+
+
+def _whole_number(config: Any, name: str) -> int | None:
+    value = getattr(config, name, None)
+    return value if isinstance(value, int) else None
+
+
+def _refuse_revision_of_a_folder(settings: StudySettings) -> None:
+    if settings.revision is not None and (settings.subject == DEMO or is_local(settings.subject)):
+        raise InputError(
+            "--revision",
+            got=f"{settings.revision!r}, for {settings.subject}",
+            expected="a subject of the hub: a folder holds one revision",
+            fix="leave --revision out, or give the subject's hub id",
+        )
+
+
+def _check_site(text: str | None, stated: Stated) -> None:
+    if text is None or stated.n_layers is None:
+        return
+    try:
+        site = Site.parse(text)
+    except InputError:
+        # A word of the recipe's own, which it resolves itself.
+        return
+    site.resolve(stated.n_layers)
+
+
+def _check_length(length: int, stated: Stated) -> None:
+    if stated.context_length is not None and length > stated.context_length:
+        raise InputError(
+            "--prompt-length",
+            got=str(length),
+            expected=f"1 to {stated.context_length}, the context length of the subject",
+            fix="choose how many tokens a prompt has",
+        )
+
+
+def _check_path(option: str, source: str) -> None:
+    means_path = source.startswith((".", "/", "~")) or _FILES.fullmatch(source)
+    if source != DEMO and means_path and not Path(source).expanduser().exists():
+        raise InputError(
+            f"{option} {source}",
+            got="no such file or folder",
+            expected="a file, a folder, or a hub id",
+            fix="check the path (relative paths start at the current folder)",
+        )
+
+
+def _check_sae(source: str, stated: Stated, site: str | None) -> None:
+    config = find_config(source)
+    if stated.d_model is not None and config.d_in != stated.d_model:
+        raise InputError(
+            f"SAE {source}",
+            got=f"d_in = {config.d_in}",
+            expected=f"d_model = {stated.d_model}, the width of the subject",
+            fix="choose an SAE that was trained on this model",
+        )
+    if config.hook_name is None or stated.n_layers is None:
+        return
+    depth = config.site.blocks_before(stated.n_layers)
+    if site is not None and depth != Site.parse(site).blocks_before(stated.n_layers):
+        raise InputError(
+            f"SAE {source}",
+            got=f"an SAE of {config.hook_name}",
+            expected=f"an SAE of {site}, where activations are moved",
+            fix=f"choose another --sae, move at {config.site.name} (--site), or --accept-sae",
+        )
