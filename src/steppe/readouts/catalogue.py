@@ -12,6 +12,7 @@ from steppe.core.errors import InputError
 from steppe.core.registry import Registry
 from steppe.core.sites import Site
 from steppe.readouts.distance import cosine, l2
+from steppe.readouts.distributions import entropy, hellinger, reverse_kl, top_probability
 from steppe.readouts.divergence import js, kl
 
 Reads = Literal["residual", "logits"]
@@ -48,6 +49,12 @@ CATALOGUE: Registry[Readout] = Registry(
         Readout("cosine", "1", "cosine to the base", "residual", cosine),
         Readout("kl", "nats", "KL(base || perturbed)", "logits", kl),
         Readout("js", "bits", "Jensen-Shannon divergence from the base", "logits", js),
+        Readout("reverse_kl", "nats", "KL(perturbed || base)", "logits", reverse_kl),
+        Readout("hellinger", "1", "Hellinger distance from the base", "logits", hellinger),
+        Readout("entropy", "nats", "entropy of the next token", "logits", entropy),
+        Readout(
+            "top_probability", "1", "probability of the likeliest token", "logits", top_probability
+        ),
     ),
 )
 
