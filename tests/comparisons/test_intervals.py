@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from steppe.comparisons import Resamples, ks_interval, ks_statistic, mean_interval
+from steppe.comparisons import Resamples, mean_interval
 
 
 def resamples(n: int, count: int = 1000, seed: int = 0) -> Resamples:
@@ -30,40 +30,24 @@ def test_mean_intervals_hold_the_mean() -> None:
     assert 175 <= held <= 200
 
 
-def test_ks_interval_holds_the_statistic() -> None:
-    rng = np.random.default_rng(3)
-    reference = rng.normal(40, 10, size=400).round()
-    values = reference + rng.normal(6, 4, size=400).round()
-    low, high = ks_interval(values, reference, resamples(400))
-    assert 0 < low < ks_statistic(values, reference) < high < 1
-
-
-def test_a_kind_against_itself_is_certain() -> None:
-    values = np.random.default_rng(4).normal(size=50)
-    assert ks_interval(values, values, resamples(50)) == (0, 0)
-
-
 def test_the_same_resamples_each_time_and_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(5).normal(size=60).round(1)
     drawn = resamples(60, 100)
-    whole = mean_interval(values, drawn), ks_interval(values, values[::-1], drawn)
+    whole = mean_interval(values, drawn)
     monkeypatch.setattr("steppe.comparisons.intervals._BLOCK", 500)
-    assert (mean_interval(values, drawn), ks_interval(values, values[::-1], drawn)) == whole
+    assert mean_interval(values, drawn) == whole
 
 
 def test_undefined_samples_are_left_out() -> None:
     values = np.array([1.0, 2, 3, 4, np.nan, np.nan])
     low, high = mean_interval(values, resamples(6))
     assert 1 <= low < 2.5 < high <= 4
-    low, high = ks_interval(values, np.arange(6.0), resamples(6))
-    assert 0 <= low <= high <= 1
 
 
 @pytest.mark.parametrize("values", [[np.nan, np.nan], [1.0, np.nan], [3.0]])
 def test_too_few_samples(values: list[float]) -> None:
     drawn = resamples(len(values), 50)
     assert np.isnan(mean_interval(values, drawn)).all()
-    assert np.isnan(ks_interval(values, values, drawn)).all()
 
 
 def test_constant_samples() -> None:

@@ -13,7 +13,8 @@ from steppe.comparisons import beside, compare, read_published
 from steppe.core.errors import InputError
 
 COLUMNS = ["kind", "mode", "n", "mean", "std", "ks"]
-COLUMNS += ["mean_low", "mean_high", "ks_low", "ks_high", "undefined"]
+COLUMNS += ["mean_low", "mean_high", "ks_low", "ks_high"]
+COLUMNS += ["ks_is_upper_bound", "undefined"]
 
 
 def steps(kinds: tuple[str, ...] = ("real", "random"), samples: int = 40) -> xr.DataArray:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from steppe.report import terminal_table, to_latex, to_markdown, write_table
+from steppe.report.tables import for_reading
 
 
 @pytest.fixture
@@ -92,3 +93,18 @@ def test_nothing_is_changed(table: pd.DataFrame) -> None:
     before = table.copy(deep=True)
     to_markdown(table)
     pd.testing.assert_frame_equal(table, before)
+
+
+def test_a_bound_is_shown_as_one() -> None:
+    table = pd.DataFrame(
+        {
+            "kind": ["real", "random"],
+            "ks": [0.03, 0.4],
+            "ks_low": [0.0, 0.3],
+            "ks_high": [0.08, 0.5],
+            "ks_is_upper_bound": [True, False],
+        }
+    )
+    shown = for_reading(table)
+    assert list(shown.columns) == ["Kind", "KS"]
+    assert shown["KS"].tolist() == ["0.030 [< 0.080]", "0.400 [0.300, 0.500]"]

@@ -15,18 +15,20 @@ from steppe.comparisons.intervals import (
     Resamples,
     corrected_interval,
     corrected_p_value,
-    ks_interval,
     mean_interval,
 )
 from steppe.comparisons.jackknife import Parts, jackknife, parts_of
+from steppe.comparisons.ks_error import Closeness, Weighted, ks_interval, ks_sum, ks_within
 from steppe.comparisons.multiplicity import holm
 from steppe.comparisons.published import beside, read_published
 from steppe.comparisons.summary import compare
 
 __all__ = [
+    "Closeness",
     "Interval",
     "Parts",
     "Resamples",
+    "Weighted",
     "as_ranked",
     "beside",
     "censored_median",
@@ -40,6 +42,8 @@ __all__ = [
     "ks_interval",
     "ks_null_band",
     "ks_statistic",
+    "ks_sum",
+    "ks_within",
     "mean_interval",
     "paired_earlier_share",
     "parts_of",

@@ -1,4 +1,4 @@
-"""How far apart are two samples? The two-sample Kolmogorov-Smirnov statistic and its noise."""
+"""How far apart two samples are: the two-sample Kolmogorov-Smirnov statistic."""
 
 from __future__ import annotations
 

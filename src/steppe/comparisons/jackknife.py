@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from steppe.comparisons.intervals import Interval
 
@@ -71,8 +71,8 @@ class Parts:
         with np.errstate(divide="ignore", invalid="ignore"):
             # Zero by zero is no evidence.
             scores = np.where(self.numbers == 0, 0.0, self.numbers / self.errors)
-        above = np.maximum(student.sf(scores, self.samples - 1), self._least_tail)
-        below = np.maximum(student.cdf(scores, self.samples - 1), self._least_tail)
+        above = np.maximum(stdtr(self.samples - 1, -scores), self._least_tail)
+        below = np.maximum(stdtr(self.samples - 1, scores), self._least_tail)
         shown = (columns * above.min(axis=1)).max()
         opposite = (rows * below.max(axis=1)).min()
         return float(min(1.0, 2 * min(shown, opposite)))
@@ -89,7 +89,7 @@ class Parts:
     def _reach(self, tail: float) -> Floats:
         if tail < self._least_tail:
             return np.full(self.errors.shape, np.inf)
-        reach: Floats = student.isf(tail, self.samples - 1) * self.errors
+        reach: Floats = -stdtrit(self.samples - 1, tail) * self.errors
         return reach
 
 

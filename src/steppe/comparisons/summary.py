@@ -1,4 +1,4 @@
-"""How do the kinds compare? One row per kind and mode: mean, spread, and KS against real."""
+"""One row per kind and mode: mean, spread, and KS against real, with intervals."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from steppe.comparisons.distributions import ks_statistic
-from steppe.comparisons.intervals import Resamples, ks_interval, mean_interval
+from steppe.comparisons.intervals import Resamples, mean_interval
+from steppe.comparisons.ks_error import ks_interval
 from steppe.core.axes import CONTEXT, KIND, MODE, SAMPLE
 from steppe.core.errors import InputError
 
 GROUPS = (MODE, CONTEXT)
 NUMBERS = ["n", "mean", "std", "ks", "mean_low", "mean_high", "ks_low", "ks_high"]
+BOUND = "ks_is_upper_bound"
 
 
 def compare(
@@ -37,7 +39,8 @@ def compare(
 
     Returns:
         Columns kind, mode (or context), n, mean, std (of the population, ddof 0), ks, mean_low,
-        mean_high, ks_low, ks_high, undefined (samples left out because their step is NaN).
+        mean_high, ks_low, ks_high, ks_is_upper_bound (the KS is no larger than noise makes it:
+        ks_low is 0, and ks_high bounds it), undefined (samples left out because their step is NaN).
 
     Raises:
         InputError: Dimensions are missing or too many, or the reference is not among the kinds.
@@ -60,7 +63,7 @@ def compare(
             row = _row(part.sel({KIND: kind}).values, against, drawn, level)
             named = {} if group is None else {group: str(label)}
             rows.append({"kind": kind, **named, **row})
-    columns = [KIND, *([group] if group else []), *NUMBERS, "undefined"]
+    columns = [KIND, *([group] if group else []), *NUMBERS, BOUND, "undefined"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -79,6 +82,7 @@ def _row(
         "mean_high": mean.high,
         "ks_low": ks.low,
         "ks_high": ks.high,
+        BOUND: ks.low == 0 < ks.high,
         "undefined": len(values) - len(defined),
     }
 

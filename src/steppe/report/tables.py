@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ _HEADINGS = {
 _WORDS = {"kl": "KL", "l0": "L0", "l2": "L2", "sae": "SAE", "ks": "KS"}
 # A column that names what each row measures: its numbers have no common unit.
 _MIXED = "quantity"
+_BOUND = "_is_upper_bound"
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -116,6 +117,8 @@ def terminal_table(table: pd.DataFrame, title: str = "") -> str:
 def for_reading(table: pd.DataFrame, *, kind_labels: bool = True) -> pd.DataFrame:
     """The table as text: rounded, ``x`` with ``x_low`` and ``x_high`` as ``x [low, high]``.
 
+    Where ``x_is_upper_bound`` says so, the interval is but a bound, ``x [< high]``.
+
     Numbers have two decimals, or three in a column that stays within -1 to 1, and more where fewer
     than two digits would be left; published numbers have two decimals, as printed. A column that
     holds no interval, or nothing but NaN, keeps its place.
@@ -128,11 +131,21 @@ def for_reading(table: pd.DataFrame, *, kind_labels: bool = True) -> pd.DataFram
         stem, _, end = name.rpartition("_")
         if end in {"low", "high"} and {stem, f"{stem}_low", f"{stem}_high"} <= set(texts):
             continue
+        if name.endswith(_BOUND):
+            continue
         if {f"{name}_low", f"{name}_high"} <= set(texts):
-            ends = zip(column, texts[f"{name}_low"], texts[f"{name}_high"], strict=True)
-            column = [f"{x} [{low}, {high}]" if low != UNDEFINED else x for x, low, high in ends]
+            column = _with_intervals(table, texts, name)
         made[_heading(name)] = column
     return pd.DataFrame(made, columns=list(made), dtype=object)
+
+
+def _with_intervals(table: pd.DataFrame, texts: Mapping[str, list[str]], name: str) -> list[str]:
+    bounds = table.get(f"{name}{_BOUND}", pd.Series(False, table.index))
+    rows = zip(texts[name], texts[f"{name}_low"], texts[f"{name}_high"], bounds, strict=True)
+    return [
+        x if low == UNDEFINED else f"{x} [< {high}]" if bound else f"{x} [{low}, {high}]"
+        for x, low, high, bound in rows
+    ]
 
 
 def escape_latex(text: str) -> str:

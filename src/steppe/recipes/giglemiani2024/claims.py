@@ -5,25 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
-from steppe.comparisons import Resamples, ks_null_band, ks_statistic
+from steppe.comparisons import Resamples
 from steppe.core.axes import CONTEXT, KIND, MODE
-from steppe.recipes.deciding import claims_frame, decide
+from steppe.recipes.deciding import Decision, claims_frame
+from steppe.recipes.giglemiani2024.numbers import (
+    ALIKE,
+    Floats,
+    Place,
+    Steps,
+    closeness,
+    ks_gap,
+    mean_gap,
+    share_above_half,
+    spread_gap,
+)
 from steppe.recipes.giglemiani2024.outputs import PLATEAU_OUTPUT
 from steppe.recipes.giglemiani2024.steps import Analysis, published_values
 
-Floats = NDArray[np.float64]
-# (mode or context, kind): the step of every sample.
-Steps = Mapping[tuple[str, str], Floats]
+# Published values by (column, group, kind).
+Published = Mapping[tuple[str, str, str], float]
 
 REAL, RANDOM = "real", "random"
 BASELINE, STRUCTURED = "synthetic_baseline", "synthetic_structured"
 PLAIN, WITHOUT = "synthetic_random", "synthetic_structured_without_cosine"
 RECONSTRUCTED = "sae_reconstruction"
+ABSOLUTE, RELATIVE, FOREIGN, NATIVE = "absolute", "relative", "foreign", "native"
 
 
 @dataclass(frozen=True)
@@ -31,154 +40,216 @@ class Claim:
     """A statement of the paper, and a number that is positive where it holds.
 
     Attributes:
+        id: Its name, which stays.
         statement: The claim, in our words; it says no more than the number decides.
         table: Whose steps decide it.
         quantity: What the number is.
-        number: Its computation.
+        decide: Its computation from the steps, with draws for what needs some.
         needs: The (mode or context, kind) it is computed from.
-        published: Its computation from the paper's own table: values by (column, group, kind).
+        published: The number in the paper's own table.
     """
 
+    id: str
     statement: str
     table: str
     quantity: str
-    number: Callable[[Steps], float]
-    needs: tuple[tuple[str, str], ...]
-    published: Callable[[Mapping[tuple[str, str, str], float]], float] | None = None
+    decide: Callable[[Steps, Resamples], Decision]
+    needs: tuple[Place, ...]
+    published: Callable[[Published], float] | None = None
 
 
-def _later(table: str, group: str, later: str, earlier: str, statement: str) -> Claim:
+@dataclass(frozen=True)
+class _At:
+    """Where claims are decided: a table, and a mode or context of it."""
+
+    table: str
+    group: str
+
+    def later(self, id_: str, later: str, earlier: str, statement: str) -> Claim:
+        """The mean step of one kind is larger than that of another."""
+        places = (self.group, later), (self.group, earlier)
+        return Claim(
+            id_,
+            statement,
+            self.table,
+            f"mean step, {later} minus {earlier} ({self.group})",
+            lambda steps, _: mean_gap(steps, *places),
+            places,
+            lambda known: known["mean", *places[0]] - known["mean", *places[1]],
+        )
+
+    def wider(self, id_: str, wider: str, tighter: str, statement: str) -> Claim:
+        """The steps of one kind are spread wider than those of another."""
+        places = (self.group, wider), (self.group, tighter)
+        return Claim(
+            id_,
+            statement,
+            self.table,
+            f"standard deviation of the step, {wider} minus {tighter} ({self.group})",
+            lambda steps, _: spread_gap(steps, *places),
+            places,
+            lambda known: known["std", *places[0]] - known["std", *places[1]],
+        )
+
+    def nearer(self, id_: str, farther: str, nearer: str, statement: str) -> Claim:
+        """The steps of one kind are farther from the real ones than those of another."""
+        terms = {(self.group, farther): 1.0, (self.group, nearer): -1.0}
+        quantity = f"KS to real, {farther} minus {nearer} ({self.group})"
+        return _by_ks(id_, statement, self.table, quantity, terms)
+
+    def mostly(self, id_: str, kind: str, low: float, high: float, statement: str) -> Claim:
+        """More than half of the steps of a kind lie within bounds."""
+        return Claim(
+            id_,
+            statement,
+            self.table,
+            f"share of steps from {low:g} to {high:g}, minus one half ({kind}, {self.group})",
+            lambda steps, _: share_above_half(steps[self.group, kind], low, high),
+            ((self.group, kind),),
+        )
+
+
+def _by_ks(
+    id_: str, statement: str, table: str, quantity: str, terms: Mapping[Place, float]
+) -> Claim:
+    groups = {group: None for group, _ in terms}
     return Claim(
+        id_,
         statement,
         table,
-        f"mean step, {later} minus {earlier} ({group})",
-        lambda steps: _mean(steps[group, later]) - _mean(steps[group, earlier]),
-        ((group, later), (group, earlier)),
-        lambda known: known["mean", group, later] - known["mean", group, earlier],
+        quantity,
+        lambda steps, _: ks_gap(steps, terms, REAL),
+        (*((group, REAL) for group in groups), *terms),
+        lambda known: sum(weight * known["ks", *place] for place, weight in terms.items()),
     )
 
 
-def _wider(table: str, group: str, wider: str, tighter: str, statement: str) -> Claim:
-    return Claim(
-        statement,
-        table,
-        f"standard deviation of the step, {wider} minus {tighter} ({group})",
-        lambda steps: _spread(steps[group, wider]) - _spread(steps[group, tighter]),
-        ((group, wider), (group, tighter)),
-        lambda known: known["std", group, wider] - known["std", group, tighter],
-    )
-
-
-def _nearer(table: str, group: str, farther: str, nearer: str, statement: str) -> Claim:
-    return Claim(
-        statement,
-        table,
-        f"KS to real, {farther} minus {nearer} ({group})",
-        lambda steps: _ks_gap(steps, group, farther, nearer),
-        ((group, REAL), (group, farther), (group, nearer)),
-        lambda known: known["ks", group, farther] - known["ks", group, nearer],
-    )
-
-
-def _mostly(table: str, kind: str, low: float, high: float, statement: str) -> Claim:
-    return Claim(
-        statement,
-        table,
-        f"share of steps from {low:g} to {high:g}, minus one half ({kind}, relative)",
-        lambda steps: _share(steps["relative", kind], low, high) - 0.5,
-        (("relative", kind),),
-    )
-
-
-def _mean(steps: Floats) -> float:
-    defined = steps[~np.isnan(steps)]
-    return float(defined.mean()) if len(defined) else float("nan")
-
-
-def _spread(steps: Floats) -> float:
-    defined = steps[~np.isnan(steps)]
-    return float(defined.std()) if len(defined) else float("nan")
-
-
-def _share(steps: Floats, low: float, high: float) -> float:
-    defined = steps[~np.isnan(steps)]
-    return float(np.mean((defined >= low) & (defined <= high))) if len(defined) else float("nan")
-
-
-def _ks_gap(steps: Steps, group: str, farther: str, nearer: str) -> float:
-    real = steps[group, REAL]
-    return ks_statistic(steps[group, farther], real) - ks_statistic(steps[group, nearer], real)
-
-
-def _gap_shrinks(steps: Steps) -> float:
-    gaps = [_ks_gap(steps, mode, BASELINE, STRUCTURED) for mode in ("absolute", "relative")]
-    return gaps[0] - gaps[1]
-
-
-def _inside_null_band(steps: Steps) -> float:
-    made, real = steps["absolute", RECONSTRUCTED], steps["absolute", REAL]
-    return ks_null_band(len(made), len(real)) - ks_statistic(made, real)
-
-
-ABSOLUTE, RELATIVE, FOREIGN = "absolute", "relative", "foreign"
+_TABLE_1, _TABLE_D1 = _At("table_1", ABSOLUTE), _At("table_d1", ABSOLUTE)
+_ABSOLUTE, _RELATIVE = _At("table_a1", ABSOLUTE), _At("table_a1", RELATIVE)
+_AREA, _BEND, _KL = _At("table_b1", ABSOLUTE), _At("table_b2", ABSOLUTE), _At("table_c1", ABSOLUTE)
+_PLATEAU, _OWN = _At(PLATEAU_OUTPUT, FOREIGN), _At(PLATEAU_OUTPUT, NATIVE)
 
 CLAIMS = (
-    _later("table_1", ABSOLUTE, RANDOM, REAL,
-           "Paths towards real activations blow up earlier than paths towards random ones."),
-    _later("table_a1", RELATIVE, RANDOM, REAL,
-           "So they do on relative paths."),
-    _wider("table_1", ABSOLUTE, RANDOM, REAL,
-           "Blow-ups towards real activations are more localised than towards random ones."),
-    _wider("table_a1", RELATIVE, RANDOM, REAL,
-           "So they are on relative paths."),
-    _mostly("table_a1", REAL, 30, 70,
-            "On relative paths most blow-ups towards real activations lie from step 30 to 70."),
-    _nearer("table_1", ABSOLUTE, RANDOM, BASELINE,
-            "Synthetic-baseline resembles real more than random does."),
-    _nearer("table_1", ABSOLUTE, BASELINE, STRUCTURED,
-            "Synthetic-structured resembles real more than synthetic-baseline does."),
-    _nearer("table_a1", RELATIVE, BASELINE, STRUCTURED,
-            "So it does on relative paths."),
-    Claim("Its advantage is smaller on relative paths.", "table_a1",
-          "KS to real, synthetic_baseline minus synthetic_structured, absolute minus relative",
-          _gap_shrinks,
-          tuple((m, k) for m in (ABSOLUTE, RELATIVE) for k in (REAL, BASELINE, STRUCTURED)),
-          lambda known: known["ks", ABSOLUTE, BASELINE] - known["ks", ABSOLUTE, STRUCTURED]
-          - known["ks", RELATIVE, BASELINE] + known["ks", RELATIVE, STRUCTURED]),
-    _nearer("table_a1", ABSOLUTE, PLAIN, BASELINE,
-            "Synthetic-random resembles real less than synthetic-baseline does."),
-    _nearer("table_a1", RELATIVE, PLAIN, BASELINE,
-            "So it does on relative paths (in the paper's words; its table says otherwise)."),
-    _nearer("table_a1", RELATIVE, STRUCTURED, WITHOUT,
-            "On relative paths, choosing the top latent without its cosine helps."),
-    _nearer("table_a1", ABSOLUTE, WITHOUT, STRUCTURED,
-            "On absolute paths, choosing it so hurts."),
-    _nearer("table_b1", ABSOLUTE, BASELINE, STRUCTURED,
-            "By the area step, too, synthetic-structured resembles real more than baseline."),
-    _later("table_b2", ABSOLUTE, STRUCTURED, REAL,
-           "Curves towards real activations bend earlier than towards synthetic-structured."),
-    _later("table_b2", ABSOLUTE, BASELINE, RANDOM,
-           "Curves towards synthetic-baseline bend later than towards random."),
-    _nearer("table_c1", ABSOLUTE, BASELINE, STRUCTURED,
-            "By KL, too, synthetic-structured resembles real more than synthetic-baseline."),
-    _mostly("table_c1", REAL, 40, 100,
-            "KL mostly blows up only when over 40% of the base has been replaced."),
-    _nearer("table_d1", ABSOLUTE, RANDOM, RECONSTRUCTED,
-            "SAE reconstructions of real targets resemble them more than random ones do."),
-    Claim("They cannot be told from real targets: KS below the 5% null band.", "table_d1",
-          "null band minus KS to real (absolute)", _inside_null_band,
-          ((ABSOLUTE, REAL), (ABSOLUTE, RECONSTRUCTED)),
-          lambda known: ks_null_band(1000, 1000) - known["ks", ABSOLUTE, RECONSTRUCTED]),
-    _later("table_d1", RELATIVE, RECONSTRUCTED, REAL,
-           "Blow-ups towards reconstructions come a little later (relative paths)."),
-    _later(PLATEAU_OUTPUT, FOREIGN, REAL, RANDOM,
-           "Plateaus around real activations are longer than around random ones."),
-    _later(PLATEAU_OUTPUT, FOREIGN, REAL, STRUCTURED,
-           "Plateaus around synthetic-structured activations are shorter than around real ones."),
-    _later(PLATEAU_OUTPUT, FOREIGN, STRUCTURED, BASELINE,
-           "Plateaus around synthetic-baseline are shorter than around synthetic-structured."),
-    _later(PLATEAU_OUTPUT, FOREIGN, RANDOM, BASELINE,
-           "Plateaus around synthetic-baseline are shorter than around random."),
+    _TABLE_1.later(
+        "G1", RANDOM, REAL,
+        "On absolute paths, L2 blows up earlier towards real activations than towards random "
+        "ones."),
+    _RELATIVE.later(
+        "G2", RANDOM, REAL,
+        "On relative paths, L2 blows up earlier towards real activations than towards random "
+        "ones."),
+    _TABLE_1.wider(
+        "G3", RANDOM, REAL,
+        "On absolute paths, the steps of blow-ups of L2 are spread less towards real activations "
+        "than towards random ones (the paper's words; its table says the opposite, by too little "
+        "for 1,000 samples to decide)."),
+    _RELATIVE.wider(
+        "G4", RANDOM, REAL,
+        "On relative paths, the steps of blow-ups of L2 are spread less towards real activations "
+        "than towards random ones."),
+    _RELATIVE.mostly(
+        "G5", REAL, 30, 70,
+        "On relative paths, most blow-ups of L2 towards real activations lie from step 30 to 70."),
+    _TABLE_1.nearer(
+        "G6", RANDOM, BASELINE,
+        "On absolute paths, synthetic-baseline resembles real more than random does."),
+    _TABLE_1.nearer(
+        "G7", BASELINE, STRUCTURED,
+        "On absolute paths, synthetic-structured resembles real more than synthetic-baseline "
+        "does."),
+    _RELATIVE.nearer(
+        "G8", BASELINE, STRUCTURED,
+        "On relative paths, synthetic-structured resembles real more than synthetic-baseline does "
+        "(an effect as small as the published one cannot be decided with 500 samples)."),
+    _by_ks(
+        "G9",
+        "By how much synthetic-structured resembles real more than synthetic-baseline does is "
+        "less on relative paths than on absolute ones.",
+        "table_a1",
+        "KS to real, synthetic_baseline minus synthetic_structured, absolute minus relative",
+        {(ABSOLUTE, BASELINE): 1.0, (ABSOLUTE, STRUCTURED): -1.0,
+         (RELATIVE, BASELINE): -1.0, (RELATIVE, STRUCTURED): 1.0}),
+    _ABSOLUTE.nearer(
+        "G10", PLAIN, BASELINE,
+        "On absolute paths, synthetic-random resembles real less than synthetic-baseline does."),
+    _RELATIVE.nearer(
+        "G11", PLAIN, BASELINE,
+        "On relative paths, synthetic-random resembles real less than synthetic-baseline does "
+        "(the paper's words; its table says the opposite)."),
+    _RELATIVE.nearer(
+        "G12", STRUCTURED, WITHOUT,
+        "On relative paths, synthetic-structured resembles real more when its top latent is "
+        "chosen without the cosine (an effect as small as the published one cannot be decided "
+        "with 500 samples)."),
+    _ABSOLUTE.nearer(
+        "G13", WITHOUT, STRUCTURED,
+        "On absolute paths, synthetic-structured resembles real less when its top latent is "
+        "chosen without the cosine."),
+    _AREA.nearer(
+        "G14", BASELINE, STRUCTURED,
+        "By the area step of L2 (absolute paths), synthetic-structured resembles real more than "
+        "synthetic-baseline does."),
+    _BEND.later(
+        "G15", STRUCTURED, REAL,
+        "On absolute paths, L2 leaves its initial line earlier towards real activations than "
+        "towards synthetic-structured ones."),
+    _BEND.later(
+        "G16", BASELINE, RANDOM,
+        "On absolute paths, L2 leaves its initial line later towards synthetic-baseline than "
+        "towards random activations."),
+    _KL.nearer(
+        "G17", BASELINE, STRUCTURED,
+        "By the blow-up of KL (absolute paths), synthetic-structured resembles real more than "
+        "synthetic-baseline does."),
+    _At("table_c1", RELATIVE).mostly(
+        "G18", REAL, 40, 100,
+        "On relative paths, KL towards real activations mostly blows up only when over 40% of the "
+        "base has been replaced."),
+    _TABLE_D1.nearer(
+        "G19", RANDOM, RECONSTRUCTED,
+        "On absolute paths, SAE reconstructions of real targets resemble these more than random "
+        "activations do."),
+    Claim(
+        "G20",
+        "On absolute paths, the steps of blow-ups towards SAE reconstructions are distributed as "
+        f"towards the real targets, to within a KS distance of {ALIKE:g} (likeness, not identity: "
+        "a small shift is not excluded).",
+        "table_d1",
+        f"{ALIKE:g} minus KS to real (absolute)",
+        lambda steps, drawn: closeness(
+            steps, (ABSOLUTE, RECONSTRUCTED), (ABSOLUTE, REAL), drawn
+        ),
+        ((ABSOLUTE, REAL), (ABSOLUTE, RECONSTRUCTED)),
+        lambda known: ALIKE - known["ks", ABSOLUTE, RECONSTRUCTED]),
+    _At("table_d1", RELATIVE).later(
+        "G21", RECONSTRUCTED, REAL,
+        "On relative paths, L2 blows up later towards SAE reconstructions than towards the real "
+        "targets."),
+    _PLATEAU.later(
+        "G22", REAL, RANDOM,
+        "Plateaus around real activations placed in another prompt are longer than around random "
+        "ones."),
+    _OWN.later(
+        "G22n", REAL, RANDOM,
+        "Plateaus around real activations in their own prompt are longer than around random "
+        "ones."),
+    _PLATEAU.later(
+        "G23", REAL, STRUCTURED,
+        "Plateaus around synthetic-structured activations are shorter than around real ones "
+        "placed in another prompt."),
+    _OWN.later(
+        "G23n", REAL, STRUCTURED,
+        "Plateaus around synthetic-structured activations are shorter than around real ones in "
+        "their own prompt."),
+    # Bases that are made for the prompt they stand in have the same curves in both contexts.
+    _PLATEAU.later(
+        "G24", STRUCTURED, BASELINE,
+        "Plateaus around synthetic-baseline activations are shorter than around "
+        "synthetic-structured ones (either context: the same curves)."),
+    _PLATEAU.later(
+        "G25", RANDOM, BASELINE,
+        "Plateaus around synthetic-baseline activations are shorter than around random ones "
+        "(either context: the same curves)."),
 )  # fmt: skip
 
 
@@ -190,19 +261,19 @@ def claims_table(analysis: Analysis, steps: Mapping[str, xr.DataArray]) -> pd.Da
         steps: Steps per table, dimensions kind, sample, and mode or context.
 
     Returns:
-        Columns id, statement, number, low, high, verdict, quantity, published. A claim holds where
-        the whole 95% bootstrap interval (over samples, kinds paired) is positive, does not hold
-        where it is negative, is undecided otherwise, and undefined where the number is.
+        The columns of `claims_frame`, then quantity and published. A claim holds where the whole
+        95% interval (over samples, kinds paired) is positive, does not hold where it is negative,
+        is undecided otherwise, and undefined where the number is.
     """
     rows = []
-    for index, claim in enumerate(CLAIMS, start=1):
+    for claim in CLAIMS:
         known = _by_group(steps[claim.table]) if claim.table in steps else {}
         if set(claim.needs) <= known.keys():
-            rows.append(_decide(analysis, f"G{index}", claim, known))
+            rows.append(_decide(analysis, claim, known))
     return claims_frame(rows, "quantity", "published")
 
 
-def _by_group(steps: xr.DataArray) -> dict[tuple[str, str], Floats]:
+def _by_group(steps: xr.DataArray) -> dict[Place, Floats]:
     group = CONTEXT if CONTEXT in steps.dims else MODE
     return {
         (str(label), str(kind)): steps.sel({group: label, KIND: kind}).values
@@ -211,19 +282,17 @@ def _by_group(steps: xr.DataArray) -> dict[tuple[str, str], Floats]:
     }
 
 
-def _decide(
-    analysis: Analysis, id_: str, claim: Claim, known: dict[tuple[str, str], Floats]
-) -> dict[str, object]:
+def _decide(analysis: Analysis, claim: Claim, known: Mapping[Place, Floats]) -> dict[str, object]:
     steps = {place: known[place] for place in claim.needs}
     samples = len(next(iter(steps.values())))
-    drawn = Resamples.draw(samples, analysis.settings.bootstrap, analysis.generator(id_))
-    decision = decide(claim.number, steps, drawn)
-    return decision.row(id_, claim.statement, quantity=claim.quantity, published=_published(claim))
+    drawn = Resamples.draw(samples, analysis.settings.bootstrap, analysis.generator(claim.id))
+    decision = claim.decide(steps, drawn)
+    return decision.row(
+        claim.id, claim.statement, quantity=claim.quantity, published=_published(claim)
+    )
 
 
 def _published(claim: Claim) -> float:
-    if claim.published is None:
-        return float("nan")
     rows = published_values()
     rows = rows[rows["table"] == claim.table]
     known = {
@@ -231,4 +300,5 @@ def _published(claim: Claim) -> float:
         for _, row in rows.iterrows()
         for column in ("mean", "std", "ks")
     }
-    return claim.published(known)
+    has_all = all(("mean", *place) in known for place in claim.needs)
+    return claim.published(known) if claim.published and has_all else float("nan")

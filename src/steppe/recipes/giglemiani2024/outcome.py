@@ -7,7 +7,6 @@ from pathlib import Path
 
 import xarray as xr
 
-from steppe.comparisons import ks_null_band
 from steppe.core.axes import CONTEXT, KIND, MODE
 from steppe.recipes import reporting
 from steppe.recipes.giglemiani2024.claims import claims_table
@@ -22,6 +21,7 @@ from steppe.recipes.giglemiani2024.outputs import (
 )
 from steppe.recipes.giglemiani2024.steps import (
     CENSORED,
+    WAITING,
     Analysis,
     latent_table,
     plateau_steps,
@@ -94,7 +94,8 @@ def _step_outputs(report: Report, table: StepTable) -> None:
     steps = table_steps(report.analysis, table)
     report.steps[table.name] = steps
     if report.selection.wants(table.name):
-        caption = f"{table.title}. {_table_caption(report, steps)}"
+        waits = table.statistic in WAITING
+        caption = f"{table.title}. {_table_caption(report, steps, waits=waits)}"
         report.add_table(table.name, step_table(report.analysis, table.name, steps), caption)
     if report.selection.wants(table.figure):
         modes = [mode for mode in table.figure_modes if mode in steps[MODE].values]
@@ -112,7 +113,7 @@ def _plateau_outputs(report: Report) -> None:
         "targets, by threshold (paper_threshold: in GPT-2's units) and context (foreign, the "
         "paper's: a real base in another prompt; native: in its own). Published values were read "
         "off the paper's figure, which ends at step 40; ours are of all steps. "
-        f"{_table_caption(report, steps)}"
+        f"{_table_caption(report, steps, waits=True)}"
     )
     report.add_table(PLATEAU_OUTPUT, plateau_table(analysis), caption)
     setting = _setting(report, f"Threshold on L2: {analysis.scales['threshold']:.3g}.")
@@ -159,19 +160,24 @@ def _subject_text(report: Report) -> str:
     return f"{report.analysis.subject}, moved at {report.analysis.settings.site}"
 
 
-def _table_caption(report: Report, steps: xr.DataArray) -> str:
+def _table_caption(report: Report, steps: xr.DataArray, *, waits: bool) -> str:
     n = steps.sizes["sample"]
     settings = report.analysis.settings
-    sentinel = (
-        "Censored: curves without a step, which enter with the authors' sentinel."
-        if settings.reading == "code"
-        else "Censored: curves without a step, which are undefined and left out."
-    )
+    if settings.reading == "code":
+        censored = "Censored: curves without a step, which enter with the authors' sentinel."
+    elif waits:
+        censored = (
+            "Censored: curves without a step on the grid, which count as its end: means are "
+            "restricted means up to there, and those of other kinds are compared up to there, too."
+        )
+    else:
+        censored = "Censored: curves without a step, which are undefined and left out."
     return (
-        f"Unit: steps. n = {n} samples per kind; std is that of the population; KS is against real "
-        f"(two samples of one distribution differ by less than {ks_null_band(n, n):.3f} in 95% of "
-        "cases). Brackets: 95% bootstrap intervals over samples. Published: GPT-2 small. "
-        f"{sentinel} Subject: {_subject_text(report)}; reading: {settings.reading}. "
+        f"Unit: steps. n = {n} samples per kind; std is that of the population; KS is against "
+        "real. Brackets: 95% intervals over samples, kinds paired (of means: bootstrap; of KS: by "
+        "inversion, and [< x] where the KS is no larger than noise makes it and x bounds the "
+        f"distance from above). Published: GPT-2 small. {censored} "
+        f"Subject: {_subject_text(report)}; reading: {settings.reading}. "
         f"Absolute steps are {report.analysis.grid_step:.4g} long (step size "
         f"{report.analysis.scales['step_size']:.4g}): {report.analysis.scales['origin']}."
     )
@@ -180,8 +186,9 @@ def _table_caption(report: Report, steps: xr.DataArray) -> str:
 def _claims_caption(report: Report) -> str:
     return (
         "The paper's claims on this subject. Each number is positive where the claim holds; it "
-        "holds where its whole 95% bootstrap interval is positive. Published: the same number from "
-        "the paper's tables (GPT-2 small; of plateaus, from steps up to 40). "
+        "holds where its whole 95% interval over samples is positive. p: two-sided, of a number of "
+        "zero. Published: the same number from the paper's tables (GPT-2 small; of plateaus, from "
+        "steps up to 40). "
         f"Subject: {_subject_text(report)}."
     )
 

@@ -29,8 +29,10 @@ from steppe.store import CURVES, Run
 
 _HERE = "steppe.recipes.giglemiani2024"
 PAPER_SAMPLES = 1000
-# A step count beside each curve's step: whether there was a step to find.
+# Beside each curve's step: whether there was a step to find.
 CENSORED = "censored"
+# Statistics that wait for a first event: without it, the step is beyond the grid, not undefined.
+WAITING = ("plateau", "nonlinearity")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def table_steps(analysis: Analysis, table: StepTable) -> xr.DataArray:
     """The step of every curve behind a table.
 
     Returns:
-        Dimensions kind, mode, sample; the coordinate ``censored`` says which curves have none.
+        Dimensions kind, mode, sample; the coordinate ``censored`` says which curves have none. In
+        the ``text`` reading of a statistic that waits for an event these count as the grid's end.
     """
     curves = analysis.run.curves
     kinds = [kind for kind in table.kinds if kind in curves[KIND].values]
@@ -108,7 +111,9 @@ def table_steps(analysis: Analysis, table: StepTable) -> xr.DataArray:
     else:
         # The text reading leaves a step undefined where the code's answer is a mere sentinel.
         none = steps_of(values, table.statistic, reading="text", **settings).isnull()
-    return steps.assign_coords({CENSORED: none})
+    steps = steps.assign_coords({CENSORED: none})
+    waits = reading == "text" and table.statistic in WAITING
+    return _up_to_the_end(steps, values) if waits else steps
 
 
 def plateau_steps(analysis: Analysis, threshold: float) -> xr.DataArray:
@@ -116,7 +121,8 @@ def plateau_steps(analysis: Analysis, threshold: float) -> xr.DataArray:
 
     Returns:
         Dimensions context, kind, sample; the coordinate ``censored`` says which curves never
-        cross the threshold.
+        cross the threshold; in the ``text`` reading these count as the grid's end, so that a mean
+        is the restricted mean up to there.
     """
     plateaus = analysis.run.plateaus
     values, reading = plateaus["l2"].load(), analysis.settings.reading
@@ -127,7 +133,14 @@ def plateau_steps(analysis: Analysis, threshold: float) -> xr.DataArray:
         ends = settings["end"].transpose(*values.dims[:-1]).values
     steps = steps_of(values, "plateau", reading=reading, **settings)
     none = is_censored(values.values, threshold, ends)
-    return steps.assign_coords({CENSORED: (steps.dims, none)})
+    steps = steps.assign_coords({CENSORED: (steps.dims, none)})
+    return _up_to_the_end(steps, values) if reading == "text" else steps
+
+
+def _up_to_the_end(steps: xr.DataArray, values: xr.DataArray) -> xr.DataArray:
+    """Steps in which curves without one have the grid's last; those with a gap stay undefined."""
+    late = steps[CENSORED] & values.notnull().all(STEP)
+    return steps.where(~late, values.sizes[STEP] - 1)
 
 
 def step_table(analysis: Analysis, name: str, steps: xr.DataArray) -> pd.DataFrame:
@@ -155,7 +168,11 @@ def step_table(analysis: Analysis, name: str, steps: xr.DataArray) -> pd.DataFra
 
 
 def plateau_table(analysis: Analysis) -> pd.DataFrame:
-    """Plateau steps per threshold, context and kind; published at 20 in the foreign context."""
+    """Plateau steps per threshold, context and kind; published at 20 in the foreign context.
+
+    Returns:
+        The columns of `step_table`, and censored_share: of the curves that are in the mean.
+    """
     parts = []
     for threshold in analysis.scales["sweep"]:
         paper = threshold / analysis.scales["output_ratio"]
@@ -164,6 +181,7 @@ def plateau_table(analysis: Analysis) -> pd.DataFrame:
         part = step_table(analysis, PLATEAU_OUTPUT if is_papers else "", steps)
         part.insert(1, "threshold", threshold)
         part.insert(2, "paper_threshold", round(paper, 4))
+        part["censored_share"] = part[CENSORED] / part["n"].where(part["n"] > 0)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 

@@ -1,0 +1,94 @@
+"""The numbers that decide claims on steps: gaps of means, spreads and KS distances, and shares.
+
+All are paired: kinds, modes and contexts share samples. NaN is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+
+from steppe.comparisons import Parts, Resamples, Weighted, ks_sum, ks_within, parts_of
+from steppe.recipes.deciding import LEVEL, Decision
+
+Floats = NDArray[np.float64]
+# (mode or context, kind): the step of every sample.
+Place = tuple[str, str]
+Steps = Mapping[Place, Floats]
+
+# Closer than this, two distributions of steps count as alike. It lies between what the paper
+# calls alike (0.02, reconstructions on absolute paths) and what it tells apart (0.11, on relative).
+ALIKE = 0.1
+
+
+def mean_gap(steps: Steps, later: Place, earlier: Place) -> Decision:
+    """Mean of one minus mean of the other."""
+    gaps = [_means(steps[place]) for place in (later, earlier)]
+    return _difference(gaps[0], gaps[1])
+
+
+def spread_gap(steps: Steps, wider: Place, tighter: Place) -> Decision:
+    """Standard deviation (ddof 0) of one minus that of the other."""
+    gaps = [_spreads(steps[place]) for place in (wider, tighter)]
+    return _difference(gaps[0], gaps[1])
+
+
+def ks_gap(steps: Steps, terms: Mapping[Place, float], reference: str) -> Decision:
+    """A weighted sum of KS distances, each to the reference in the same mode or context."""
+    weighted = [
+        Weighted(steps[group, kind], steps[group, reference], weight)
+        for (group, kind), weight in terms.items()
+    ]
+    return Decision.of_parts(ks_sum(weighted))
+
+
+def closeness(steps: Steps, made: Place, reference: Place, drawn: Resamples) -> Decision:
+    """`ALIKE` minus the KS distance: positive where they are shown to be alike."""
+    return Decision(*ks_within(steps[made], steps[reference], ALIKE, drawn))
+
+
+def share_above_half(steps: Floats, low: float, high: float) -> Decision:
+    """Share of steps from ``low`` to ``high``, minus one half (Wilson 1927, JASA 22, 209)."""
+    defined = steps[~np.isnan(steps)]
+    count = len(defined)
+    if not count:
+        return Decision(*[float("nan")] * 4)
+    share = float(((defined >= low) & (defined <= high)).mean())
+    reach = float(ndtri(0.5 + LEVEL / 2)) ** 2 / count
+    middle = (share + reach / 2) / (1 + reach)
+    half = np.sqrt(reach * (share * (1 - share) + reach / 4)) / (1 + reach)
+    p = 2 * float(ndtr(-abs(share - 0.5) * 2 * np.sqrt(count)))
+    return Decision(share - 0.5, float(middle - half) - 0.5, float(middle + half) - 0.5, p)
+
+
+def _means(values: Floats) -> tuple[float, Floats]:
+    """The mean, and as each sample is left out."""
+    defined = ~np.isnan(values)
+    filled = np.where(defined, values, 0.0)
+    count, total = defined.sum(), filled.sum()
+    return float(_ratio(total, count)), _ratio(total - filled, count - defined)
+
+
+def _spreads(values: Floats) -> tuple[float, Floats]:
+    """The standard deviation, and as each sample is left out."""
+    away = values - _means(values)[0]
+    (square, squares), (mean, means) = _means(away**2), _means(away)
+    return (
+        float(np.sqrt(square - mean**2)),
+        np.sqrt(np.maximum(squares - means**2, 0)),
+    )
+
+
+def _difference(one: tuple[float, Floats], other: tuple[float, Floats]) -> Decision:
+    parts: Parts = parts_of(np.array([[one[0] - other[0]]]), (one[1] - other[1]).reshape(-1, 1, 1))
+    return Decision.of_parts(parts)
+
+
+def _ratio(sums: ArrayLike, counts: ArrayLike) -> Floats:
+    ratio: Floats = np.divide(
+        sums, counts, out=np.full(np.shape(sums), np.nan), where=np.asarray(counts) > 0
+    )
+    return ratio
