@@ -104,6 +104,12 @@ def test_what_does_badly_is_refused_with_its_number(
         assert reason in caught.value.expected
 
 
+@pytest.mark.parametrize(("stated", "is_off"), [(19, False), (11, False), (9, True), (41, True)])
+def test_an_l0_far_from_what_was_published(stated: float, is_off: bool) -> None:
+    found = doubts(made(stated_l0=float(stated)), Shape(), GOOD)
+    assert found == ([f"L0 20, published with {stated}"] if is_off else [])
+
+
 def test_what_does_well_is_not() -> None:
     require_trust(made(), Shape(), GOOD)
     # An end-to-end SAE matches outputs, not activations.

@@ -85,7 +85,10 @@ def test_no_cache_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(caught.value) == (
         "someone/saes@v2, folder one\n"
         "  got:      not in the cache, and the hub cannot be reached\n"
-        "  expected: a folder on the hub with cfg.json and sae_weights.safetensors\n"
+        "  expected: an SAE's folder on the hub: cfg.json and sae_weights.safetensors, or cfg.json "
+        "and sae.safetensors, or params.npz, or params.safetensors, or hyperparams.json and "
+        "checkpoints/final.safetensors, or config.json and ae.pt, or config.json and "
+        "sae_weights.safetensors\n"
         "  fix:      check the names, HF_ENDPOINT, HF_HUB_OFFLINE and the network; "
         "or give a folder"
     )

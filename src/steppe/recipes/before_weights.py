@@ -141,6 +141,8 @@ def _check_path(option: str, source: str) -> None:
 
 def _check_sae(source: str, stated: Stated, site: str | None) -> None:
     config = find_config(source)
+    if config is None:
+        return
     if stated.d_model is not None and config.d_in != stated.d_model:
         raise InputError(
             f"SAE {source}",

@@ -1,4 +1,4 @@
-"""How does each SAE architecture turn its input into latents?
+"""How each SAE architecture turns its input into latents.
 
 One function and one line of `ARCHITECTURES` an architecture. The input is already normalised and
 has the decoder bias taken off where the SAE asks for it.
@@ -61,6 +61,14 @@ def _topk(x: Tensor, weights: Weights, config: SaeConfig) -> Tensor:
     return torch.zeros_like(pre).scatter(-1, latents, values.relu())
 
 
+def _groupmax(x: Tensor, weights: Weights, config: SaeConfig) -> Tensor:
+    assert config.k is not None
+    pre = _pre_activations(x, weights, config).relu()
+    groups = pre.reshape(*pre.shape[:-1], config.k, -1)
+    values, latents = groups.max(dim=-1, keepdim=True)
+    return torch.zeros_like(groups).scatter(-1, latents, values).reshape(pre.shape)
+
+
 def _abstopk(x: Tensor, weights: Weights, config: SaeConfig) -> Tensor:
     assert config.k is not None
     pre = _pre_activations(x, weights, config)
@@ -76,6 +84,7 @@ ARCHITECTURES: dict[ArchitectureName, Architecture] = {
     "standard": Architecture(_PLAIN, _relu),
     "topk": Architecture(_PLAIN, _topk),
     "abstopk": Architecture(_PLAIN, _abstopk),
+    "groupmax": Architecture(_PLAIN, _groupmax),
     "jumprelu": Architecture(_THRESHOLD, _jumprelu),
     "gated": Architecture(_GATED, _gated),
 }

@@ -15,6 +15,8 @@ from steppe.sae.quality import SaeQuality
 
 # Below this an SAE most likely meets activations in other coordinates, or of another model.
 LOW_VARIANCE = 0.5
+# An L0 further from what was published, either way, has the same reasons.
+MOST_OFF = 2.0
 REASONS = (
     "other coordinates (raw or centered), another hook, normalisation or model than it was trained "
     "with, or prompts without the BOS token that it was trained with"
@@ -131,6 +133,9 @@ def doubts(sae: Sae, subject: Host, found: SaeQuality | None = None) -> list[str
     # NaN, too, is not enough.
     elif not found.explained_variance >= LOW_VARIANCE and objective_of(sae) != E2E:
         against.append(f"explained variance {found.explained_variance:.3g}")
+    stated = sae.config.stated_l0
+    if stated and found.mean_l0 and not 1 / MOST_OFF <= found.mean_l0 / stated <= MOST_OFF:
+        against.append(f"L0 {found.mean_l0:.3g}, published with {stated:.3g}")
     return against
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
 
-ArchitectureName = Literal["standard", "topk", "abstopk", "jumprelu", "gated"]
+ArchitectureName = Literal["standard", "topk", "abstopk", "groupmax", "jumprelu", "gated"]
 Normalization = Literal["none", "layer_norm", "constant_norm_rescale", "expected_average_only_in"]
 Coordinates = Literal["centered", "raw"]
 
@@ -37,6 +37,7 @@ _METADATA = (
     "coordinates",
     "hook_head_index",
     "hook_name",
+    "l0",
     "model_class_name",
     "model_from_pretrained_kwargs",
     "model_name",
@@ -46,7 +47,7 @@ _METADATA = (
 _OBJECTS = ("metadata", "activation_fn_kwargs", "model_from_pretrained_kwargs")
 # More than any array can have; Python prints no number of thousands of digits.
 _MOST = 2**40
-_TOP_K = ("topk", "abstopk")
+_TOP_K = ("topk", "abstopk", "groupmax")
 _REFUSED = {
     "transcoder": "it does not reconstruct its input",
     "skip_transcoder": "it does not reconstruct its input",
@@ -77,6 +78,7 @@ class SaeConfig:
         prepend_bos: Whether the training prompts began with BOS.
         objective: What the SAE was trained to match, where its file says: ``local`` (the
             activations), ``e2e`` (the model's outputs) or ``e2e_ds`` (and later layers, too).
+        stated_l0: Mean number of active latents that it was published with, where that is known.
     """
 
     architecture: ArchitectureName
@@ -92,6 +94,7 @@ class SaeConfig:
     model_name: str | None = None
     prepend_bos: bool | None = None
     objective: str | None = None
+    stated_l0: float | None = None
 
     @property
     def site(self) -> Site:
@@ -171,6 +174,7 @@ def parse_config(cfg: dict[str, Any], path: Path) -> SaeConfig:
         model_name=settings.get("model_name"),
         prepend_bos=_prepend_bos(settings, path),
         objective=settings.get("objective"),
+        stated_l0=_stated_l0(settings),
     )
 
 
@@ -286,6 +290,12 @@ def _coordinates(settings: dict[str, Any], path: Path) -> Coordinates | None:
         if stated == known:
             return known  # type: ignore[no-any-return]
     raise _refusal(path, f"coordinates {stated!r}", " or ".join(get_args(Coordinates)))
+
+
+def _stated_l0(settings: dict[str, Any]) -> float | None:
+    value = settings.get("l0")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < _MOST else None
 
 
 def _prepend_bos(settings: dict[str, Any], path: Path) -> bool | None:

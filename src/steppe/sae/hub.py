@@ -1,6 +1,6 @@
-"""How does one SAE's folder come from the Hugging Face hub to this machine?
+"""One SAE's folder, brought from the Hugging Face hub to this machine.
 
-Only the three files that steppe reads are fetched. ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and the
+Only the files that steppe reads are fetched. ``HF_ENDPOINT``, ``HF_HUB_OFFLINE`` and the
 cache work as huggingface_hub has them.
 """
 
@@ -21,7 +21,20 @@ from huggingface_hub.errors import (
 
 from steppe.core.errors import InputError
 from steppe.sae.config import CFG_FILE
+from steppe.sae.formats.catalogue import PICKLED
+from steppe.sae.formats.refused import refuse_known
 from steppe.sae.weights import SPARSITY_FILE, WEIGHTS_FILE
+
+# What a folder of each format holds: what must be there, the telling file first, and what may be.
+_FORMATS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    ((CFG_FILE, WEIGHTS_FILE), (SPARSITY_FILE,)),
+    ((CFG_FILE, "sae.safetensors"), ()),
+    (("params.npz",), ()),
+    (("params.safetensors",), ("config.json",)),
+    (("hyperparams.json", "checkpoints/final.safetensors"), ()),
+    (("config.json", "ae.pt"), ()),
+    (("config.json", WEIGHTS_FILE), ()),
+)
 
 
 def fetch(repo_id: str, folder: str, revision: str | None = None) -> Path:
@@ -33,27 +46,23 @@ def fetch(repo_id: str, folder: str, revision: str | None = None) -> Path:
         revision: Branch, tag or commit; the main branch when None.
 
     Returns:
-        The local folder; it lies in the cache, below a folder named after the commit.
+        The local folder, or file; it lies in the cache, below a folder named after the commit.
 
     Raises:
         InputError: Repository, revision or folder do not exist, or the hub cannot be reached.
     """
-    prefix = f"{folder}/" if folder else ""
+    refuse_known(Path(repo_id) / folder)
     place = f"{repo_id}{f'@{revision}' if revision else ''}, folder {folder or '.'}"
     try:
-        path = Path(hf_hub_download(repo_id, f"{prefix}{CFG_FILE}", revision=revision))
-        # The commit that held cfg.json holds the rest, whatever is pushed meanwhile.
-        commit = commit_of(path)
-        hf_hub_download(repo_id, f"{prefix}{WEIGHTS_FILE}", revision=commit)
-        _fetch_rates(repo_id, f"{prefix}{SPARSITY_FILE}", commit)
+        return _fetched(repo_id, folder, revision)
     except (EntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         raise InputError(
             place,
             got=_reason(error),
-            expected=f"a folder on the hub with {CFG_FILE} and {WEIGHTS_FILE}",
+            expected="an SAE's folder on the hub: "
+            + ", or ".join(" and ".join(needed) for needed, _ in _FORMATS),
             fix="check the names, HF_ENDPOINT, HF_HUB_OFFLINE and the network; or give a folder",
         ) from error
-    return path.parent
 
 
 def commit_of(path: Path) -> str | None:
@@ -62,16 +71,46 @@ def commit_of(path: Path) -> str | None:
     return parts[parts.index("snapshots") + 1] if "snapshots" in parts else None
 
 
-def _fetch_rates(repo_id: str, name: str, commit: str | None) -> None:
-    """Fetch the sparsity file, which many releases do not have."""
+def _fetched(repo_id: str, folder: str, revision: str | None) -> Path:
+    """The first format of which all files are there; the first one's error where none is."""
+    prefix, failed = f"{folder}/" if folder else "", None
+    if folder.endswith(PICKLED):
+        # Some folders are called so, too.
+        try:
+            return Path(hf_hub_download(repo_id, folder, revision=revision))
+        except EntryNotFoundError as error:
+            if not _is_absent(error):
+                raise
+    for needed, further in _FORMATS:
+        try:
+            path = Path(hf_hub_download(repo_id, f"{prefix}{needed[0]}", revision=revision))
+            # The commit that held the first file holds the rest, whatever is pushed meanwhile.
+            revision = commit_of(path) or revision
+            for name in needed[1:]:
+                hf_hub_download(repo_id, f"{prefix}{name}", revision=revision)
+        except EntryNotFoundError as error:
+            if not _is_absent(error):
+                raise
+            failed = failed or error
+            continue
+        for name in further:
+            _fetch_if_there(repo_id, f"{prefix}{name}", revision)
+        return path.parent
+    assert failed is not None
+    raise failed
+
+
+def _fetch_if_there(repo_id: str, name: str, revision: str | None) -> None:
     try:
-        hf_hub_download(repo_id, name, revision=commit)
-    except RemoteEntryNotFoundError:
-        return
-    except LocalEntryNotFoundError:
-        # Offline: what is not in the cache is not there.
-        if not _is_offline():
+        hf_hub_download(repo_id, name, revision=revision)
+    except EntryNotFoundError as error:
+        if not _is_absent(error):
             raise
+
+
+def _is_absent(error: EntryNotFoundError) -> bool:
+    """Whether a file is not there; offline, what is not in the cache is not."""
+    return isinstance(error, RemoteEntryNotFoundError) or _is_offline()
 
 
 def _is_offline() -> bool:

@@ -1,4 +1,4 @@
-"""Are the tensors of an SAE's weights file the ones its settings promise?
+"""The tensors of an SAE's weights file, checked to be the ones its settings promise.
 
 Only safetensors is read, never a pickle. Everything that is wrong with a file is said at once.
 """
@@ -17,6 +17,7 @@ from torch import Tensor
 from steppe.core.errors import InputError
 from steppe.sae.architectures import ARCHITECTURES
 from steppe.sae.config import SaeConfig
+from steppe.sae.formats.files import check_memory
 
 WEIGHTS_FILE = "sae_weights.safetensors"
 SPARSITY_FILE = "sparsity.safetensors"
@@ -29,6 +30,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: The file is missing or is not safetensors.
     """
+    check_memory(path)
     try:
         tensors: dict[str, Tensor] = load_file(path)
         return tensors
@@ -40,7 +42,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         str(path),
         got=got,
         expected="a safetensors file",
-        fix="fetch the SAE again; other formats (.pt, .npz) are not read",
+        fix="fetch the SAE again",
     )
 
 
@@ -72,7 +74,7 @@ def check_weights(tensors: dict[str, Tensor], config: SaeConfig, path: Path) -> 
             got="; ".join(faults),
             expected=f"the tensors of architecture {config.architecture!r}: "
             + ", ".join(f"{name} {shape}" for name, shape in expected.items()),
-            fix="fetch the SAE again, or correct cfg.json beside it",
+            fix="fetch the SAE again, or correct the settings beside it",
         )
     weights = {name: found[name].to(_at_least_float32(found[name])) for name in expected}
     if scaling is not None and not torch.allclose(scaling, torch.ones_like(scaling)):

@@ -1,0 +1,1 @@
+"""One small reader for each format in which SAEs are published, beside SAELens' own."""

@@ -1,0 +1,95 @@
+"""What a reader hands on: an SAE's settings and its tensors, under SAELens' names."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from steppe.core.errors import InputError
+from steppe.sae.config import SaeConfig
+from steppe.sae.formats.files import refusal
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """An SAE as it was read; what its tensors should be is checked afterwards, for all formats.
+
+    Attributes:
+        config: Its settings.
+        tensors: Its tensors by SAELens' names, in SAELens' shapes.
+        path: The file they were read from.
+        scale: The factor by which activations were multiplied in training, where the format says.
+    """
+
+    config: SaeConfig
+    tensors: dict[str, Tensor]
+    path: Path
+    scale: float | None = None
+
+
+def check_k(config: SaeConfig, path: Path) -> None:
+    """Check the number of latents that a top-k SAE keeps.
+
+    Raises:
+        InputError: It cannot keep so many.
+    """
+    if config.k is None:
+        return
+    if not 0 < config.k <= config.d_sae:
+        raise refusal(path, f"k = {config.k}", f"k from 1 to d_sae = {config.d_sae}")
+    if config.architecture == "groupmax" and config.d_sae % config.k:
+        raise refusal(path, f"k = {config.k} groups", f"a divisor of d_sae = {config.d_sae}")
+
+
+def transposed(tensor: Tensor) -> Tensor:
+    """A matrix the other way round; what is no matrix stays, to be refused for its shape."""
+    return tensor.T.contiguous() if tensor.ndim == 2 else tensor
+
+
+def widths(encoder: Tensor, path: Path) -> tuple[int, int]:
+    """``d_in`` and ``d_sae`` of an encoder ``(d_in, latent)``.
+
+    Raises:
+        InputError: It is no matrix.
+    """
+    if encoder.ndim != 2 or 0 in encoder.shape:
+        raise refusal(path, f"an encoder of shape {tuple(encoder.shape)}", "a matrix")
+    return int(encoder.shape[0]), int(encoder.shape[1])
+
+
+def residual_post(layer: int | str) -> str:
+    """The name of the residual stream after a block."""
+    return f"blocks.{layer}.hook_resid_post"
+
+
+def in_name(pattern: str, place: Path) -> re.Match[str] | None:
+    """Find a pattern in the last parts of an SAE's path, where many formats keep their facts."""
+    return re.search(pattern, "/".join(place.absolute().parts[-7:]))
+
+
+def setting(settings: dict[str, Any], key: str, kind: type, path: Path) -> Any:
+    """A setting of a given kind.
+
+    Raises:
+        InputError: It is missing, or of another kind.
+    """
+    value = settings.get(key)
+    is_number = kind is float and isinstance(value, int)
+    if (isinstance(value, kind) or is_number) and isinstance(value, bool) == (kind is bool):
+        return value
+    raise refusal(path, f"{key} = {reprlib.repr(value)}", f"{key}, a {kind.__name__}")
+
+
+def not_residual(path: Path, what: str, why: str) -> InputError:
+    """The refusal of what is no SAE of the residual stream."""
+    return refusal(
+        path,
+        f"{what}: {why}",
+        "an SAE that reconstructs one vector of the residual stream",
+        "choose an SAE of the residual stream",
+    )
