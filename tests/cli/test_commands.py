@@ -223,3 +223,21 @@ def test_parts_of_the_study_run_on_their_own(
         assert (table["censored_share"] == 1).all()
         claims = pd.read_csv(tmp_path / "run" / "tables" / "claims.csv")
         assert set(claims["verdict"]) == {"undecided"}
+
+
+def test_saes_by_name(steppe: Steppe) -> None:
+    listed = steppe("list", "saes", "gpt2-small-res-jb/blocks.1.")
+    name, address = listed.out.split()
+    assert name == "gpt2-small-res-jb/blocks.1.hook_resid_pre"
+    assert address == "jbloom/GPT2-Small-SAEs-Reformatted/blocks.1.hook_resid_pre"
+    assert "no SAE with 'nothing-like-it'" in steppe("list", "saes", "nothing-like-it").err
+    assert "'models'" in steppe("list", "models").err
+
+
+def test_an_sae_is_converted(tiny_files: Any, tmp_path: Path, steppe: Steppe) -> None:
+    done = steppe("sae", "convert", tiny_files.sae, tmp_path / "out")
+    assert done.status == 0, done.err
+    assert "standard, 16 -> 128" in done.out
+    assert (tmp_path / "out/cfg.json").exists()
+    again = steppe("sae", "convert", tiny_files.sae, tmp_path / "out")
+    assert "something there already" in again.err

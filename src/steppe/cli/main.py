@@ -20,6 +20,7 @@ from steppe.cli.check import check
 from steppe.cli.check_run import check_run
 from steppe.cli.explain import explain
 from steppe.cli.listing import listing
+from steppe.cli.sae import sae
 from steppe.cli.show import show
 from steppe.cli.status import status
 from steppe.cli.studies import reproduce, run
@@ -65,6 +66,7 @@ app.command()(check)
 app.command()(bench)
 app.command("check-run")(check_run)
 app.command("list")(listing)
+app.add_typer(sae, name="sae")
 
 
 def _version(value: bool) -> None:

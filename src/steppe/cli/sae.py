@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from steppe.cli.telling import say
 from steppe.core.lazy import load
 
 sae = typer.Typer(name="sae", no_args_is_help=True, help="SAEs: convert them.")
@@ -26,4 +27,4 @@ def convert(
 ) -> None:
     """Write an SAE of any public format as a SAELens folder (docs/saes.md)."""
     converted = load("steppe.sae.converting:convert")(source, target)
-    print(f"{target}: {load('steppe.sae.converting:said_of')(converted)}")
+    say(f"{target}: {load('steppe.sae.converting:said_of')(converted)}")

@@ -1,6 +1,6 @@
-"""Sparse autoencoders in SAELens' format: read, encode, decode, how often latents fire.
+"""Sparse autoencoders: read in SAELens' and other public formats, encode, decode, firing rates.
 
-Depends on core only, and reads json and safetensors itself: SAELens is never imported.
+Depends on core only, and reads the files itself: SAELens is never imported.
 """
 
 from steppe.sae.autoencoder import Autoencoder
