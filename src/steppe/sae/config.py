@@ -294,8 +294,9 @@ def _coordinates(settings: dict[str, Any], path: Path) -> Coordinates | None:
 
 def _stated_l0(settings: dict[str, Any]) -> float | None:
     value = settings.get("l0")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 < value < _MOST else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value < _MOST else None
 
 
 def _prepend_bos(settings: dict[str, Any], path: Path) -> bool | None:
