@@ -44,6 +44,7 @@ MANY_PARAMETERS = {
     "propagation/propagate.py:propagate_in_batches": "the same call in parts",
     "readouts/measure.py:measure": "the one-call entry for notebooks",
     "subject/model.py:load_subject": "the one-call entry for notebooks",
+    "subject/prompts.py:load_prompts": "the one-call entry for notebooks",
 }
 
 TREES = {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}

@@ -40,6 +40,23 @@ def check(
     length: Annotated[
         int | None, typer.Option(min=1, help="Tokens per sequence.", show_default="128")
     ] = None,
+    bos: Annotated[
+        str,
+        typer.Option(
+            help="Put BOS before sequences that lack it: yes, no, or auto, as the SAEs were "
+            "trained and, where that is not known, as the tokenizer does."
+        ),
+    ] = "auto",
+    column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the text or the token ids.",
+            show_default="input_ids, text or tokens",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse prompts with any row that cannot be used.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Check a subject and its SAEs on real tokens.
@@ -57,6 +74,9 @@ def check(
         engine=engine,
         coordinates=coordinates,
         length=length,
+        bos=bos,
+        column=column,
+        strict=strict,
     )
     report = load("steppe.recipes.checking:check_subject")(request)
     if as_json:

@@ -12,7 +12,8 @@ RUNNING = "How it is run"
 Prompts = Annotated[
     str | None,
     typer.Option(
-        help="A .txt, .jsonl or .parquet file, or a tokenised data set (folder or hub id).",
+        help="A .txt, .md, .jsonl, .json, .csv or .parquet file (all but the last also .gz, .zst "
+        "or .xz), a folder of them, or a data set (folder or hub id).",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]

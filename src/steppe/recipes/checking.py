@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steppe.core.bos import BosChoice
 from steppe.core.bundled import DEMO, demo_saes
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
@@ -16,7 +17,7 @@ from steppe.propagation import SelfCheck, Suffix, build_prefix, read_residuals, 
 from steppe.recipes.using_saes import in_coordinates_of
 from steppe.sae import Sae, SaeQuality, doubts, firing_rates, load_sae, quality
 from steppe.sae.belonging import REASONS
-from steppe.subject import Subject, load_prompts, load_subject
+from steppe.subject import MAX_BAD_ROWS, Subject, choose_bos, load_prompts, load_subject
 
 LENGTH = 128
 SEQUENCES = 200
@@ -34,7 +35,12 @@ class CheckRequest:
         dtype: The subject's number format.
         engine: The engine that is checked.
         coordinates: ``centered`` or ``raw``; None: those of the SAEs, else the subject's own.
-        length: Tokens per sequence; None: 128, or the subject's context if that is shorter.
+        length: Tokens per sequence, BOS included; None: 128, or the subject's context if that is
+            shorter.
+        bos: Whether sequences get BOS: ``yes``, ``no``, or ``auto``, as the SAEs and the tokenizer
+            say.
+        column: The prompts' column with the text or the token ids; None: the first known one.
+        strict: Whether prompts with any row that cannot be used are refused.
     """
 
     subject: str
@@ -45,6 +51,9 @@ class CheckRequest:
     engine: str = "auto"
     coordinates: str | None = None
     length: int | None = None
+    bos: BosChoice = "auto"
+    column: str | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,18 +153,30 @@ def check_subject(request: CheckRequest) -> CheckReport:
         engine=request.engine,
     )
     length = request.length or min(LENGTH, subject.context_length or LENGTH)
-    prompts = load_prompts(request.prompts, subject, length=length, limit=SEQUENCES)
-    tokens = torch.from_numpy(prompts.tokens)
     sources = request.saes or (demo_saes() if request.subject == DEMO else ())
     saes = {source: load_sae(source, device=subject.device) for source in sources}
     subject = in_coordinates_of(saes, subject, request.coordinates)
+    bos = choose_bos(request.bos, subject, [sae.prepend_bos for sae in saes.values()])
+    prompts = load_prompts(
+        request.prompts,
+        subject,
+        length=length,
+        limit=SEQUENCES,
+        bos=bos.is_added,
+        column=request.column,
+        max_bad_rows=0.0 if request.strict else MAX_BAD_ROWS,
+    )
+    tokens = torch.from_numpy(prompts.tokens)
     loss = _mean_loss(subject, tokens, None)
     check = self_check(subject, Site(min(1, subject.n_layers - 1), "resid_pre"))
     identity = asdict(subject.identity)
     sizes = {"layers": subject.n_layers, "d_model": subject.d_model, "vocabulary": subject.d_vocab}
     return CheckReport(
         subject={**identity, **sizes, "coordinates": subject.coordinates},
-        tokens=f"{len(tokens)} sequences of {length} tokens ({prompts.source})",
+        tokens=f"{len(tokens)} sequences of {length} tokens ({prompts.source}), BOS "
+        f"{'in front of each' if bos.is_added else 'not added'} ({bos.reason}); "
+        f"{prompts.skipped} of {prompts.rows} rows skipped, {prompts.equal_share:.1%} of the "
+        "sequences equal an earlier one",
         loss=loss,
         self_check=check,
         saes=tuple(_check_sae(subject, sae, tokens, loss) for sae in saes.values()),

@@ -12,9 +12,13 @@ from steppe.core.provenance import provenance, shareable
 from steppe.propagation import SelfCheck, memory_budget
 from steppe.recipes.before_weights import check_before_weights
 from steppe.recipes.study import Study
+from steppe.recipes.study_prompts import StudyPrompts
 from steppe.recipes.study_settings import StudySettings
 from steppe.store import Opening, RunFolder
-from steppe.subject import Prompts, Subject, device_facts, load_subject
+from steppe.subject import Subject, device_facts, load_subject
+
+# Settings that decide what is refused, and no number of what is not.
+_DECIDES_NO_NUMBER = {"accept_sae", "strict", "max_bad_rows"}
 
 
 class Material(Protocol):
@@ -66,7 +70,8 @@ def start_study(
             process is at work in.
     """
     asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
-    unknown = {*settings.UNRESOLVED, "engine", "accept_sae", "revision", *settings.hang_on_weights}
+    unknown = {*settings.UNRESOLVED, *_DECIDES_NO_NUMBER, *settings.hang_on_weights}
+    unknown |= {"engine", "revision", "bos"}
     opening.check(settings.model_dump(mode="json", exclude=unknown))
     material = prepare()
     resolved = {**material.resolved(), "engine": material.check.engine}
@@ -112,18 +117,19 @@ def open_subject(settings: S) -> tuple[S, Subject]:
 
 
 def resolved_settings(
-    settings: StudySettings, subject: Subject, prompts: Prompts
+    settings: StudySettings, subject: Subject, taken: StudyPrompts
 ) -> dict[str, Any]:
     """What any study's settings came to, as plain data; a recipe adds what it has beside them."""
     return {
-        **settings.model_dump(mode="json", exclude={"accept_sae"}),
+        **settings.model_dump(mode="json", exclude=_DECIDES_NO_NUMBER),
         "revision": subject.identity.revision,
         "prompts": settings.prompts_source,
+        "bos": "yes" if taken.bos.is_added else "no",
         # Which one of several like devices computes a shard changes nothing.
         "device": subject.device.type,
         "coordinates": subject.coordinates,
         "subject_identity": asdict(subject.identity),
-        "prompts_identity": {"source": prompts.source, "sha256": prompts.sha256},
+        "prompts_identity": taken.identity(),
     }
 
 

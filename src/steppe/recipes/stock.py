@@ -15,8 +15,10 @@ from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
 from steppe.propagation import Prefix, build_prefix, read_residuals
+from steppe.recipes.study_prompts import StudyPrompts, take_prompts
 from steppe.recipes.study_settings import StudySettings
-from steppe.subject import Prompts, Subject, load_prompts
+from steppe.sae import Sae
+from steppe.subject import Prompts, Subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,7 @@ class Stock:
     Attributes:
         subject: The model.
         site: Where activations are read, and moved.
-        prompts: The prompts.
+        taken: The prompts, and what is recorded of them.
         base_rows: Which prompts the bases are, ``(sample,)``.
         pool_rows: Which prompts real targets are drawn from, ``(candidate,)``.
         pool: Their activations, ``(candidate, d_model)``; the moments are measured on them.
@@ -36,12 +38,17 @@ class Stock:
 
     subject: Subject
     site: Site
-    prompts: Prompts
+    taken: StudyPrompts
     base_rows: NDArray[np.int64]
     pool_rows: NDArray[np.int64]
     pool: Tensor
     moments: Moments
     gaussian: Gaussian
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts."""
+        return self.taken.prompts
 
     def prefix(self, row: int) -> Prefix:
         """The prefix of one prompt."""
@@ -56,20 +63,24 @@ class Stock:
             limit: Real activations that are read, at most.
         """
         rows = (self.base_rows, self.pool_rows[: max(limit, subject.d_model + 1)])
-        return _stock(subject, site, self.prompts, rows)
+        return _stock(subject, site, self.taken, rows)
 
 
-def take_stock(subject: Subject, site: Site, settings: StudySettings) -> Stock:
+def take_stock(subject: Subject, site: Site, settings: StudySettings, saes: Sequence[Sae]) -> Stock:
     """Choose prompts and read what they hold at a site.
+
+    Args:
+        subject: The model under study.
+        site: The site.
+        settings: What was asked.
+        saes: The study's SAEs: they may say whether prompts begin with BOS.
 
     Raises:
         InputError: There are too few prompts, or they do not fit the subject.
     """
-    prompts = load_prompts(
-        settings.prompts_source, subject, length=settings.prompt_length, limit=settings.max_prompts
-    )
-    rows = choose_rows(settings, len(prompts), subject.d_model)
-    return _stock(subject, site, prompts, rows)
+    taken = take_prompts(settings, subject, saes)
+    rows = choose_rows(settings, len(taken.prompts), subject.d_model)
+    return _stock(subject, site, taken, rows)
 
 
 def choose_rows(
@@ -93,7 +104,9 @@ def choose_rows(
             got=f"{rows} prompts of {settings.prompt_length} tokens",
             expected=f"at least {needed}: {settings.samples} samples, and more than d_model = "
             f"{d_model} activations for a covariance",
-            fix="give more text, or ask for fewer --samples",
+            fix="give more text, or ask for fewer --samples"
+            if rows < settings.max_prompts
+            else f"raise max_prompts, which is {rows}",
         )
     bases = stream(settings.seed, "base_prompts").permutation(rows)[: settings.samples]
     wanted = -(-settings.moments_samples // per_prompt)
@@ -114,11 +127,11 @@ def generators(seed: int, name: str, samples: range) -> Sequence[np.random.Gener
 def _stock(
     subject: Subject,
     site: Site,
-    prompts: Prompts,
+    taken: StudyPrompts,
     rows: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> Stock:
     bases, pool_rows = rows
-    pool = read_residuals(subject, prompts.tokens[pool_rows], site)
+    pool = read_residuals(subject, taken.prompts.tokens[pool_rows], site)
     moments = estimate_moments(pool)
     gaussian = Gaussian.from_moments(moments)
-    return Stock(subject, site, prompts, bases, pool_rows, pool, moments, gaussian)
+    return Stock(subject, site, taken, bases, pool_rows, pool, moments, gaussian)

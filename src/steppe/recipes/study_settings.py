@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from steppe.core.bos import BosChoice
 from steppe.core.bundled import DEMO
 from steppe.core.engines import Engine
 from steppe.core.errors import InputError
@@ -54,8 +55,25 @@ class StudySettings(BaseModel):
     )
     prompts: str | None = Field(
         None,
-        description="a .txt, .jsonl or .parquet file, or a tokenised data set (folder or hub id); "
-        "None: those that belong to the subject",
+        description="a .txt, .md, .jsonl, .json, .csv or .parquet file (the first five also .gz, "
+        ".zst or .xz), a folder of them, or a data set (folder or hub id); None: "
+        "those that belong to the subject",
+    )
+    prompts_revision: str | None = Field(
+        None, description="branch, tag or commit of a data set of the hub; None: the newest"
+    )
+    column: str | None = Field(
+        None,
+        description="column that holds the text or the token ids; None: input_ids, text or tokens",
+    )
+    max_bad_rows: float = Field(
+        0.01, ge=0, lt=1, description="share of rows that cannot be used and are skipped, at most"
+    )
+    strict: bool = Field(False, description="refuse prompts with any row that cannot be used")
+    bos: BosChoice = Field(
+        "auto",
+        description="put the beginning-of-sequence token before prompts that lack it: yes, no, or "
+        "auto: where the SAE was trained with it; where that is not known, as the tokenizer does",
     )
     samples: int = Field(1000, ge=2, description="base prompts")
     seed: int = Field(0, ge=0, description="seed of every named random stream")
@@ -82,8 +100,13 @@ class StudySettings(BaseModel):
         description="go on with an SAE of another model or hook, that never fires, or that "
         "explains less than half of the variance",
     )
-    prompt_length: int = Field(10, ge=1, description="tokens per prompt")
-    max_prompts: int = Field(40_000, ge=2, description="prompts taken from the source, at most")
+    prompt_length: int = Field(10, ge=1, description="tokens per prompt, BOS included")
+    max_prompts: int = Field(
+        40_000,
+        ge=2,
+        description="prompts taken from the source, its first, at most; bases are drawn from them",
+        validate_default=True,
+    )
     moments_samples: int = Field(
         32_000, ge=100, description="activations behind the mean, the covariance and own rates"
     )
@@ -94,6 +117,21 @@ class StudySettings(BaseModel):
     @as_fault
     def _one_spelling_per_place(cls, value: str | None) -> str | None:
         return one_spelling(value)
+
+    @field_validator("max_prompts")
+    @classmethod
+    @as_fault
+    def _no_fewer_than_samples(cls, value: int, info: ValidationInfo) -> int:
+        samples = info.data.get("samples", value)
+        if value < samples:
+            raise InputError(
+                "max_prompts",
+                got=str(value),
+                expected=f"at least {samples}, the samples: each has a prompt of its own",
+                fix=f"set max_prompts to {samples} or more; it decides which prompts are drawn, so "
+                "a run that is to be extended keeps the one it began with",
+            )
+        return value
 
     @field_validator("site", "read", check_fields=False)
     @classmethod

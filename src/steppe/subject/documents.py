@@ -1,59 +1,77 @@
-"""Reading texts and token rows out of files and data sets, one at a time."""
+"""A source of prompts is a file, a folder or a data set; its documents come one at a time."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+from huggingface_hub import HfApi
 
 from steppe.core.errors import InputError, MissingExtraError
-
-Column = Literal["input_ids", "text"]
+from steppe.subject.rows import COLUMN_NAMES, BadRowError, Columns, Document
+from steppe.subject.text_files import ENDINGS, FORMATS, format_of, read_file
 
 _MOST_FILES = 20_000
-_COLUMNS: tuple[Column, ...] = ("input_ids", "text")
+_SPLITS = {
+    word: name
+    for name, words in {
+        "train": ("train", "training"),
+        "validation": ("validation", "valid", "val", "dev"),
+        "test": ("test", "testing", "eval", "evaluation"),
+    }.items()
+    for word in words
+}
 
 
 @dataclass(frozen=True, eq=False)
-class Document:
-    """One text or one row of token ids.
+class Source:
+    """Where prompts come from.
 
     Attributes:
-        place: Where it stands, for errors.
-        column: What it is: a text or token ids.
-        content: The text, or the token ids as the source gives them.
+        documents: Its documents in order, and in place of each row that cannot be used why.
+        revision: The commit of a data set of the hub.
     """
 
-    place: str
-    column: Column
-    content: Any
+    documents: Generator[Document | BadRowError]
+    revision: str | None = None
 
 
-def read_documents(source: str, *, endless_allowed: bool) -> Iterator[Document]:
-    """Read a text, jsonl or parquet file, a data set folder, or a data set of the hub.
+def open_source(
+    source: str, *, column: str | None, revision: str | None, endless_allowed: bool
+) -> Source:
+    """Open a file, a folder or a data set of the hub.
+
+    A folder is what ``datasets`` saved, or else its files are read in the order of their paths,
+    each as it is read by itself: those of the first format that there is, of parquet, jsonl, json,
+    csv, txt and md; where their paths name a split called train, that split alone.
 
     Args:
         source: Path or hub id.
+        column: Which column holds the text or the token ids; None: the first that is known.
+        revision: Branch, tag or commit on the hub.
         endless_allowed: Whether the caller stops by itself; a hub data set is refused otherwise.
 
     Raises:
-        InputError: No such source, an unknown format, or a faulty line.
+        InputError: No such source, or an unknown format. Faults of the content are raised when
+            it is read.
         MissingExtraError: A package of the extra ``datasets`` is needed.
     """
-    path = Path(source).expanduser()
-    reader = {".txt": _read_text, ".jsonl": _read_jsonl, ".parquet": _read_parquet}.get(path.suffix)
-    if path.is_file() and reader is not None:
-        return reader(path)
+    path, columns = Path(source).expanduser(), Columns(column)
+    if path.is_file() and format_of(path) is not None:
+        return Source(read_file(path, columns))
     if path.is_dir():
-        return _read_folder(path)
-    if path.is_file() or reader is not None or source.startswith((".", "/", "~")):
+        return Source(_read_folder(path, columns))
+    means_path = format_of(path) is not None or source.startswith((".", "/", "~"))
+    if path.exists() or means_path:
+        of_another_kind = f"a file of another kind, {path.name}"
         raise InputError(
             f"prompts {source}",
-            got="a file of another kind" if path.is_file() else "no such file or folder",
-            expected="a .txt, .jsonl or .parquet file, a data set folder, or a hub id",
+            got=of_another_kind if path.exists() else "no such file or folder",
+            expected=f"a file ending in {ENDINGS}, a data set folder, or a hub id",
             fix="check the path (relative paths start at the current folder)",
         )
     if not endless_allowed:
@@ -63,80 +81,44 @@ def read_documents(source: str, *, endless_allowed: bool) -> Iterator[Document]:
             expected="how many prompts to take",
             fix="pass count",
         )
-    return _read_hub(source)
+    return _open_hub(source, revision, columns)
 
 
-def _read_text(path: Path) -> Iterator[Document]:
-    try:
-        yield Document(f"prompts {path}", "text", path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as fault:
-        raise _not_utf8(path) from fault
-
-
-def _read_jsonl(path: Path) -> Iterator[Document]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    place = f"prompts {path}, line {number}"
-                    yield _document(_parse(line, place), place)
-    except UnicodeDecodeError as fault:
-        raise _not_utf8(path) from fault
-
-
-def _parse(line: str, place: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as fault:
-        raise InputError(
-            place,
-            got=f"no JSON ({fault.msg})",
-            expected='one JSON object per line, for instance {"text": "..."}',
-            fix="mend or remove the line",
-        ) from fault
-
-
-def _read_parquet(path: Path) -> Iterator[Document]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as fault:
-        raise MissingExtraError(f"prompts {path}", package="pyarrow", extra="datasets") from fault
-    try:
-        file = parquet.ParquetFile(path)
-    except pyarrow.ArrowInvalid as fault:
-        raise InputError(
-            f"prompts {path}",
-            got=f"no parquet file ({fault})",
-            expected=f"a parquet file with a column {' or '.join(_COLUMNS)}",
-            fix="save the file again",
-        ) from fault
-    column = _column(file.schema_arrow.names, f"prompts {path}")
-    row = 0
-    for batch in file.iter_batches(columns=[column]):
-        for content in batch.column(0).to_pylist():
-            yield _document({column: content}, f"prompts {path}, row {row}")
-            row += 1
-
-
-def _read_folder(path: Path) -> Iterator[Document]:
-    datasets = _import_datasets(str(path))
-    _check_extent(path)
-    saved = (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists()
-    try:
-        if saved:
+def _read_folder(path: Path, columns: Columns) -> Generator[Document | BadRowError]:
+    if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
+        datasets = _import_datasets(str(path))
+        try:
             rows = datasets.load_from_disk(str(path))
-        else:
-            rows = datasets.load_dataset(str(path), streaming=True)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as fault:
-        raise _unreadable(str(path), fault) from fault
-    yield from _rows(rows, str(path))
+        except _faults(datasets) as fault:
+            raise _unreadable(str(path), fault) from fault
+        yield from _rows(rows, str(path), columns)
+        return
+    for file in _files(path):
+        yield from read_file(file, columns)
 
 
-def _check_extent(path: Path) -> None:
-    """Refuse a folder that holds far more than a data set: all of it would be searched for data."""
+def _files(path: Path) -> list[Path]:
+    """The files of a folder that are read, in order."""
+    formats: dict[str, list[Path]] = {}
+    for file in _everything_below(path):
+        found = format_of(file)
+        if found is not None:
+            formats.setdefault(found[0], []).append(file)
+    for kind in FORMATS:
+        if kind in formats:
+            return _of_one_split(path, sorted(formats[kind]))
+    raise InputError(
+        f"prompts {path}",
+        got="a folder without a file that can be read",
+        expected=f"files ending in {ENDINGS}, or a data set as `save_to_disk` writes it",
+        fix="give the folder that holds the data",
+    )
+
+
+def _everything_below(path: Path) -> Iterator[Path]:
+    """Every file but hidden ones; a folder that holds far more than a data set is refused."""
     found = 0
-    for _, folders, files in os.walk(path):
+    for folder, folders, files in os.walk(path):
         found += len(folders) + len(files)
         if found > _MOST_FILES:
             raise InputError(
@@ -145,31 +127,50 @@ def _check_extent(path: Path) -> None:
                 expected="the folder of one data set",
                 fix="give the data set's own folder, or one of its files",
             )
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in files if not name.startswith("."))
 
 
-def _read_hub(name: str) -> Iterator[Document]:
+def _of_one_split(root: Path, files: list[Path]) -> list[Path]:
+    splits: dict[str | None, list[Path]] = {}
+    for file in files:
+        words = re.split(r"[^a-z]+", file.relative_to(root).as_posix().lower())
+        name = next((_SPLITS[word] for word in words if word in _SPLITS), None)
+        splits.setdefault(name, []).append(file)
+    if "train" in splits:
+        return splits["train"]
+    named = sorted(name for name in splits if name is not None)
+    if len(named) > 1:
+        raise _no_train(str(root), named)
+    return files
+
+
+def _open_hub(name: str, revision: str | None, columns: Columns) -> Source:
     datasets = _import_datasets(name)
     try:
-        rows = datasets.load_dataset(name, streaming=True)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as fault:
+        commit = HfApi().dataset_info(name, revision=revision).sha
+        rows = datasets.load_dataset(name, revision=commit, streaming=True)
+    except _faults(datasets) as fault:
         raise _unreadable(name, fault) from fault
-    yield from _rows(rows, name)
+    return Source(_rows(rows, name, columns), commit)
 
 
-def _rows(rows: Any, source: str) -> Iterator[Document]:
+def _rows(rows: Any, source: str, columns: Columns) -> Generator[Document | BadRowError]:
     """Documents of the ``train`` split, or of the only one."""
     if isinstance(rows, Mapping):
         name = "train" if "train" in rows or not rows else next(iter(rows))
         if name not in rows or (name != "train" and len(rows) > 1):
-            raise InputError(
-                f"prompts {source}",
-                got=f"the splits {sorted(rows)}",
-                expected="a split called train, or a single split",
-                fix="save the split you want in a folder of its own",
-            )
+            raise _no_train(source, sorted(rows))
         rows = rows[name]
-    for number, row in enumerate(rows):
-        yield _document(row, f"prompts {source}, row {number}")
+    try:
+        for number, row in enumerate(rows):
+            yield columns.document(row, f"prompts {source}, row {number}")
+    except _faults(_import_datasets(source)) as fault:
+        raise _unreadable(source, fault) from fault
+
+
+def _faults(datasets: Any) -> tuple[type[Exception], ...]:
+    return OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError
 
 
 def _import_datasets(source: str) -> Any:
@@ -182,43 +183,12 @@ def _import_datasets(source: str) -> Any:
     return datasets
 
 
-def _document(record: Any, place: str) -> Document:
-    if not isinstance(record, Mapping):
-        raise _no_column(place, f"a {type(record).__name__}")
-    column = _column(list(record), place)
-    content = record[column]
-    if column == "text" and not isinstance(content, str):
-        raise InputError(
-            place,
-            got=f"text of type {type(content).__name__}",
-            expected="a string",
-            fix="mend or remove the row",
-        )
-    return Document(place, column, content)
-
-
-def _column(names: list[str], place: str) -> Column:
-    for column in _COLUMNS:
-        if column in names:
-            return column
-    raise _no_column(place, f"the columns {names}")
-
-
-def _no_column(place: str, got: str) -> InputError:
+def _no_train(source: str, splits: list[str]) -> InputError:
     return InputError(
-        place,
-        got=got,
-        expected="a column text or input_ids",
-        fix="rename the column that holds the text or the token ids",
-    )
-
-
-def _not_utf8(path: Path) -> InputError:
-    return InputError(
-        f"prompts {path}",
-        got="bytes that are no UTF-8",
-        expected="a text file in UTF-8",
-        fix="convert the file to UTF-8",
+        f"prompts {source}",
+        got=f"the splits {splits}",
+        expected="a split called train, or a single split",
+        fix="save the split you want in a folder of its own",
     )
 
 
@@ -227,6 +197,6 @@ def _unreadable(source: str, fault: Exception) -> InputError:
     return InputError(
         f"prompts {source}",
         got=reason,
-        expected="a data set that can be read, with a column text or input_ids",
+        expected=f"a data set that can be read, with a column {COLUMN_NAMES}",
         fix="check the name and the network; or save the data set in a folder or a .parquet file",
     )

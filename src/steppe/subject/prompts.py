@@ -1,14 +1,11 @@
-"""Which tokens the subject reads: fixed-length prompts from a file, a data set or the bundle.
-
-No token is added: a prompt starts where its text or row does, without a beginning-of-sequence
-token.
-"""
+"""Which tokens the subject reads: fixed-length prompts from a file, a data set or the bundle."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -18,10 +15,16 @@ from safetensors.numpy import load_file
 
 from steppe.core.bundled import DEMO, demo_prompts
 from steppe.core.errors import InputError
-from steppe.subject.documents import Document, read_documents
+from steppe.subject.documents import Source, open_source
 from steppe.subject.model import Subject
+from steppe.subject.rows import BadRowError, Document
+from steppe.subject.text_files import ENDINGS
+from steppe.subject.tokenising import tokenise
 
 _WINDOW = 10
+MAX_BAD_ROWS = 0.01
+# How often the share of bad rows is looked at before the end of a source.
+_ROWS_BETWEEN = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,17 +32,28 @@ class Prompts:
     """Fixed-length prompts.
 
     Attributes:
-        tokens: int64 ``(prompt, position)``.
+        tokens: int64 ``(prompt, position)``, BOS included.
         source: Where they came from.
-        sha256: Hash of their shape and token ids.
+        sha256: Hash of the shape and the token ids of ``tokens``.
+        rows: Rows and texts that were read.
+        skipped: Those of them that could not be used.
+        revision: Commit of a data set of the hub.
     """
 
     tokens: NDArray[np.int64]
     source: str
     sha256: str
+    rows: int
+    skipped: int = 0
+    revision: str | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def equal_share(self) -> float:
+        """Share of the prompts that equal an earlier one."""
+        return 1 - len({row.tobytes() for row in self.tokens}) / len(self.tokens)
 
 
 def load_prompts(
@@ -49,25 +63,39 @@ def load_prompts(
     length: int = 10,
     count: int | None = None,
     limit: int | None = None,
+    bos: bool = False,
+    column: str | None = None,
+    max_bad_rows: float = MAX_BAD_ROWS,
+    revision: str | None = None,
 ) -> Prompts:
-    """Load prompts for a subject.
+    """Load prompts for a subject: the first of the source, in its order.
+
+    A text is cut into consecutive windows, each document by itself; its tail that fills no window
+    is left out. Of a row of token ids the first ``length`` tokens are taken, after padding that
+    its ``attention_mask`` tells is dropped. No more of the source is read than the prompts need.
 
     Args:
-        source: ``"demo"`` or None (the bundled prompts, for the bundled subject); a ``.txt``,
-            ``.jsonl`` or ``.parquet`` file; a folder or hub id of a data set. Text (column
-            ``text``) is cut into consecutive windows, each document by itself; of token rows
-            (column ``input_ids``) the first ``length`` tokens are taken.
+        source: ``"demo"`` or None (the bundled prompts, for the bundled subject); a file
+            (``.txt .md .jsonl .json .csv``, also ``.gz .zst .xz``, or ``.parquet``), a folder of
+            them or of a data set, or a hub id. A .txt or .md file is one text.
         subject: Gives the tokenizer and the vocabulary.
-        length: Tokens per prompt.
-        count: How many prompts, from the first on; None takes all there are.
+        length: Tokens per prompt, BOS included.
+        count: How many prompts; None takes all there are.
         limit: Take at most this many, and what there is when there are fewer.
+        bos: Whether each prompt that does not begin with the subject's BOS gets it in front: BOS
+            and ``length - 1`` tokens of the source then make a prompt.
+        column: Which column holds the text or the token ids; None: ``input_ids``, ``text`` or
+            ``tokens``. Of another name, a column of strings is text.
+        max_bad_rows: Share of rows that may be unusable and are skipped; 0: none.
+        revision: Branch, tag or commit of a data set of the hub.
 
     Returns:
-        The prompts, in the order of the source.
+        The prompts.
 
     Raises:
-        InputError: No such source, an empty one, rows shorter than ``length``, fewer prompts than
-            ``count``, tokens outside the vocabulary, or text without a tokenizer.
+        InputError: No such source, an empty one, too many bad rows (a row shorter than ``length``
+            is one), fewer prompts than ``count``, tokens outside the vocabulary, text without a
+            tokenizer, or ``bos`` for a subject without BOS.
         MissingExtraError: The source needs a package of the extra ``datasets``.
     """
     _check_numbers(subject, length, count)
@@ -76,22 +104,29 @@ def load_prompts(
             "prompts",
             got=f"none, for the subject {subject.name}",
             expected="a file or a data set to take prompts from",
-            fix="pass a .txt, .jsonl or .parquet file, a data set folder or a hub id",
+            fix=f"pass a file ending in {ENDINGS}, a data set folder or a hub id",
         )
     name = DEMO if source is None else str(source)
     if name == DEMO:
-        windows: Iterator[NDArray[np.int64]] = iter(_bundled(length))
+        opened = Source(_bundled(length))
     else:
-        windows = _windows(name, subject, length, is_bounded=bool(count or limit))
-    rows = list(islice(windows, count or limit))
+        opened = open_source(
+            name, column=column, revision=revision, endless_allowed=bool(count or limit)
+        )
+    cutter = _Cutter(subject, length, _bos_id(subject, length) if bos else None)
+    tally = _Tally(max_bad_rows)
+    with closing(opened.documents) as documents:
+        prompts = tally.usable(cutter.prompts(found) for found in documents)
+        rows = list(islice(prompts, count or limit))
+    tally.check()
     _check_rows(rows, name, length, count)
     tokens = np.stack(rows)
     _check_vocabulary(tokens, name, subject)
     digest = hashlib.sha256(repr(tokens.shape).encode() + tokens.tobytes()).hexdigest()
-    return Prompts(tokens, name, digest)
+    return Prompts(tokens, name, digest, tally.rows, tally.skipped, opened.revision)
 
 
-def _bundled(length: int) -> NDArray[np.int64]:
+def _bundled(length: int) -> Generator[Document]:
     tensors = load_file(demo_prompts())
     rows = tensors["windows_10" if length == _WINDOW else "sequences_128"]
     if length > rows.shape[1]:
@@ -101,61 +136,152 @@ def _bundled(length: int) -> NDArray[np.int64]:
             expected=f"at most {rows.shape[1]} for the bundled prompts",
             fix="use shorter prompts, or a file of your own",
         )
-    windows: NDArray[np.int64] = rows[:, :length].astype(np.int64)
-    return windows
+    return (Document("bundled prompts", row) for row in rows.astype(np.int64))
 
 
-def _windows(
-    source: str, subject: Subject, length: int, *, is_bounded: bool
-) -> Iterator[NDArray[np.int64]]:
-    """Cut the documents of a source into prompts, reading no more of it than is asked for."""
-    for document in read_documents(source, endless_allowed=is_bounded):
-        if document.column == "text":
-            ids = _tokenise(document.content, subject, document.place)
-            for start in range(0, len(ids) - length + 1, length):
-                yield ids[start : start + length]
-        else:
-            yield _row(document, length)
+@dataclass(frozen=True)
+class _Cutter:
+    """Cuts documents into prompts.
+
+    Attributes:
+        subject: Whose tokens they are.
+        length: Tokens per prompt.
+        bos: The token that each begins with; None: none is added.
+    """
+
+    subject: Subject
+    length: int
+    bos: int | None
+
+    def prompts(self, document: Document | BadRowError) -> Iterator[NDArray[np.int64]]:
+        """The prompts of one document.
+
+        Raises:
+            BadRowError: It has none that can be used.
+            InputError: It is text, and the subject has no tokenizer.
+        """
+        if isinstance(document, BadRowError):
+            raise document
+        if isinstance(document.content, np.ndarray):
+            yield self._row(document.content, document)
+            return
+        if self.subject.tokenizer is None:
+            raise InputError(
+                document.place,
+                got=f"text, for the subject {self.subject.name} which has no tokenizer",
+                expected="a subject with a tokenizer, or prompts of token ids (input_ids)",
+                fix="pass tokenizer= to load_subject, or tokenise the prompts beforehand",
+            )
+        left = np.empty(0, dtype=np.int64)
+        for ids in tokenise(self.subject.tokenizer, document.content):
+            left = np.concatenate([left, ids])
+            start = 0
+            while len(left) - start >= (taken := self._taken(left[start:])):
+                yield self._prompt(left[start : start + taken])
+                start += taken
+            left = left[start:]
+
+    def _row(self, ids: NDArray[np.int64], document: Document) -> NDArray[np.int64]:
+        taken = self._taken(ids)
+        if len(ids) < taken:
+            raise BadRowError(
+                document.place,
+                got=f"a row of {len(ids)} tokens",
+                expected=f"at least {taken} tokens for a prompt of {self.length}",
+                fix="ask for shorter prompts, or use longer rows",
+            )
+        padding = None if document.is_masked else self._padding
+        if padding is not None and padding in (ids[0], ids[taken - 1]):
+            raise BadRowError(
+                document.place,
+                got=f"token {padding}, which the tokenizer pads with, at an end of the prompt",
+                expected="token ids without padding, or an attention_mask that tells it",
+                fix="store the attention_mask beside the token ids, or drop the padding",
+            )
+        return self._prompt(ids[:taken])
+
+    @property
+    def _padding(self) -> int | None:
+        """The padding token, where it can be nothing else."""
+        tokenizer = self.subject.tokenizer
+        if tokenizer is None or tokenizer.pad_token_id is None:
+            return None
+        others = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id}
+        return None if tokenizer.pad_token_id in others else int(tokenizer.pad_token_id)
+
+    def _taken(self, ids: NDArray[np.int64]) -> int:
+        """How many of the source's tokens the next prompt takes."""
+        needs_bos = self.bos is not None and (not len(ids) or ids[0] != self.bos)
+        return self.length - needs_bos
+
+    def _prompt(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return ids if len(ids) == self.length else np.concatenate([[self.bos], ids])
 
 
-def _tokenise(text: str, subject: Subject, place: str) -> NDArray[np.int64]:
-    if subject.tokenizer is None:
+@dataclass
+class _Tally:
+    """Counts rows, and the bad ones among them.
+
+    Attributes:
+        share: How many may be bad.
+        rows: Rows and texts so far.
+        skipped: The bad ones.
+        first: What the first of them is.
+    """
+
+    share: float
+    rows: int = 0
+    skipped: int = 0
+    first: BadRowError | None = field(default=None, repr=False)
+
+    def usable(
+        self, documents: Iterable[Iterator[NDArray[np.int64]]]
+    ) -> Iterator[NDArray[np.int64]]:
+        """The prompts of documents, but those that cannot be used."""
+        for prompts in documents:
+            self.rows += 1
+            try:
+                yield from prompts
+            except BadRowError as fault:
+                self.skipped += 1
+                self.first = self.first or fault
+                if self.rows % _ROWS_BETWEEN == 0:
+                    self.check()
+
+    def check(self) -> None:
+        """Refuse a source with too many bad rows.
+
+        Raises:
+            InputError: What is wrong with the first.
+        """
+        if self.first is None or self.skipped <= self.share * self.rows:
+            return
+        counted = f"{self.skipped} of {self.rows} rows cannot be used, this one first"
         raise InputError(
-            place,
-            got=f"text, for the subject {subject.name} which has no tokenizer",
-            expected="a subject with a tokenizer, or prompts of token ids (input_ids)",
-            fix="pass tokenizer= to load_subject, or tokenise the prompts beforehand",
-        )
-    # verbose=False: a text longer than the context is cut below, so the warning would mislead.
-    ids = subject.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    return np.asarray(ids, dtype=np.int64)
+            self.first.place,
+            got=f"{self.first.got} ({counted})",
+            expected=self.first.expected,
+            fix=f"{self.first.fix}; up to {self.share:.3g} of all rows are skipped, more with "
+            "max_bad_rows",
+        ) from self.first
 
 
-def _row(document: Document, length: int) -> NDArray[np.int64]:
-    try:
-        row = np.asarray(document.content)
-        ids = row.astype(np.int64, casting="same_kind") if row.size else row.astype(np.int64)
-    except (TypeError, ValueError) as fault:
-        raise _bad_row(document.place) from fault
-    if ids.ndim != 1:
-        raise _bad_row(document.place)
-    if len(ids) < length:
+def _bos_id(subject: Subject, length: int) -> int:
+    if subject.bos_token_id is None:
         raise InputError(
-            document.place,
-            got=f"a row of {len(ids)} tokens",
-            expected=f"at least {length} tokens, the length asked for",
-            fix=f"ask for at most {len(ids)} tokens per prompt, or use longer rows",
+            "bos",
+            got=f"True, for {subject.name}, which has no beginning-of-sequence token",
+            expected="a subject whose tokenizer or config.json names one (bos_token)",
+            fix="leave bos out, or set the tokenizer's bos_token",
         )
-    return ids[:length]
-
-
-def _bad_row(place: str) -> InputError:
-    return InputError(
-        place,
-        got="input_ids that are no flat list of integers",
-        expected="one list of token ids per row",
-        fix="store each row's input_ids as a list of integers",
-    )
+    if length < 2:
+        raise InputError(
+            "length",
+            got=f"{length}, with BOS",
+            expected="at least 2: BOS and a token of the source",
+            fix="ask for longer prompts, or for none with BOS",
+        )
+    return subject.bos_token_id
 
 
 def _check_numbers(subject: Subject, length: int, count: int | None) -> None:

@@ -74,7 +74,7 @@ class Material:
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
         return {
-            **resolved_settings(self.settings, self.subject, self.stock.prompts),
+            **resolved_settings(self.settings, self.subject, self.stock.taken),
             "sae": self.settings.sae_source,
             "read": self.read.name,
             "step_size": self.scales.step_size,
@@ -99,7 +99,7 @@ def prepare(settings: Settings) -> Material:
     check_belongs(sae, subject, settings, site)
     subject = in_coordinates_of({settings.sae_source: sae}, subject, settings.coordinates)
     check = require_self_check(subject, site)
-    stock = take_stock(subject, site, settings)
+    stock = take_stock(subject, site, settings, [sae])
     material = Material(
         settings=settings,
         stock=stock,

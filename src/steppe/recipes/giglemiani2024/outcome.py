@@ -29,6 +29,7 @@ from steppe.recipes.giglemiani2024.steps import (
     step_table,
     table_steps,
 )
+from steppe.recipes.prompt_facts import prompt_facts
 from steppe.recipes.reporting import fit_text, short
 from steppe.report import (
     Setting,
@@ -202,8 +203,7 @@ def _facts(report: Report) -> dict[str, object]:
         "SAE": f"{resolved['sae_identity']['source']} ({short(resolved['sae_identity'])})",
         "SAE fit": fit_text(report.run),
         "firing rates": resolved["firing_rates"],
-        "prompts": f"{settings.prompts_source}, {settings.prompt_length} tokens "
-        f"({short(resolved['prompts_identity'])})",
+        **prompt_facts(resolved),
         "samples": settings.samples,
         "moments from": f"{resolved['moments_from']} activations",
         "reading": settings.reading,

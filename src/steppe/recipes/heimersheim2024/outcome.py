@@ -24,6 +24,7 @@ from steppe.recipes.heimersheim2024.outputs import (
     OPTIMA,
     PLATEAUS,
 )
+from steppe.recipes.prompt_facts import prompt_facts
 from steppe.recipes.reporting import fit_text, short
 from steppe.store import open_run
 
@@ -192,8 +193,7 @@ def _facts(analysis: Analysis) -> dict[str, object]:
         "coordinates": resolved["coordinates"],
         "SAE": f"{resolved['sae_identity']['source']} ({short(resolved['sae_identity'])})",
         "SAE fit": fit_text(analysis.run),
-        "prompts": f"{resolved['prompts']}, {settings.prompt_length} tokens "
-        f"({short(resolved['prompts_identity'])})",
+        **prompt_facts(resolved),
         "samples": settings.samples,
         "directions of each kind per base": settings.draws,
         "moments from": f"{resolved['moments_from']} activations",

@@ -29,8 +29,9 @@ from steppe.recipes.lee2024.saes import UsedSae, open_saes, use_sae
 from steppe.recipes.lee2024.settings import MIDDLE, Settings
 from steppe.recipes.starting import open_subject, resolved_settings
 from steppe.recipes.stock import choose_rows, four_digits
+from steppe.recipes.study_prompts import StudyPrompts, take_prompts
 from steppe.recipes.using_saes import check_belongs, fit_record, in_coordinates_of, trusted_quality
-from steppe.subject import Prompts, Subject, load_prompts
+from steppe.subject import Bos, Prompts, Subject
 
 # Norm of an ordinary activation of GPT-2 before block 6: the authors' notebooks print 81.6 for one
 # token, and a mean of 102.3 over all, which the first position, far longer, has a part in.
@@ -82,7 +83,7 @@ class Material:
     Attributes:
         settings: What was asked.
         subject: The model under study.
-        prompts: The sequences, each with a first token that starts a text.
+        taken: The sequences, each with a first token that starts a text.
         base_rows: Which sequences are measured, ``(sample,)``.
         places: By the name of each site that is measured.
         saes: By label.
@@ -93,13 +94,18 @@ class Material:
 
     settings: Settings
     subject: Subject
-    prompts: Prompts
+    taken: StudyPrompts
     base_rows: NDArray[np.int64]
     places: Mapping[str, Place]
     saes: Mapping[str, UsedSae]
     plan: Plan
     scale: float
     check: SelfCheck
+
+    @property
+    def prompts(self) -> Prompts:
+        """The sequences."""
+        return self.taken.prompts
 
     @property
     def lengths(self) -> NDArray[np.float64]:
@@ -149,7 +155,7 @@ class Material:
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
         return {
-            **resolved_settings(self.settings, self.subject, self.prompts),
+            **resolved_settings(self.settings, self.subject, self.taken),
             "sae_sources": list(self.settings.sae_sources),
             "site": self.plan.site,
             "paper_lengths": list(self.settings.paper_lengths),
@@ -180,7 +186,8 @@ def prepare(settings: Settings) -> Material:
         check_belongs(sae, subject, settings)
     subject = in_coordinates_of(saes, subject, settings.coordinates)
     check = require_self_check(subject, main)
-    prompts = _load(settings, subject)
+    taken = take_prompts(settings, subject, [], auto=_bos(subject))
+    prompts = taken.prompts
     # The first position of a sequence is not among the activations behind the moments.
     per_prompt = settings.prompt_length - 1
     base_rows, pool_rows = choose_rows(settings, len(prompts), subject.d_model, per_prompt)
@@ -198,7 +205,7 @@ def prepare(settings: Settings) -> Material:
     return Material(
         settings=settings,
         subject=subject,
-        prompts=prompts,
+        taken=taken,
         base_rows=base_rows,
         places=places,
         saes=used,
@@ -208,16 +215,11 @@ def prepare(settings: Settings) -> Material:
     )
 
 
-def _load(settings: Settings, subject: Subject) -> Prompts:
-    """The sequences; where they do not begin with the token that starts a text, it is put there."""
-    source, length = settings.prompts_source, settings.prompt_length
-    prompts = load_prompts(source, subject, length=length, limit=settings.max_prompts)
-    first = subject.bos_token_id
-    if first is None or (prompts.tokens[:, 0] == first).all():
-        return prompts
-    tokens = np.roll(prompts.tokens, 1, axis=1)
-    tokens[:, 0] = first
-    return Prompts(tokens, f"{prompts.source}, token {first} before each", prompts.sha256)
+def _bos(subject: Subject) -> Bos:
+    """In this study sequences begin with BOS wherever the subject has one, as in the paper."""
+    if subject.bos_token_id is None:
+        return Bos(False, "the subject has none")
+    return Bos(True, "sequences begin with it, as in the paper")
 
 
 def _make_place(subject: Subject, tokens: NDArray[np.int64], site: Site) -> Place:

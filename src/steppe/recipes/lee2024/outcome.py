@@ -15,6 +15,7 @@ from steppe.recipes.lee2024.claims import claims_table
 from steppe.recipes.lee2024.figures import ROWS, Figures
 from steppe.recipes.lee2024.plan import Series
 from steppe.recipes.lee2024.published import published
+from steppe.recipes.prompt_facts import prompt_facts
 from steppe.recipes.reporting import fit_text, short
 from steppe.report import Setting, label_of
 from steppe.store import FIGURES, open_run
@@ -218,8 +219,7 @@ def _facts(analysis: Analysis) -> dict[str, object]:
         or "none",
         "SAE fit": fit_text(analysis.run),
         "parts left out": ", ".join(_left_out(analysis)) or "none",
-        "prompts": f"{settings.prompts_source}, {settings.prompt_length} tokens "
-        f"({short(resolved['prompts_identity'])})",
+        **prompt_facts(resolved),
         "samples": f"{settings.samples} sequences",
         "moments from": f"{resolved['moments_from']} activations, the first of each sequence left "
         "out",

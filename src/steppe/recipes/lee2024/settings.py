@@ -52,7 +52,7 @@ class Settings(StudySettings):
     site: str = Field(
         MIDDLE, description="where activations are moved; 'middle': before the middle layer"
     )
-    prompt_length: int = Field(128, ge=3, description="tokens per sequence, the first included")
+    prompt_length: int = Field(128, ge=3, description="tokens per sequence, BOS included")
     positions: Literal["all", "last"] = Field(
         "all", description="move all positions at once, or the last that a token follows"
     )
@@ -70,7 +70,6 @@ class Settings(StudySettings):
         description="in substitutions, the activation of the first token; None: replaced with "
         "the paper's settings, else kept",
     )
-    max_prompts: int = Field(40_000, ge=2, description="sequences taken from the source, at most")
     moments_samples: int = Field(
         32_000, ge=100, description="activations behind the mean, the covariance and own rates"
     )

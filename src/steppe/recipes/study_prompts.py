@@ -1,0 +1,72 @@
+"""The prompts of a study, taken as its settings say, and what a run records of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from steppe.recipes.study_settings import PAPER_PROMPTS, StudySettings
+from steppe.sae import Sae
+from steppe.subject import Bos, Prompts, Subject, choose_bos, load_prompts
+
+
+@dataclass(frozen=True, eq=False)
+class StudyPrompts:
+    """Prompts, and whether BOS was put in front of them.
+
+    Attributes:
+        prompts: The prompts.
+        bos: Whether those that lacked it got BOS, and why.
+    """
+
+    prompts: Prompts
+    bos: Bos
+
+    def identity(self) -> dict[str, Any]:
+        """What a run records of them, as plain data."""
+        prompts = self.prompts
+        return {
+            "source": prompts.source,
+            "revision": prompts.revision,
+            "sha256": prompts.sha256,
+            "count": len(prompts),
+            "equal_share": round(prompts.equal_share, 6),
+            "rows": prompts.rows,
+            "skipped_rows": prompts.skipped,
+            "bos_reason": self.bos.reason,
+        }
+
+
+def take_prompts(
+    settings: StudySettings, subject: Subject, saes: Sequence[Sae], auto: Bos | None = None
+) -> StudyPrompts:
+    """Take the first prompts of the source, at most ``max_prompts``.
+
+    Args:
+        settings: What was asked.
+        subject: The model under study.
+        saes: The study's SAEs: ``bos`` may follow them.
+        auto: What ``bos: auto`` stands for in this study; None: as the SAEs and the tokenizer say.
+
+    Raises:
+        InputError: There are none, or they do not fit the subject.
+    """
+    bos = auto
+    if settings.bos != "auto":
+        bos = choose_bos(settings.bos, subject)
+    elif bos is None and settings.prompts_source == PAPER_PROMPTS:
+        bos = Bos(False, "the papers' prompts are read as their authors read them")
+    elif bos is None:
+        bos = choose_bos("auto", subject, [sae.prepend_bos for sae in saes])
+    prompts = load_prompts(
+        settings.prompts_source,
+        subject,
+        length=settings.prompt_length,
+        limit=settings.max_prompts,
+        bos=bos.is_added,
+        column=settings.column,
+        max_bad_rows=0.0 if settings.strict else settings.max_bad_rows,
+        revision=settings.prompts_revision,
+    )
+    return StudyPrompts(prompts, bos)
