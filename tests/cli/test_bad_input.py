@@ -149,6 +149,7 @@ def test_a_missing_extra_names_itself(
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
+    (folder / "dataset_info.json").touch()
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert_told(reproduce(prompts=folder), "pip install 'steppe[datasets]'")
 
