@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from steppe.recipes.study_settings import StudySettings
 from steppe.sae.config import CFG_FILE
 from steppe.sae.loading import find_config
 from steppe.subject.loading import find_folder, is_local
-
-_FILES = re.compile(r".*\.(txt|md|jsonl?|csv|parquet)(\.(gz|zst|xz))?", re.IGNORECASE)
+from steppe.subject.text_files import format_of
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def _check_length(length: int, stated: Stated) -> None:
 
 
 def _check_path(option: str, source: str) -> None:
-    means_path = source.startswith((".", "/", "~")) or _FILES.fullmatch(source)
+    means_path = source.startswith((".", "/", "~")) or format_of(Path(source)) is not None
     if source != DEMO and means_path and not Path(source).expanduser().exists():
         raise InputError(
             f"{option} {source}",
