@@ -8,13 +8,59 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from steppe.comparisons import Parts, jackknife
+from steppe.comparisons import Parts, Sampled, earlier_share, jackknife
 
 GENERATOR = np.random.default_rng(0)
 
 
 def mean_of(values):
-    return np.nanmean(values["x"])
+    return values.mean(values["x"])
+
+
+def drawn(samples, draws, undefined=0.1, never=0.1):
+    """Crossings with ties, some never and some undefined."""
+    made = GENERATOR.integers(1, 9, size=(samples, draws)).astype(float)
+    made[GENERATOR.random(made.shape) < never] = np.inf
+    made[GENERATOR.random(made.shape) < undefined] = np.nan
+    return made
+
+
+def left_out(number, values):
+    """What a number is without each sample, one after the other."""
+    count = len(next(iter(values.values())))
+    return [
+        number(Sampled({name: np.delete(array, i, axis=0) for name, array in values.items()}))
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda v: v.mean(v["first"]),
+        lambda v: v.means(np.nan_to_num(v["second"], posinf=9.0)),
+        lambda v: v.earlier(v["first"], v["second"]),
+        lambda v: v.earlier(v["first"][:, 0], v["second"]),
+    ],
+)
+def test_numbers_without_each_sample_are_those_of_the_others(number) -> None:
+    values = {"first": drawn(20, 3, never=0.0), "second": drawn(20, 2)}
+    np.testing.assert_allclose(number(Sampled(values, 20)), left_out(number, values))
+
+
+def test_an_area_is_the_share_of_pairs() -> None:
+    first, second = drawn(30, 3), drawn(30, 2)
+    found = Sampled({"first": first}).earlier(first, second)
+    assert found == pytest.approx(earlier_share(first, second))
+    assert np.isnan(Sampled({"first": first}).earlier(first * np.nan, second))
+
+
+def test_quantiles_without_blocks() -> None:
+    sample = GENERATOR.normal(size=10)
+    found = Sampled({"x": sample}, 3).quantiles(sample, [0.5])
+    kept = [sample[3:], np.delete(sample, slice(3, 6)), sample[:6]]
+    np.testing.assert_allclose(found[:, 0], [np.median(rest) for rest in kept])
+    assert Sampled({"x": sample}, 3).mean(sample)[0] == pytest.approx(sample[3:].mean())
 
 
 def parts(numbers, errors, samples=40):
@@ -38,13 +84,14 @@ def test_samples_without_a_value_are_not_counted() -> None:
 
 
 def test_blocks_serve_a_quantile() -> None:
-    errors = [
-        jackknife(lambda v: np.quantile(v["x"], 0.9), {"x": GENERATOR.normal(size=1000)}, 20).errors
-        for _ in range(200)
-    ]
+    def upper(values):
+        return values.quantiles(values["x"], [0.9])[..., 0]
+
+    errors = [jackknife(upper, {"x": GENERATOR.normal(size=1000)}, 20).errors for _ in range(200)]
     # Of a quantile q: sqrt(q (1 - q) / n) over the density there.
     true = np.sqrt(0.09 / 1000) / stats.norm.pdf(stats.norm.ppf(0.9))
-    assert np.mean(np.square(errors)) == pytest.approx(true**2, rel=0.2)
+    # Steps between few values make it a little too large, never too small.
+    assert true**2 < np.mean(np.square(errors)) < 1.6 * true**2
 
 
 @pytest.mark.parametrize(("samples", "decided"), [(5, False), (6, True)])
@@ -91,5 +138,5 @@ def test_the_p_value_is_that_of_the_interval() -> None:
 def test_the_undefined_is_undefined() -> None:
     assert np.isnan(jackknife(mean_of, {"x": np.array([1.0])}).p_value())
     assert np.isnan(jackknife(mean_of, {"x": np.array([np.nan])}).number)
-    found = jackknife(lambda v: [[1.0, np.nan]], {"x": np.ones(9)})
+    found = jackknife(lambda v: v.mean(v["x"]) * np.nan, {"x": np.ones(9)})
     assert np.isnan([*found.interval(), found.p_value()]).all()

@@ -5,7 +5,7 @@ from steppe.comparisons.censored import (
     censored_median,
     censored_median_interval,
     earlier_share,
-    paired_earlier_share,
+    earlier_within,
     ranked_median,
     roc_curve,
 )
@@ -17,7 +17,7 @@ from steppe.comparisons.intervals import (
     corrected_p_value,
     mean_interval,
 )
-from steppe.comparisons.jackknife import Parts, jackknife, parts_of
+from steppe.comparisons.jackknife import Parts, Sampled, both_sides, jackknife, parts_of
 from steppe.comparisons.ks_error import Closeness, Weighted, ks_interval, ks_sum, ks_within
 from steppe.comparisons.multiplicity import holm
 from steppe.comparisons.published import beside, read_published
@@ -28,15 +28,18 @@ __all__ = [
     "Interval",
     "Parts",
     "Resamples",
+    "Sampled",
     "Weighted",
     "as_ranked",
     "beside",
+    "both_sides",
     "censored_median",
     "censored_median_interval",
     "compare",
     "corrected_interval",
     "corrected_p_value",
     "earlier_share",
+    "earlier_within",
     "holm",
     "jackknife",
     "ks_interval",
@@ -45,7 +48,6 @@ __all__ = [
     "ks_sum",
     "ks_within",
     "mean_interval",
-    "paired_earlier_share",
     "parts_of",
     "ranked_median",
     "read_published",

@@ -84,19 +84,20 @@ def earlier_share(first: ArrayLike, second: ArrayLike) -> float:
     return 1 - float(not_later.mean()) / (2 * len(other))
 
 
-def paired_earlier_share(first: ArrayLike, second: ArrayLike) -> float:
-    """Share of samples whose first crossing comes earlier; ties, censored ones too, count half.
+def earlier_within(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Whether each first crossing comes before the second of the same sample.
 
     Args:
-        first: ``(sample, ...)`` crossings.
+        first: Crossings of any shape.
         second: Crossings of the same samples, one to one.
+
+    Returns:
+        1 where it does, 0 where not; one half for a tie, of censored ones too; NaN where either is
+        undefined. The mean is the share of samples.
     """
     one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    known = ~(np.isnan(one) | np.isnan(other))
-    if not known.any():
-        return float("nan")
     wins = np.where(one < other, 1.0, np.where(one == other, 0.5, 0.0))
-    return float(wins[known].mean())
+    return np.where(np.isnan(one) | np.isnan(other), np.nan, wins)
 
 
 def roc_curve(

@@ -6,9 +6,9 @@ statistics, which do not change smoothly as a sample is left out, and for quanti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,6 @@ from scipy.special import stdtr, stdtrit
 from steppe.comparisons.intervals import Interval
 
 Floats = NDArray[np.float64]
-K = TypeVar("K")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +92,82 @@ class Parts:
         return reach
 
 
-def jackknife(
-    number: Callable[[Mapping[K, Any]], ArrayLike], values: Mapping[K, Any], blocks: int = 0
-) -> Parts:
+class Sampled:
+    """Values of samples, and their means: of all samples, or of all but each block of them.
+
+    A function of means that is written for the one gives the other, too, with a leading axis.
+
+    Args:
+        values: By name, ``(sample, ...)``: of the same samples.
+        blocks: Leave out one of so many blocks of samples; 0: leave out none.
+    """
+
+    def __init__(self, values: Mapping[str, NDArray[Any]], blocks: int = 0) -> None:
+        self._values = values
+        count = len(next(iter(values.values())))
+        # Where each block begins.
+        self._starts = np.unique(np.arange(blocks) * count // blocks) if blocks else None
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._values[name]
+
+    def mean(self, values: NDArray[Any]) -> Floats:
+        """Mean over everything that is defined of ``(sample, ...)``; ``()``, or ``(block,)``."""
+        rows = values.reshape(len(values), -1)
+        defined = ~np.isnan(rows)
+        sums, counts = np.where(defined, rows, 0.0).sum(axis=1), defined.sum(axis=1)
+        return _ratio(self._total(sums), self._total(counts))
+
+    def means(self, values: NDArray[Any]) -> Floats:
+        """Mean over samples at every place of ``(sample, place)``; a leading axis for blocks."""
+        return self._total(values) / self._total(np.ones(len(values)))[..., None]
+
+    def earlier(self, first: NDArray[Any], second: NDArray[Any]) -> Floats:
+        """`earlier_share` of ``(sample, ...)`` crossings: all of a sample are left out together.
+
+        Raises:
+            ValueError: Blocks of several samples are left out.
+        """
+        one, other = (array.reshape(len(array), -1) for array in (first, second))
+        if self._starts is not None and len(self._starts) != len(one):
+            raise ValueError("an area under an ROC curve is judged sample by sample")
+        # Twice the pairs that are won, a tie being half a win; and twice all pairs.
+        wins = self._pairs(_wins(one, other), _wins(-other, -one), _own_wins(one, other))
+        known = [(~np.isnan(array)).sum(axis=1).astype(np.float64) for array in (one, other)]
+        own = known[0] * known[1]
+        pairs = self._pairs(known[0] * known[1].sum(), known[1] * known[0].sum(), own)
+        return _ratio(wins, 2 * pairs)
+
+    def quantiles(self, values: NDArray[Any], shares: Sequence[float]) -> Floats:
+        """Quantiles of ``(sample,)`` values, ``(share,)``; a leading axis for blocks."""
+        if self._starts is None:
+            return np.quantile(values, shares)
+        ends = [*self._starts[1:], len(values)]
+        kept = (np.delete(values, slice(*block)) for block in zip(self._starts, ends, strict=True))
+        return np.array([np.quantile(rest, shares) for rest in kept])
+
+    def _total(self, values: NDArray[Any]) -> Floats:
+        total: Floats = values.sum(axis=0, dtype=np.float64)
+        if self._starts is None:
+            return total
+        return total - np.add.reduceat(values.astype(np.float64), self._starts, axis=0)
+
+    def _pairs(self, rows: Floats, columns: Floats, own: Floats) -> Floats:
+        """Sum over pairs of samples, from those of each sample as first, as second, and as both."""
+        total = np.asarray(rows.sum())
+        return total if self._starts is None else total - rows - columns + own
+
+
+Number = Callable[[Sampled], ArrayLike]
+
+
+def jackknife(number: Number, values: Mapping[str, Any], blocks: int = 0) -> Parts:
     """Compute a number, and its standard error over samples.
 
     Args:
-        number: From values to one number, or to numbers ``(row, column)`` as in `Parts`; NaN where
-            they are undefined.
-        values: What they are computed from, each ``(sample, ...)``: of the same samples.
+        number: From `Sampled` values to one number, or to ``(row, column)`` as in `Parts`, behind
+            the axis of what is left out; NaN where it is undefined.
+        values: What it is computed from, each ``(sample, ...)``: of the same samples.
         blocks: Leave out one of so many blocks at a time instead of one sample. With blocks larger
             than the square root of the samples it serves quantiles, too (Shao and Wu 1989, Ann.
             Stat. 17, 1176). Samples are counted as blocks then.
@@ -109,37 +175,59 @@ def jackknife(
     Returns:
         The numbers; samples in which nothing is defined are not counted.
     """
-    known = {key: np.asarray(array) for key, array in values.items()}
+    known = {key: np.asarray(array, dtype=np.float64) for key, array in values.items()}
     defined = np.any([~_empty(array) for array in known.values()], axis=0)
     known = {key: array[defined] for key, array in known.items()}
     count = int(defined.sum())
     if not count:
         return Parts(np.array([[np.nan]]), np.array([[np.nan]]), 0)
-    parts = np.arange(count) * (min(blocks, count) or count) // count
-    whole = np.atleast_2d(np.asarray(number(known), dtype=np.float64))
-    left = [
-        np.atleast_2d(number({key: array[parts != part] for key, array in known.items()}))
-        for part in np.unique(parts if count > 1 else [])
-    ]
-    return parts_of(whole, np.array(left).reshape(-1, *whole.shape))
+    whole = np.asarray(number(Sampled(known)), dtype=np.float64)
+    left = np.asarray(number(Sampled(known, min(blocks, count) or count)), dtype=np.float64)
+    return parts_of(whole, left)
 
 
 def parts_of(whole: Floats, left: Floats) -> Parts:
     """Numbers with their errors, from what they are as each sample is left out.
 
     Args:
-        whole: ``(...)``.
-        left: ``(sample, ...)``; the error is the square root of the jackknife's variance
-            (Tukey 1958, Ann. Math. Stat. 29, 614).
+        whole: One number, or ``(...)``.
+        left: ``(sample, ...)``; the error is the square root of the jackknife's variance (Tukey
+            1958, Ann. Math. Stat. 29, 614).
     """
     count = len(left)
-    if count < 2:
-        return Parts(whole, np.full(whole.shape, np.nan), count)
     away = left - left.mean(axis=0)
     errors = np.sqrt((count - 1) / count * (away**2).sum(axis=0))
+    if whole.ndim == 0:
+        whole, errors = whole.reshape(1, 1), np.reshape(errors, (1, 1))
     return Parts(whole, errors, count)
 
 
+def both_sides(margin: ArrayLike, number: ArrayLike) -> Floats:
+    """That a number lies less than a margin from zero on either side, as a column of `Parts`."""
+    return np.stack([np.subtract(margin, number), np.add(margin, number)], axis=-1)[..., None]
+
+
+def _wins(first: Floats, second: Floats) -> Floats:
+    """Twice the pairs that each sample's firsts come before any second in, ``(sample,)``."""
+    others = np.sort(second[~np.isnan(second)])
+    sides: tuple[Literal["left", "right"], ...] = ("left", "right")
+    later = [len(others) - np.searchsorted(others, first, side) for side in sides]
+    return np.where(np.isnan(first), 0, later[0] + later[1]).sum(axis=1).astype(np.float64)
+
+
+def _own_wins(first: Floats, second: Floats) -> Floats:
+    """The same of pairs within each sample."""
+    one, other = first[:, :, None], second[:, None, :]
+    # A comparison with NaN is never true.
+    return ((one < other).astype(np.float64) + (one <= other)).sum(axis=(1, 2))
+
+
+def _ratio(sums: Floats, counts: Floats) -> Floats:
+    ratios = np.full(np.shape(sums), np.nan)
+    np.divide(sums, counts, out=ratios, where=counts > 0)
+    return ratios
+
+
 def _empty(array: NDArray[Any]) -> NDArray[np.bool_]:
-    empty: NDArray[np.bool_] = np.isnan(array.reshape(len(array), -1)).all(axis=1)
+    empty: NDArray[np.bool_] = np.isnan(array).all(axis=tuple(range(1, array.ndim)))
     return empty

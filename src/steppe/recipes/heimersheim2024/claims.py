@@ -12,9 +12,9 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from steppe.comparisons import censored_median, earlier_share, jackknife, paired_earlier_share
+from steppe.comparisons import Sampled, both_sides, earlier_within, jackknife
 from steppe.core.axes import CONTROL, KIND, MODE, MOMENT, NEIGHBOUR
 from steppe.paths import END
 from steppe.recipes.deciding import Decision, claims_frame
@@ -76,7 +76,7 @@ class Claim:
     quantity: str
     needs: tuple[str, ...]
     values: Callable[[Analysis], Values]
-    number: Callable[[Values], ArrayLike]
+    number: Callable[[Sampled], Floats]
     blocks: int = 0
 
     def decide(self, values: Values) -> Decision:
@@ -99,76 +99,73 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
     return claims_frame(rows, "quantity")
 
 
-def _share_beyond(values: Values, level: float) -> float:
+def _share_beyond(values: Sampled, level: float) -> Floats:
     first = values["first"]
-    known = np.where(np.isnan(first), np.nan, first > level)
-    return _mean(known) - 0.5
+    return values.mean(np.where(np.isnan(first), np.nan, first > level)) - 0.5
 
 
-def _mean_above(values: Values, level: float) -> float:
-    return _mean(values["first"]) - level
+def _mean_above(values: Sampled, level: float) -> Floats:
+    return values.mean(values["first"]) - level
 
 
-def _mean_gap(values: Values) -> float:
-    return _mean(values["second"]) - _mean(values["first"])
+def _mean_gap(values: Sampled) -> Floats:
+    return values.mean(values["second"]) - values.mean(values["first"])
 
 
-def _plateau_gap(values: Values, end: float) -> float:
+def _plateau_gap(values: Sampled, end: float) -> Floats:
     """Mean response of the second bases less that of the first, as far as plateaus reach.
 
-    That is the median crossing of both together: a bound that prefers neither.
+    That is the mean crossing of both together, which prefers neither; what never crosses counts as
+    the path's end. A mean, since a median of two groups jumps as a base is left out.
     """
-    reach = censored_median([values["first_crossing"], values["second_crossing"]])
-    first, second = values["first"], values["second"]
-    near = np.linspace(0, end, first.shape[1]) <= reach + 1e-9
-    if not near.any():
-        return float("nan")
-    return _mean(second[:, near]) - _mean(first[:, near])
+    crossed = np.stack([values["first_crossing"], values["second_crossing"]], axis=1)
+    reach = values.mean(np.minimum(crossed, end))
+    gaps = values.means(values["second"] - values["first"])
+    steps = gaps.shape[-1] - 1
+    areas = np.cumsum((gaps[..., 1:] + gaps[..., :-1]) / 2, axis=-1)
+    areas = np.concatenate([np.zeros((*gaps.shape[:-1], 1)), areas], axis=-1)
+    place = np.nan_to_num(reach / end * steps)
+    before = np.minimum(place.astype(int), steps - 1)
+    ends = [np.take_along_axis(areas, at[..., None], -1)[..., 0] for at in (before, before + 1)]
+    area: Floats = ends[0] + (place - before) * (ends[1] - ends[0])
+    return np.where(np.isnan(reach), np.nan, area / place)
 
 
-def _earlier(values: Values) -> float:
-    return earlier_share(values["first"], values["second"]) - 0.5
+def _earlier(values: Sampled) -> Floats:
+    return values.earlier(values["first"], values["second"]) - 0.5
 
 
-def _paired(values: Values) -> float:
-    return paired_earlier_share(values["first"], values["second"]) - 0.5
+def _paired(values: Sampled) -> Floats:
+    return values.mean(earlier_within(values["first"], values["second"])) - 0.5
 
 
-def _not_separated(values: Values) -> float:
-    return SEPARATED - earlier_share(values["first"], values["second"])
+def _not_separated(values: Sampled) -> Floats:
+    return SEPARATED - values.earlier(values["first"], values["second"])
 
 
-def _within(margin: float, number: float) -> list[list[float]]:
-    """That a number lies less than a margin from zero, on either side."""
-    return [[margin - number], [margin + number]]
+def _alike(values: Sampled) -> Floats:
+    return both_sides(NEAR, _earlier(values))
 
 
-def _alike(values: Values) -> list[list[float]]:
-    return _within(NEAR, _earlier(values))
+def _leads_by_more(values: Sampled) -> Floats:
+    there = values.earlier(values["first_at"], values["second_at"]) - 0.5
+    return both_sides(_earlier(values), there)
 
 
-def _leads_by_more(values: Values) -> list[list[float]]:
-    there = earlier_share(values["first_at"], values["second_at"]) - 0.5
-    return _within(_earlier(values), there)
-
-
-def _symmetric(values: Values, end: float) -> list[list[float]]:
+def _symmetric(values: Sampled, end: float) -> Floats:
     gaps = np.minimum(values["second"], end) - np.minimum(values["first"], end)
-    return _within(SYMMETRIC, _mean(gaps))
+    return both_sides(SYMMETRIC, values.mean(gaps))
 
 
-def _usual(values: Values) -> list[list[float]]:
-    return _within(1, float(np.log10(max(_mean(values["first"]), 1e-9) / USUAL_L0)))
+def _usual(values: Sampled) -> Floats:
+    mean = np.maximum(values.mean(values["first"]), 1e-9)
+    return both_sides(1, np.log10(mean / USUAL_L0))
 
 
-def _wide(values: Values) -> float:
-    low, high = np.quantile(np.maximum(values["first"], 0.5), [0.025, 0.975])
-    return float(np.log10(high / low)) - 1
-
-
-def _mean(values: Floats) -> float:
-    defined = values[np.isfinite(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
+def _wide(values: Sampled) -> Floats:
+    ends = values.quantiles(np.maximum(values["first"], 0.5), [0.025, 0.975])
+    span: Floats = np.log10(ends[..., 1] / ends[..., 0]) - 1
+    return span
 
 
 def _flat(analysis: Analysis, kind: str) -> Floats:
@@ -279,7 +276,7 @@ def _on_plateau(id_: str, mode: Mode, readout: str, what: str, unit: str) -> Cla
         id_,
         f"On plateaus, {what} grows less from real bases than from random ones towards the same "
         f"random activations ({mode}).",
-        f"mean {what} ({unit}) up to the median crossing of all bases, random minus real bases",
+        f"mean {what} ({unit}) up to the mean crossing of all bases, random minus real bases",
         (PLATEAUS,),
         _responses(mode, readout),
         partial(_plateau_gap, end=END[mode]),

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from steppe.comparisons import (
     censored_median,
     censored_median_interval,
-    earlier_share,
     jackknife,
 )
 from steppe.recipes.heimersheim2024.analysis import Analysis
@@ -34,21 +33,24 @@ def crossing_columns(analysis: Analysis, crossings: Floats, name: str = "crossin
 
 def mean_columns(values: Floats, name: str) -> Row:
     """Mean over samples with its interval; further axes are averaged within a sample."""
+    parts = jackknife(lambda known: known.mean(known["means"]), {"means": within_samples(values)})
+    low, high = parts.interval()
+    return {name: parts.number, f"{name}_low": low, f"{name}_high": high}
+
+
+def within_samples(values: Floats) -> Floats:
+    """Mean of what is defined of each sample, ``(sample,)``."""
     per_sample = values.reshape(len(values), -1)
     defined = ~np.isnan(per_sample)
     sums = np.where(defined, per_sample, 0).sum(axis=1)
-    means = np.divide(
-        sums, defined.sum(axis=1), out=np.full(len(sums), np.nan), where=defined.any(axis=1)
-    )
-    parts = jackknife(lambda known: known["means"].mean(), {"means": means[defined.any(axis=1)]})
-    low, high = parts.interval()
-    return {name: parts.number, f"{name}_low": low, f"{name}_high": high}
+    means = np.full(len(sums), np.nan)
+    return np.divide(sums, defined.sum(axis=1), out=means, where=defined.any(axis=1))
 
 
 def share_columns(first: Floats, second: Floats, name: str) -> Row:
     """Share of pairs in which the first crosses earlier (ROC area), with its interval."""
     parts = jackknife(
-        lambda known: earlier_share(known["first"], known["second"]),
+        lambda known: known.earlier(known["first"], known["second"]),
         {"first": first, "second": second},
     )
     low, high = np.clip(parts.interval(), 0, 1)

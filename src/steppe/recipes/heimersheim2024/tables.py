@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from steppe.comparisons import as_ranked, ks_statistic, ranked_median
+from steppe.comparisons import as_ranked, earlier_within, ks_statistic, ranked_median
 from steppe.core.axes import CONTROL, KIND, MODE, MOMENT, NEIGHBOUR
 from steppe.recipes.heimersheim2024.analysis import Analysis
 from steppe.recipes.heimersheim2024.columns import (
@@ -102,9 +102,8 @@ def bases_earlier(first: Floats, second: Floats) -> Floats:
 
     1 where it is, 0 where it is not, one half for a tie; NaN where either is undefined.
     """
-    one, other = (np.array([ranked_median(row) for row in values]) for values in (first, second))
-    earlier = np.where(one == other, 0.5, one < other)
-    return np.where(np.isnan(one) | np.isnan(other), np.nan, earlier)
+    one, other = ([ranked_median(row) for row in values] for values in (first, second))
+    return earlier_within(one, other)
 
 
 def feature_table(analysis: Analysis) -> pd.DataFrame:

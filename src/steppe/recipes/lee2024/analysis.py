@@ -222,8 +222,6 @@ class Estimates:
     def parts(self, function: Callable[[Means], Floats]) -> Parts:
         """A function of means, ``(row, column)`` or one number, with standard errors."""
         whole, left, samples = self._apply(function)
-        if whole.ndim == 0:
-            whole, left = whole.reshape(1, 1), left.reshape(-1, 1, 1)
         return replace(parts_of(whole, left), samples=samples)
 
     def curve(self, function: Callable[[Means], Floats]) -> Curve:

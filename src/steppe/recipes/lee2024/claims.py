@@ -15,6 +15,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
+from steppe.comparisons import both_sides
 from steppe.recipes.deciding import claims_frame
 from steppe.recipes.lee2024 import plan as p
 from steppe.recipes.lee2024.analysis import Analysis, Floats, Means, log_ratio
@@ -234,7 +235,7 @@ def _apart(get: Means, one: Series, other: Series) -> Floats:
 def _leads_by_more(get: Means, pair: tuple[Series, Series], other: tuple[Series, Series]) -> Floats:
     """That the first of a pair is above the second by more than another pair differs either way."""
     lead, gap = log_ratio(get, *pair), log_ratio(get, *other)
-    return np.stack([lead - gap, lead + gap], axis=-1)[..., None]
+    return both_sides(lead, gap)
 
 
 def _differences(numbers: Floats) -> Floats:

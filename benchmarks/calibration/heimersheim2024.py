@@ -1,0 +1,286 @@
+"""Made-up values of heimersheim2024's claims: like the demo run's, but with a known truth.
+
+Crossings are log-normal between bases and between draws, with the demo's medians and spreads, and
+censored at the path's end. Where a claim compares two kinds, the null run swaps them at random
+within each base. Where it sets a bound (a margin of likeness, 40 degrees, a count), the null run
+lies on it. The report shows examples and gives no number of base prompts: the recipe takes 120 on
+GPT-2, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
+
+import numpy as np
+from benchmarks.calibration.rates import Study, World
+from numpy.typing import NDArray
+
+from steppe.comparisons import earlier_share
+from steppe.recipes.heimersheim2024.analysis import level_crossings
+from steppe.recipes.heimersheim2024.claims import (
+    CLAIMS,
+    FLAT_UNTIL,
+    NEAR,
+    SEPARATED,
+    SYMMETRIC,
+    USUAL_L0,
+)
+
+Floats = NDArray[np.float64]
+Values = dict[str, Floats]
+Generator = np.random.Generator
+ASCENT_BASES, ASCENT_STARTS, ENCODED, FAMILIES = 16, 6, 1000, 3
+SPHERE, STRAIGHT = 180.0, 1.0
+_MANY = 200_000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Crossings of one kind.
+
+    Attributes:
+        median: Median crossing, in the path's unit.
+        between: Standard deviation of their logarithms between bases.
+        within: And between draws from one base.
+    """
+
+    median: float
+    between: float
+    within: float = 0.0
+
+    def draw(self, n: int, draws: int, generator: Generator, end: float = SPHERE) -> Floats:
+        """``(n, draws)``, or ``(n,)`` for one draw; infinite beyond the end."""
+        logs = self.between * generator.normal(size=(n, 1))
+        logs = logs + self.within * generator.normal(size=(n, draws))
+        crossings = self.median * np.exp(logs)
+        crossings[crossings > end] = np.inf
+        return crossings if draws > 1 else crossings[:, 0]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two kinds whose crossings a claim compares.
+
+    Attributes:
+        first: The one that crosses earlier where the claim holds.
+        second: The other.
+        draws: Draws from each base.
+        end: Where the path ends.
+    """
+
+    first: Kind
+    second: Kind
+    draws: int = 1
+    end: float = SPHERE
+
+    def draw(self, n: int, generator: Generator, *, swapped: bool = False) -> Values:
+        """Values of a claim; ``swapped``: the kinds change places at random in each base."""
+        one, other = (k.draw(n, self.draws, generator, self.end) for k in (self.first, self.second))
+        return swap(one, other, generator) if swapped else {"first": one, "second": other}
+
+
+def swap(one: Floats, other: Floats, generator: Generator) -> Values:
+    """Two arrays whose rows change places at random."""
+    chosen = generator.random(len(one)) < 0.5
+    chosen = chosen.reshape(-1, *[1] * (one.ndim - 1))
+    return {"first": np.where(chosen, one, other), "second": np.where(chosen, other, one)}
+
+
+REAL_FLAT, RANDOM_FLAT = Kind(29.9, 0.25), Kind(13.0, 0.6)
+REAL_BASE, RANDOM_BASE = Kind(49.0, 0.19, 0.14), Kind(30.0, 0.42, 0.24)
+REAL_OTHER, RANDOM = Kind(37.0, 0.20, 0.22), Kind(49.0, 0.17, 0.15)
+ACTIVE = Kind(70.0, 0.17, 0.40)
+# By claim: what the demo shows, the earlier kind first (HP1, HP2: reversed there).
+PAIRS = {
+    "HM1b": Pair(RANDOM_FLAT, REAL_FLAT),
+    "HM2e": Pair(RANDOM_BASE, REAL_BASE, 2),
+    "HM3a": Pair(REAL_OTHER, RANDOM, 5),
+    "HM3b": Pair(Kind(0.55, 0.22, 0.28), Kind(0.75, 0.2, 0.2), 5, STRAIGHT),
+    "HM4": Pair(RANDOM, Kind(85.0, 0.25, 0.12), 5),
+    "HP1": Pair(RANDOM, ACTIVE, 5),
+    "HP2": Pair(REAL_OTHER, ACTIVE, 5),
+    "HP3": Pair(RANDOM_BASE, Kind(41.0, 0.3, 0.2), 2),
+    "HP4": Pair(Kind(36.0, 0.3, 0.2), Kind(41.0, 0.3, 0.2), 2),
+    "HP5": Pair(RANDOM_BASE, Kind(39.0, 0.35, 0.2), 2),
+}
+# One direction per prompt, as in the controls.
+CONTROL = Pair(Kind(35.0, 0.3), Kind(35.0, 0.25))
+STUDY_ONCE = Pair(Kind(37.0, 0.30), Kind(49.0, 0.23))
+# Claims on responses: path's end, power of the crossing's multiple, relative spread of the scale.
+RESPONSES = {
+    "HM2a": (SPHERE, 2.0, 0.0),
+    "HM2b": (STRAIGHT, 2.0, 0.0),
+    "HM2c": (SPHERE, 0.7, 0.2),
+    "HM2d": (STRAIGHT, 0.7, 0.2),
+    "HM2f": (SPHERE, 1.0, 0.1),
+    "HM2g": (STRAIGHT, 1.0, 0.1),
+}
+# Shares of families with an optimum, and how much alike the families of a base are.
+OPTIMA = {"HM6a": 0.42, "HM6b": 0.09}
+RARE = 0.01
+ALIKE_WITHIN = 2.0
+
+
+def curves(kind: Kind, n: int, generator: Generator, form: tuple[float, float, float]) -> Values:
+    """Responses ``(n, step)`` that grow as a power and level off, and crossings of KL."""
+    end, power, spread = form
+    relative = Kind(kind.median / SPHERE * end * (1 if end == SPHERE else 2.5), kind.between)
+    at = relative.draw(n, 1, generator, end=np.inf)[:, None]
+    positions = np.linspace(0, end, 101)
+    kl = 0.5 * (positions / at) ** 2 / (0.9 + 0.1 * (positions / at) ** 2)
+    scale = np.exp(spread * generator.normal(size=(n, 1)))
+    response = scale * (positions / at) ** power / (0.9 + 0.1 * (positions / at) ** power)
+    return {"curve": response, "crossing": level_crossings(positions, kl, 0.5)}
+
+
+def responses(n: int, generator: Generator, id_: str, *, swapped: bool) -> Values:
+    """Values of a claim on responses from real and from random bases."""
+    real, random = (curves(kind, n, generator, RESPONSES[id_]) for kind in (REAL_BASE, RANDOM_BASE))
+    both = [np.column_stack([one["crossing"], one["curve"]]) for one in (real, random)]
+    placed = dict(zip(("first", "second"), both, strict=True))
+    placed = swap(*both, generator) if swapped else placed
+    return {
+        name: array
+        for key, values in placed.items()
+        for name, array in ((key, values[:, 1:]), (f"{key}_crossing", values[:, 0]))
+    }
+
+
+def shares(n: int, generator: Generator, share: float) -> Floats:
+    """Whether each of a base's families has an optimum, ``(n, family)``: alike within a base."""
+    own = generator.beta(share * ALIKE_WITHIN, (1 - share) * ALIKE_WITHIN, size=(n, 1))
+    return (generator.random((n, FAMILIES)) < own).astype(np.float64)
+
+
+def sides(n: int, generator: Generator, gap: float) -> Values:
+    """Both sides of corners, a mean gap apart; some never cross."""
+    first = Kind(52.0, 0.3, 0.2).draw(n, FAMILIES, generator)
+    apart = gap + generator.standard_t(4, size=first.shape)
+    second = np.where(np.isinf(first), np.inf, first + apart)
+    return {"first": first, "second": second}
+
+
+def counts(generator: Generator, mean: float, powers: float) -> Values:
+    """Active latents of vectors: rounded log-normal, the middle 95% over so many powers of ten."""
+    spread = powers * np.log(10) / (2 * NormalDist().inv_cdf(0.975))
+    drawn = np.exp(spread * generator.normal(size=ENCODED) - spread**2 / 2)
+    return {"first": np.round(mean * drawn)}
+
+
+def climbed(generator: Generator, rise: float) -> Values:
+    """Cosines before and after an ascent; ``rise`` 0: before and after are swapped at random."""
+    own = generator.normal(size=(ASCENT_BASES, 1))
+    before = 0.5 + 0.05 * own + 0.08 * generator.normal(size=(ASCENT_BASES, ASCENT_STARTS))
+    after = before + (rise or 0.15) + 0.06 * generator.normal(size=before.shape)
+    return {"first": before, "second": after} if rise else swap(before, after, generator)
+
+
+@cache
+def shifted(pair: Pair, area: float) -> Pair:
+    """A pair whose kinds have an ROC area, the second moved in its median."""
+    low, high = 0.1, 10.0
+    for _ in range(25):
+        factor = (low * high) ** 0.5
+        moved = Pair(
+            pair.first,
+            Kind(factor * pair.first.median, pair.second.between, pair.second.within),
+            pair.draws,
+            pair.end,
+        )
+        made = moved.draw(_MANY // pair.draws, np.random.default_rng(0))
+        low, high = (factor, high) if earlier_share(*made.values()) < area else (low, factor)
+    return moved
+
+
+def there(values: Values) -> Values:
+    """Values of the control beside those of the study."""
+    return {f"{name}_at": array for name, array in values.items()}
+
+
+def exchangeable(n: int, generator: Generator) -> dict[str, Values]:
+    """Kinds swapped at random within each base."""
+    made = {id_: pair.draw(n, generator, swapped=True) for id_, pair in PAIRS.items()}
+    made |= {id_: responses(n, generator, id_, swapped=True) for id_ in RESPONSES}
+    won = STUDY_ONCE.draw(n, generator, swapped=True)
+    made["HM3c"] = {"first": (won["first"] < won["second"]).astype(np.float64)}
+    made["HM6c"] = swap(*(shares(n, generator, s) for s in (RARE, OPTIMA["HM6b"])), generator)
+    made |= {id_: climbed(generator, 0.0) for id_ in ("HP6", "HP7")}
+    own, control = (pair.draw(n, generator, swapped=True) for pair in (STUDY_ONCE, CONTROL))
+    return {**made, "HM9a": own | there(control)}
+
+
+def on_the_bound(n: int, generator: Generator) -> dict[str, Values]:
+    """Each claim with a bound or a margin exactly on it."""
+    alike = shifted(CONTROL, 0.5 + NEAR)
+    leads = shifted(STUDY_ONCE, 0.74)
+    flat = Kind(FLAT_UNTIL, REAL_FLAT.between)
+    halves = {id_: {"first": shares(n, generator, 0.5)} for id_ in OPTIMA}
+    return {
+        **halves,
+        "HM1a": {"first": flat.draw(n, 1, generator)},
+        "HM5": shifted(PAIRS["HM3a"], SEPARATED).draw(n, generator),
+        "HM6d": sides(n, generator, SYMMETRIC),
+        "HM7": counts(generator, USUAL_L0 / 10, 1.5),
+        "HM8": counts(generator, 37.7, 1.0),
+        "HM9a": leads.draw(n, generator) | there(leads.draw(n, generator)),
+        **{id_: alike.draw(n, generator) for id_ in ("HM9b", "HP8", "HP9")},
+    }
+
+
+def as_seen(n: int, generator: Generator) -> dict[str, Values]:
+    """The effects of the demo run; those that it denies, reversed."""
+    made = {id_: pair.draw(n, generator) for id_, pair in PAIRS.items()}
+    made |= {id_: responses(n, generator, id_, swapped=False) for id_ in RESPONSES}
+    alike = shifted(CONTROL, 0.5)
+    reversed_shares = {
+        id_: {"first": 1 - shares(n, generator, share)} for id_, share in OPTIMA.items()
+    }
+    return {
+        **made,
+        **reversed_shares,
+        "HM1a": {"first": Kind(50.0, REAL_FLAT.between).draw(n, 1, generator)},
+        "HM3c": {"first": (generator.random(n) < 0.95).astype(np.float64)},
+        "HM5": PAIRS["HM3a"].draw(n, generator),
+        "HM6c": {
+            "first": shares(n, generator, RARE),
+            "second": shares(n, generator, OPTIMA["HM6b"]),
+        },
+        "HM6d": sides(n, generator, 0.0),
+        "HM7": counts(generator, 27.0, 1.0),
+        "HM8": counts(generator, 37.7, 1.17),
+        "HM9a": STUDY_ONCE.draw(n, generator) | there(shifted(CONTROL, 0.58).draw(n, generator)),
+        **{id_: alike.draw(n, generator) for id_ in ("HM9b", "HP8", "HP9")},
+        **{id_: climbed(generator, 0.15) for id_ in ("HP6", "HP7")},
+    }
+
+
+def verdicts(made: Mapping[str, Values]) -> dict[str, str]:
+    """The recipe's own verdicts."""
+    claims = {claim.id: claim for claim in CLAIMS}
+    return {id_: claims[id_].decide(values).verdict for id_, values in made.items()}
+
+
+Simulation = Callable[[int, Generator], dict[str, Values]]
+
+
+def _ids(simulate: Simulation) -> tuple[str, ...]:
+    return tuple(simulate(8, np.random.default_rng(0)))
+
+
+# Likeness within 0.1 of an ROC area needs more prompts than 120, and the claims say so.
+TOO_NARROW = ("HM9b", "HP8", "HP9")
+STUDY = Study(
+    "heimersheim2024",
+    {"demo": 120},
+    (
+        World("exchangeable", exchangeable, null=_ids(exchangeable)),
+        World("on the bound", on_the_bound, null=_ids(on_the_bound)),
+        World(
+            "as seen", as_seen, effect=tuple(id_ for id_ in _ids(as_seen) if id_ not in TOO_NARROW)
+        ),
+    ),
+    verdicts,
+)
