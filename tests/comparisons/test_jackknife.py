@@ -45,7 +45,7 @@ def left_out(number, values):
 )
 def test_numbers_without_each_sample_are_those_of_the_others(number) -> None:
     values = {"first": drawn(20, 3, never=0.0), "second": drawn(20, 2)}
-    np.testing.assert_allclose(number(Sampled(values, 20)), left_out(number, values))
+    np.testing.assert_allclose(number(Sampled(values, without_each=True)), left_out(number, values))
 
 
 def test_an_area_is_the_share_of_pairs() -> None:
@@ -53,14 +53,6 @@ def test_an_area_is_the_share_of_pairs() -> None:
     found = Sampled({"first": first}).earlier(first, second)
     assert found == pytest.approx(earlier_share(first, second))
     assert np.isnan(Sampled({"first": first}).earlier(first * np.nan, second))
-
-
-def test_quantiles_without_blocks() -> None:
-    sample = GENERATOR.normal(size=10)
-    found = Sampled({"x": sample}, 3).quantiles(sample, [0.5])
-    kept = [sample[3:], np.delete(sample, slice(3, 6)), sample[:6]]
-    np.testing.assert_allclose(found[:, 0], [np.median(rest) for rest in kept])
-    assert Sampled({"x": sample}, 3).mean(sample)[0] == pytest.approx(sample[3:].mean())
 
 
 def parts(numbers, errors, samples=40):
@@ -81,17 +73,6 @@ def test_samples_without_a_value_are_not_counted() -> None:
     assert (
         jackknife(mean_of, {"x": padded}).interval() == jackknife(mean_of, {"x": sample}).interval()
     )
-
-
-def test_blocks_serve_a_quantile() -> None:
-    def upper(values):
-        return values.quantiles(values["x"], [0.9])[..., 0]
-
-    errors = [jackknife(upper, {"x": GENERATOR.normal(size=1000)}, 20).errors for _ in range(200)]
-    # Of a quantile q: sqrt(q (1 - q) / n) over the density there.
-    true = np.sqrt(0.09 / 1000) / stats.norm.pdf(stats.norm.ppf(0.9))
-    # Steps between few values make it a little too large, never too small.
-    assert true**2 < np.mean(np.square(errors)) < 1.6 * true**2
 
 
 @pytest.mark.parametrize(("samples", "decided"), [(5, False), (6, True)])

@@ -1,12 +1,12 @@
 """The error of a smooth number of paired samples, by leaving out one sample at a time.
 
-For means, shares, areas under ROC curves and smooth functions of them. Not for maxima and KS
-statistics, which do not change smoothly as a sample is left out, and for quantiles only by blocks.
+For means, shares, areas under ROC curves and smooth functions of them. Not for quantiles,
+maxima and KS statistics, which do not change smoothly as a sample is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,44 +93,36 @@ class Parts:
 
 
 class Sampled:
-    """Values of samples, and their means: of all samples, or of all but each block of them.
+    """Values of samples, and their means: of all samples, or of all but each one.
 
     A function of means that is written for the one gives the other, too, with a leading axis.
 
     Args:
         values: By name, ``(sample, ...)``: of the same samples.
-        blocks: Leave out one of so many blocks of samples; 0: leave out none.
+        without_each: Whether means leave out each sample in turn.
     """
 
-    def __init__(self, values: Mapping[str, NDArray[Any]], blocks: int = 0) -> None:
+    def __init__(self, values: Mapping[str, NDArray[Any]], *, without_each: bool = False) -> None:
         self._values = values
-        count = len(next(iter(values.values())))
-        # Where each block begins.
-        self._starts = np.unique(np.arange(blocks) * count // blocks) if blocks else None
+        self._without_each = without_each
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._values[name]
 
     def mean(self, values: NDArray[Any]) -> Floats:
-        """Mean over everything that is defined of ``(sample, ...)``; ``()``, or ``(block,)``."""
+        """Mean over everything that is defined of ``(sample, ...)``; ``()``, or ``(sample,)``."""
         rows = values.reshape(len(values), -1)
         defined = ~np.isnan(rows)
         sums, counts = np.where(defined, rows, 0.0).sum(axis=1), defined.sum(axis=1)
         return _ratio(self._total(sums), self._total(counts))
 
     def means(self, values: NDArray[Any]) -> Floats:
-        """Mean over samples at every place of ``(sample, place)``; a leading axis for blocks."""
-        return self._total(values) / self._total(np.ones(len(values)))[..., None]
+        """Mean over samples at every place of ``(sample, place)``; a leading axis for samples."""
+        return self._total(values) / (len(values) - self._without_each)
 
     def earlier(self, first: NDArray[Any], second: NDArray[Any]) -> Floats:
-        """`earlier_share` of ``(sample, ...)`` crossings: all of a sample are left out together.
-
-        Raises:
-            ValueError: Blocks of several samples are left out.
-        """
+        """`earlier_share` of ``(sample, ...)`` crossings: all of a sample are left out together."""
         one, other = (array.reshape(len(array), -1) for array in (first, second))
-        if self._starts is not None and len(self._starts) != len(one):
-            raise ValueError("an area under an ROC curve is judged sample by sample")
         # Twice the pairs that are won, a tie being half a win; and twice all pairs.
         wins = self._pairs(_wins(one, other), _wins(-other, -one), _own_wins(one, other))
         known = [(~np.isnan(array)).sum(axis=1).astype(np.float64) for array in (one, other)]
@@ -138,39 +130,26 @@ class Sampled:
         pairs = self._pairs(known[0] * known[1].sum(), known[1] * known[0].sum(), own)
         return _ratio(wins, 2 * pairs)
 
-    def quantiles(self, values: NDArray[Any], shares: Sequence[float]) -> Floats:
-        """Quantiles of ``(sample,)`` values, ``(share,)``; a leading axis for blocks."""
-        if self._starts is None:
-            return np.quantile(values, shares)
-        ends = [*self._starts[1:], len(values)]
-        kept = (np.delete(values, slice(*block)) for block in zip(self._starts, ends, strict=True))
-        return np.array([np.quantile(rest, shares) for rest in kept])
-
     def _total(self, values: NDArray[Any]) -> Floats:
         total: Floats = values.sum(axis=0, dtype=np.float64)
-        if self._starts is None:
-            return total
-        return total - np.add.reduceat(values.astype(np.float64), self._starts, axis=0)
+        return total - values if self._without_each else total
 
     def _pairs(self, rows: Floats, columns: Floats, own: Floats) -> Floats:
         """Sum over pairs of samples, from those of each sample as first, as second, and as both."""
         total = np.asarray(rows.sum())
-        return total if self._starts is None else total - rows - columns + own
+        return total - rows - columns + own if self._without_each else total
 
 
 Number = Callable[[Sampled], ArrayLike]
 
 
-def jackknife(number: Number, values: Mapping[str, Any], blocks: int = 0) -> Parts:
+def jackknife(number: Number, values: Mapping[str, Any]) -> Parts:
     """Compute a number, and its standard error over samples.
 
     Args:
         number: From `Sampled` values to one number, or to ``(row, column)`` as in `Parts`, behind
-            the axis of what is left out; NaN where it is undefined.
+            the axis of the sample that is left out; NaN where it is undefined.
         values: What it is computed from, each ``(sample, ...)``: of the same samples.
-        blocks: Leave out one of so many blocks at a time instead of one sample. With blocks larger
-            than the square root of the samples it serves quantiles, too (Shao and Wu 1989, Ann.
-            Stat. 17, 1176). Samples are counted as blocks then.
 
     Returns:
         The numbers; samples in which nothing is defined are not counted.
@@ -178,12 +157,10 @@ def jackknife(number: Number, values: Mapping[str, Any], blocks: int = 0) -> Par
     known = {key: np.asarray(array, dtype=np.float64) for key, array in values.items()}
     defined = np.any([~_empty(array) for array in known.values()], axis=0)
     known = {key: array[defined] for key, array in known.items()}
-    count = int(defined.sum())
-    if not count:
+    if not defined.any():
         return Parts(np.array([[np.nan]]), np.array([[np.nan]]), 0)
-    whole = np.asarray(number(Sampled(known)), dtype=np.float64)
-    left = np.asarray(number(Sampled(known, min(blocks, count) or count)), dtype=np.float64)
-    return parts_of(whole, left)
+    whole, left = (number(Sampled(known, without_each=each)) for each in (False, True))
+    return parts_of(np.asarray(whole, dtype=np.float64), np.asarray(left, dtype=np.float64))
 
 
 def parts_of(whole: Floats, left: Floats) -> Parts:

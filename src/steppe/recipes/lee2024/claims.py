@@ -20,7 +20,7 @@ from steppe.recipes.deciding import claims_frame
 from steppe.recipes.lee2024 import plan as p
 from steppe.recipes.lee2024.analysis import Analysis, Floats, Means, log_ratio
 from steppe.recipes.lee2024.outputs import DIRECTIONS, SUBSTITUTIONS
-from steppe.recipes.lee2024.plan import SaeFacts, Series
+from steppe.recipes.lee2024.plan import Plan, SaeFacts, Series
 from steppe.recipes.lee2024.published import published_number
 
 # Two curves are nearly indistinguishable when their KLs differ by less than this factor.
@@ -67,18 +67,14 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
     name, step = analysis.middle
     column = f"number_at_length_{name}"
     rows = []
-    for claim in _claims(analysis):
-        known = analysis.plan.directions
-        if claim.dataset == SUBSTITUTIONS:
-            known = analysis.plan.substitutions
-        if claim.needs and set(claim.needs) <= set(known):
-            decision = analysis.number(claim.number, dataset=claim.dataset)
-            row = decision.row(claim.id, claim.statement, quantity=claim.quantity)
-            if claim.dataset == DIRECTIONS:
-                there = analysis.number(_at(claim.number, step))
-                row |= {column: there.number, f"{column}_low": there.low}
-                row[f"{column}_high"] = there.high
-            rows.append({**row, "published": published_number(claim.id)})
+    for claim in claims_of(analysis.plan):
+        decision = analysis.number(claim.number, dataset=claim.dataset)
+        row = decision.row(claim.id, claim.statement, quantity=claim.quantity)
+        if claim.dataset == DIRECTIONS:
+            there = analysis.number(_at(claim.number, step))
+            row |= {column: there.number, f"{column}_low": there.low}
+            row[f"{column}_high"] = there.high
+        rows.append({**row, "published": published_number(claim.id)})
     further = ("quantity", column, f"{column}_low", f"{column}_high", "published")
     return claims_frame(rows, *further)
 
@@ -88,12 +84,15 @@ def _at(number: Callable[[Means], Floats], step: int) -> Callable[[Means], Float
     return lambda get: number(lambda series: get(series)[..., [0, step]])
 
 
-def _claims(analysis: Analysis) -> list[Claim]:
-    return [*_on_baselines(analysis), *_on_errors(analysis), *_on_features(analysis)]
+def claims_of(plan: Plan) -> list[Claim]:
+    """The claims that what was measured allows."""
+    known = {DIRECTIONS: set(plan.directions), SUBSTITUTIONS: set(plan.substitutions)}
+    claims = [*_on_baselines(plan), *_on_errors(plan), *_on_features(plan)]
+    return [claim for claim in claims if claim.needs and set(claim.needs) <= known[claim.dataset]]
 
 
-def _on_baselines(analysis: Analysis) -> list[Claim]:
-    site = analysis.plan.site
+def _on_baselines(plan: Plan) -> list[Claim]:
+    site = plan.site
     mixture, real_mixture = Series(p.MIXTURE, site), Series(p.REAL_MIXTURE, site)
     difference, real_difference = Series(p.DIFFERENCE, site), Series(p.REAL_DIFFERENCE, site)
     isotropic = Series(p.ISOTROPIC, site)
@@ -123,11 +122,11 @@ def _on_baselines(analysis: Analysis) -> list[Claim]:
     ]  # fmt: skip
 
 
-def _on_errors(analysis: Analysis) -> list[Claim]:
-    layers = analysis.plan.per_layer
+def _on_errors(plan: Plan) -> list[Claim]:
+    layers = plan.per_layer
     if not layers:
         return []
-    main = next((sae for sae in layers if sae.site == analysis.plan.site), layers[0])
+    main = next((sae for sae in layers if sae.site == plan.site), layers[0])
     pairs = [
         [Series(kind, sae.site, sae.label) for kind in ("sae", "epsilon_mixture", "epsilon_random")]
         for sae in layers
@@ -162,9 +161,9 @@ def _on_errors(analysis: Analysis) -> list[Claim]:
     return claims
 
 
-def _on_features(analysis: Analysis) -> list[Claim]:
-    site = analysis.plan.site
-    here = [sae for sae in analysis.plan.saes if sae.site == site]
+def _on_features(plan: Plan) -> list[Claim]:
+    site = plan.site
+    here = [sae for sae in plan.saes if sae.site == site]
     local = sorted((sae for sae in here if sae.family == p.LOCAL), key=lambda sae: sae.l0)
     around = {"LH5": "ab", "LH5c": "c"}
     return [
