@@ -15,10 +15,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.calibration import giglemiani2024, ks
+from benchmarks.calibration import giglemiani2024, heimersheim2024, ks, lee2024
 from benchmarks.calibration.rates import Study, false_verdicts, missed_effects, rates
 
-STUDIES: dict[str, Study] = {study.name: study for study in (giglemiani2024.STUDY,)}
+STUDIES: dict[str, Study] = {
+    study.name: study for study in (giglemiani2024.STUDY, heimersheim2024.STUDY, lee2024.STUDY)
+}
 KS = "ks"
 QUICK_RUNS = 200
 

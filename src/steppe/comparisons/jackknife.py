@@ -181,7 +181,8 @@ def parts_of(whole: Floats, left: Floats) -> Parts:
 
 def both_sides(margin: ArrayLike, number: ArrayLike) -> Floats:
     """That a number lies less than a margin from zero on either side, as a column of `Parts`."""
-    return np.stack([np.subtract(margin, number), np.add(margin, number)], axis=-1)[..., None]
+    sides: Floats = np.stack([np.subtract(margin, number), np.add(margin, number)], axis=-1)
+    return sides[..., None]
 
 
 def _wins(first: Floats, second: Floats) -> Floats:
@@ -189,14 +190,17 @@ def _wins(first: Floats, second: Floats) -> Floats:
     others = np.sort(second[~np.isnan(second)])
     sides: tuple[Literal["left", "right"], ...] = ("left", "right")
     later = [len(others) - np.searchsorted(others, first, side) for side in sides]
-    return np.where(np.isnan(first), 0, later[0] + later[1]).sum(axis=1).astype(np.float64)
+    twice = np.where(np.isnan(first), 0, later[0] + later[1])
+    wins: Floats = twice.sum(axis=1, dtype=np.float64)
+    return wins
 
 
 def _own_wins(first: Floats, second: Floats) -> Floats:
     """The same of pairs within each sample."""
     one, other = first[:, :, None], second[:, None, :]
     # A comparison with NaN is never true.
-    return ((one < other).astype(np.float64) + (one <= other)).sum(axis=(1, 2))
+    wins: Floats = ((one < other).astype(np.float64) + (one <= other)).sum(axis=(1, 2))
+    return wins
 
 
 def _ratio(sums: Floats, counts: Floats) -> Floats:

@@ -44,7 +44,8 @@ def within_samples(values: Floats) -> Floats:
     defined = ~np.isnan(per_sample)
     sums = np.where(defined, per_sample, 0).sum(axis=1)
     means = np.full(len(sums), np.nan)
-    return np.divide(sums, defined.sum(axis=1), out=means, where=defined.any(axis=1))
+    np.divide(sums, defined.sum(axis=1), out=means, where=defined.any(axis=1))
+    return means
 
 
 def share_columns(first: Floats, second: Floats, name: str) -> Row:

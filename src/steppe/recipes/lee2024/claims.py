@@ -155,7 +155,8 @@ def _on_errors(plan: Plan) -> list[Claim]:
             Claim("LH4c", "How influential an SAE error is, relative to a cov-random mixture of "
                   "its length, depends on the layer.",
                   f"{_LN} SAE minus {_LN} epsilon-mixture, the highest of {len(layers)} layers "
-                  "minus the lowest (tested between all pairs of layers)",
+                  "minus the lowest (tested between all pairs of layers; of two, less than "
+                  "0.1 needs more than 64 sequences)",
                   lambda get: _differences(ratios(get)), everything, SUBSTITUTIONS)
         )  # fmt: skip
     return claims
