@@ -15,6 +15,7 @@ from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Position, Site, as_site
 from steppe.subject.coordinates import normalise
+from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
 
 
@@ -62,7 +63,8 @@ def stream_at(subject: Subject, tokens: Tensor, depth: int, cache: Cache | None 
     else:
         handle = blocks[depth - 1].register_forward_hook(after)
     try:
-        subject.model(input_ids=tokens, past_key_values=cache, use_cache=cache is not None)
+        with evaluating(subject.model):
+            subject.model(input_ids=tokens, past_key_values=cache, use_cache=cache is not None)
     except StopForward:
         return seen[0]
     finally:

@@ -86,11 +86,3 @@ def points_per_batch(subject: Subject, points: int, per_point: int) -> int:
     while size > 1 and size * per_point > budget:
         size //= 2
     return size
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch could not get the memory that it asked for."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return "not enough memory" in text or "can't allocate memory" in text

@@ -16,6 +16,7 @@ from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import entering_stream, stream_of, to_site
 from steppe.propagation.prefix import build_prefix, engine_of
 from steppe.propagation.suffix import Suffix
+from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
 
 TOLERANCE = {
@@ -180,7 +181,7 @@ def _full_forward(
         handles = [blocks[depth - 1].register_forward_hook(after)]
     handles.append(blocks[-1].register_forward_hook(last))
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), evaluating(subject.model):
             ids = tokens.expand(len(displacements), -1)
             logits = subject.model(input_ids=ids, use_cache=False).logits[:, -1]
             return to_site(subject, seen[0][:, -1], _LAST), logits.to(displacements.dtype)

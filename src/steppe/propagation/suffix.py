@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from steppe.core.errors import InputError, RunFailedError
 from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import StopForward, start_of, stream_of, to_site
-from steppe.propagation.plan import bytes_per_point, is_out_of_memory, points_per_batch
+from steppe.propagation.plan import bytes_per_point, points_per_batch
 from steppe.propagation.prefix import Prefix, check_entry, engine_of
 from steppe.propagation.replacements import replace_forward, replacements
+from steppe.subject.devices import is_out_of_memory
+from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
 
 
@@ -239,7 +241,10 @@ class Suffix:
             options["logits_to_keep"] = 1
         tokens = prefix.tokens[prefix.start :].expand(n_points, -1)
         try:
-            outputs = self.subject.model(input_ids=tokens, past_key_values=prefix.cache, **options)
+            with evaluating(self.subject.model):
+                outputs = self.subject.model(
+                    input_ids=tokens, past_key_values=prefix.cache, **options
+                )
         except StopForward:
             return None
         logits: Tensor = outputs.logits if self.site.position == "all" else outputs.logits[:, -1]
