@@ -60,7 +60,7 @@ def _load(source: str, revision: str | None) -> PreTrainedTokenizerBase:
     described = Tokenizer.from_file(str(path))
     described.no_truncation()
     described.no_padding()
-    own = tokenizer(_TEXT, add_special_tokens=False)["input_ids"]
+    own = tokenizer(_TEXT, add_special_tokens=False, verbose=False)["input_ids"]
     if own == described.encode(_TEXT, add_special_tokens=False).ids:
         return tokenizer
     known = {
