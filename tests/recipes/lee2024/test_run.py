@@ -40,7 +40,7 @@ def test_every_table_and_figure_is_there(finished: Path) -> None:
         caption = (finished / "figures" / f"{name}.txt").read_text()
         assert "n = 6 sequences, 8 tokens of each" in caption
         where = "each SAE's own site" if name == "figure_2" else "blocks.1.hook_resid_pre"
-        assert f"model, all positions moved at {where}" in caption
+        assert f"model (local folder), all positions moved at {where}" in caption
 
 
 def test_claims_begin_as_in_every_recipe(finished: Path) -> None:
