@@ -27,7 +27,8 @@ from steppe.subject import load_prompts, load_subject
 subject = load_subject("owner/tiny", device="cpu")
 identity = subject.identity
 print(json.dumps([subject.name, identity.source, identity.revision, identity.sha256]))
-print(json.dumps(load_prompts("owner/rows", subject, length=2, count=2).tokens.tolist()))
+prompts = load_prompts("owner/rows", subject, length=2, count=2)
+print(json.dumps([prompts.tokens.tolist(), prompts.revision]))
 for load in (load_subject, lambda name: load_prompts(name, subject, count=1)):
     try:
         load("owner/absent")
@@ -96,6 +97,6 @@ def test_a_model_and_a_data_set_of_the_hub(httpserver: Any, saved: Path, tmp_pat
     identity, tokens, no_model, no_data = map(json.loads, done.stdout.splitlines())
     sha256 = load_subject(saved, device="cpu").identity.sha256
     assert identity == ["owner/tiny", "hub", COMMIT, sha256]
-    assert tokens == [[1, 2], [4, 5]]
+    assert tokens == [[[1, 2], [4, 5]], COMMIT]
     assert no_model.startswith("model 'owner/absent' on the hub\n  got:      owner/absent is not a")
     assert no_data.startswith("prompts owner/absent\n")
