@@ -27,6 +27,7 @@ RANKS = {
             "store",
             "report",
             "recipes",
+            "benchmark",
             "execution",
             "cli",
         ]

@@ -204,7 +204,8 @@ def ray_against_serial(work: Path, samples: int) -> dict[str, Any]:
         study = ["reproduce", "giglemiani2024", "--samples", str(samples), "--only", "table_1"]
         status = ended(started([*study, "--out", str(run), *more], work / "rates.log"), 600.0)
         times = sorted(
-            json.loads(path.read_text())["finished"] for path in run.glob("done/curves/*.json")
+            json.loads(path.read_text())["facts"]["finished"]
+            for path in run.glob("done/curves/[0-9]*.json")
         )
         # The first shards are left out: they wait for workers to load the study.
         late = times[len(times) // 4 :]

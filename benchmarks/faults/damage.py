@@ -13,6 +13,7 @@ from steppe.store.verify import verify
 
 # After so many the run's own command has to mend it.
 ROUND = 10
+MANIFESTS = ("run.json", "report.json", "layout.json")
 WAYS = ("truncated", "flipped", "missing", "foreign")
 
 
@@ -36,7 +37,7 @@ def damage_campaign(tiny: Tiny, work: Path, count: int, samples: int) -> dict[st
         else:
             missed.append(f"{way}: {name}")
         # Files that vouch for others are mended at once: without them others cannot be named.
-        if number % ROUND == ROUND - 1 or number == count - 1 or path.parent == run / "done":
+        if number % ROUND == ROUND - 1 or number == count - 1 or path.name in MANIFESTS:
             verify(run)
             for stranger in strangers:
                 stranger.unlink()
@@ -59,8 +60,9 @@ def _damage(run: Path, way: str, generator: np.random.Generator, touched: set[st
     """Damage one random file that was not damaged in this round."""
     markers = run / "done"
     files = [p for p in sorted(run.glob("*.zarr/**/*")) if p.is_file()]
-    if way != "missing":  # without its marker a shard is not finished, which is no damage
-        files += [p for p in sorted(markers.rglob("*.json")) if p.is_file()]
+    manifests = [p for p in sorted(markers.rglob("*.json")) if p.is_file()]
+    # Without its manifest a shard is not finished, which is no damage.
+    files += [p for p in manifests if way != "missing" or not p.stem.isdigit()]
     files = [path for path in files if str(path) not in touched]
     path = files[int(generator.integers(len(files)))]
     touched.add(str(path))

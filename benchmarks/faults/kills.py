@@ -15,8 +15,6 @@ import numpy as np
 
 from faults.tiny import Tiny, arrays_hash, ended, markers, started
 from steppe.store.locks import at_work
-from steppe.store.shards import sharded_arrays
-from steppe.store.template import dims_of
 
 EXPECTED = {"SIGKILL": {-9}, "SIGTERM": {143}, "SIGINT": {130}, "full disk": {1}}
 SHARE_STOPPED_WHILE_LOADING = 0.2
@@ -121,7 +119,8 @@ def _campaign(
 
 def _pace(run: Path) -> float:
     """Seconds per shard of a run that is finished."""
-    times = [json.loads(path.read_text())["finished"] for path in run.glob("done/*/*.json")]
+    manifests = [json.loads(path.read_text()) for path in run.glob("done/*/[0-9]*.json")]
+    times = [manifest["facts"]["finished"] for manifest in manifests]
     return (max(times) - min(times)) / len(times)
 
 
@@ -178,7 +177,7 @@ def _begun_and_not_finished(run: Path) -> int:
     found = 0
     for dataset in ("curves", "plateaus"):
         if (run / f"{dataset}.zarr").exists():
-            done = {int(path.stem) for path in run.glob(f"done/{dataset}/*.json")}
+            done = {int(path.stem) for path in run.glob(f"done/{dataset}/[0-9]*.json")}
             found += len(_shards_with_data(run / f"{dataset}.zarr") - done)
     return found
 
@@ -186,10 +185,11 @@ def _begun_and_not_finished(run: Path) -> int:
 def _shards_with_data(path: Path) -> set[int]:
     """The shards of which any chunk is there."""
     found = set()
-    for array in sharded_arrays(path, mode="r").values():
-        axis = dims_of(array).index("sample")
-        for chunk in (path / array.basename / "c").rglob("*"):
-            if chunk.is_file() and chunk.suffix != ".partial":
-                key = chunk.relative_to(path / array.basename / "c").parts
-                found.add(int(key[axis]))
+    for metadata in path.glob("*/zarr.json"):
+        dims = json.loads(metadata.read_text()).get("dimension_names") or []
+        chunks = metadata.parent / "c"
+        if "sample" in dims:
+            files = (chunk for chunk in chunks.rglob("*") if chunk.is_file())
+            keys = (chunk.relative_to(chunks).parts for chunk in files)
+            found |= {int(key[dims.index("sample")]) for key in keys}
     return found

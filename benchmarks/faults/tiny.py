@@ -31,7 +31,7 @@ class Tiny:
         return [
             "reproduce", "giglemiani2024", "--subject", str(self.model), "--sae", str(self.sae),
             "--prompts", str(self.prompts), "--samples", str(samples), "--only", "table_1",
-            "--only", "figure_3", "--threads", "1", "--out", str(out), *more,
+            "--only", "figure_3", "--threads", "1", "--accept-sae", "--out", str(out), *more,
         ]  # fmt: skip
 
 
@@ -103,6 +103,6 @@ def arrays_hash(run: Path) -> str:
 def markers(run: Path) -> dict[str, str]:
     """The run's finished shards, and the checksum that each marker ends with."""
     found = {}
-    for path in sorted(run.glob("done/*/*.json")):
+    for path in sorted(run.glob("done/*/[0-9]*.json")):
         found[path.relative_to(run).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

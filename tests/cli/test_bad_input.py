@@ -177,7 +177,7 @@ def test_a_full_disk_is_a_failed_run(reproduce: Steppe, monkeypatch: pytest.Monk
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "curves.zarr")
 
-    monkeypatch.setattr("steppe.store.facts.write_atomically", full)
+    monkeypatch.setattr("steppe.store.manifest.write_files", full)
     assert_told(reproduce(), "no space left", status=1)
 
 
@@ -210,14 +210,3 @@ def test_a_run_that_is_not_finished_has_no_tables_to_show(
     monkeypatch.setattr("steppe.recipes.giglemiani2024.study.report_outcome", stop)
     assert_told(reproduce(), "Input/output error", "fix:", status=1)
     assert_told(steppe("show", tmp_path / "run"), "no tables", "repeat the run's command")
-
-
-@pytest.mark.parametrize("place", ["/proc/x", "/proc/self/x/y"])
-def test_a_place_that_holds_no_folders_is_refused_before_anything_is_loaded(
-    steppe: Steppe, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
-    def load_nothing(*_: Any) -> None:
-        raise AssertionError("too late")
-
-    monkeypatch.setattr("steppe.execution.run.run_study", load_nothing)
-    assert_told(steppe("reproduce", "lee2024", "--out", place), f"run folder {place}", "--out")

@@ -88,7 +88,7 @@ def test_a_signal_ends_a_run_in_one_line_and_leaves_it_in_order(
     command = [sys.executable, "-m", "steppe.cli", *words(run, 400)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not list(run.glob("done/curves/*.json")) and time.monotonic() < deadline:
+    while not list(run.glob("done/curves/[0-9]*.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert "running   process" in steppe("status", run).out
     second = steppe(*words(run, 400))
@@ -185,12 +185,12 @@ def test_a_newer_store_is_refused(
     run = tmp_path / "run"
     assert steppe(*words(run, 4)).status == 0
     config = run / "config.yaml"
-    config.write_text(config.read_text().replace("format: 1", "format: 2"))
-    (run / "done" / "files.json").unlink()
+    config.write_text(config.read_text().replace("format: 2", "format: 3"))
+    (run / "done" / "run.json").unlink()
     for command in (["status", run], ["check-run", run], ["show", run], words(run, 4)):
         refused = steppe(*command)
         assert refused.status == 2
-        assert "format 2" in refused.err
+        assert "format 3" in refused.err
         assert "use the version of steppe that wrote it" in refused.err
 
 

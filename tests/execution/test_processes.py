@@ -48,9 +48,10 @@ def arrays(run: Path) -> dict[str, str]:
     }
 
 
-def writers(run: Path) -> list[str]:
+def writers(run: Path) -> list[int]:
     """Which process stored each shard."""
-    return [json.loads(path.read_text())["writer"] for path in sorted(run.glob("done/curves/*"))]
+    manifests = sorted(run.glob("done/curves/[0-9]*"))
+    return [json.loads(path.read_text())["facts"]["pid"] for path in manifests]
 
 
 def start(words: list[str], **environment: object) -> subprocess.Popen[str]:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from steppe.core.errors import InputError
-from steppe.execution.ray import Crew, _crew
+from steppe.execution.cluster import Crew, _crew
 from steppe.execution.run import run_study
 from steppe.execution.workers import Workers
 from steppe.recipes.giglemiani2024.settings import Settings
@@ -44,13 +44,17 @@ def settings(tiny_files: Any) -> Settings:
     )
 
 
+def writers(run: Path) -> set[int]:
+    """The processes that stored shards."""
+    manifests = [json.loads(path.read_text()) for path in run.glob("done/curves/[0-9]*.json")]
+    return {manifest["facts"]["pid"] for manifest in manifests}
+
+
 def kill_a_worker(run: Path, stop: threading.Event) -> None:
     """Kill the worker that stored the first shard."""
     while not stop.is_set():
-        for path in run.glob("done/curves/*.json"):
-            host, _, pid = json.loads(path.read_text())["writer"].rpartition(":")
-            assert host
-            os.kill(int(pid), signal.SIGKILL)
+        for pid in writers(run):
+            os.kill(pid, signal.SIGKILL)
             return
         time.sleep(0.005)
 
@@ -70,11 +74,7 @@ def test_a_lost_worker_costs_nothing_and_changes_no_bit(tiny_files: Any, tmp_pat
     for name in expected.data_vars:
         np.testing.assert_array_equal(found[name].values, expected[name].values)
     assert (tmp_path / "ray" / "summary.md").exists()
-    writers = {
-        json.loads(path.read_text())["writer"]
-        for path in (tmp_path / "ray" / "done" / "curves").iterdir()
-    }
-    assert f":{os.getpid()}" not in " ".join(writers)
+    assert os.getpid() not in writers(tmp_path / "ray")
     [record] = open_run(tmp_path / "ray").provenance
     assert (record["engine_of_workers"], record["workers"]) == ("ray", 2)
 

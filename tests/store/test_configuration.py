@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 from steppe.core.errors import InputError, RunFailedError
-from steppe.store import RunFolder, open_run
+from steppe.store import Opening, RunFolder, open_run
+from steppe.store.places import check_available
+from steppe.store.status import status_of
+from steppe.store.verify import verify
 from steppe.store.writing import write_atomically
 
 CONFIG = {
@@ -24,7 +27,6 @@ def changed(**resolved: object) -> dict[str, object]:
 
 def test_config_as_asked_and_as_resolved(tmp_path: Path) -> None:
     folder = RunFolder.create_or_resume(tmp_path / "deep" / "run", CONFIG)
-    assert not folder.resumed
     text = yaml.safe_load((folder.path / "config.yaml").read_text())
     assert text["asked"] == {"subject": "demo"}
     assert text["resolved"]["kinds"] == ["real", "random"]
@@ -38,7 +40,7 @@ def test_the_same_configuration_is_resumed(tmp_path: Path) -> None:
         "asked": {"subject": "./demo"},
         "resolved": {**CONFIG["resolved"], "seed": np.int64(0)},
     }
-    assert RunFolder.create_or_resume(tmp_path, again).resumed
+    RunFolder.create_or_resume(tmp_path, again)
     assert (tmp_path / "config.yaml").read_bytes() == before
 
 
@@ -55,14 +57,14 @@ def test_another_configuration_is_refused_key_by_key(tmp_path: Path) -> None:
 
 
 def test_a_folder_can_be_refused_before_the_work_begins(tmp_path: Path) -> None:
-    RunFolder.check_available(tmp_path / "new", {"seed": 1})
+    check_available(tmp_path / "new", {"seed": 1})
     assert not (tmp_path / "new").exists()
     RunFolder.create_or_resume(tmp_path, CONFIG)
-    RunFolder.check_available(tmp_path, {"seed": 0, "kinds": None})
+    check_available(tmp_path, {"seed": 0, "kinds": None})
     with pytest.raises(InputError, match=r"seed: 0 -> 1"):
-        RunFolder.check_available(tmp_path, {"seed": 1, "kinds": None})
+        check_available(tmp_path, {"seed": 1, "kinds": None})
     with pytest.raises(InputError, match=r"a file"):
-        RunFolder.check_available(tmp_path / "config.yaml", {})
+        check_available(tmp_path / "config.yaml", {})
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
@@ -91,8 +93,9 @@ def test_a_read_only_place_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_start_that_was_cut_short_can_be_repeated(tmp_path: Path) -> None:
-    (tmp_path / ".config.yaml.123.unfinished").write_text("asked:")
-    assert not RunFolder.create_or_resume(tmp_path, CONFIG).resumed
+    (tmp_path / "working").mkdir()
+    (tmp_path / "working" / ".123.unfinished").write_text("asked:")
+    RunFolder.create_or_resume(tmp_path, CONFIG)
 
 
 @pytest.mark.parametrize("content", ["", "asked: [", "- a", "asked: {}\nresolved: 3", "\x00"])
@@ -103,10 +106,16 @@ def test_a_damaged_config_is_named(tmp_path: Path, content: str) -> None:
             opened(tmp_path)
 
 
-def test_a_newer_format_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("format: 2\nasked: {}\nresolved: {}\n")
-    with pytest.raises(InputError, match=r"format 2\n  expected: format 1"):
-        open_run(tmp_path)
+@pytest.mark.parametrize("number", [1, 3])
+def test_an_older_and_a_newer_format_are_refused(tmp_path: Path, number: int) -> None:
+    text = f"format: {number}\nasked: {{}}\nresolved: {{}}\n"
+    (tmp_path / "config.yaml").write_text(text)
+    for use in (open_run, lambda path: Opening(path).open(CONFIG, {}), status_of, verify):
+        with pytest.raises(InputError, match=rf"format {number}\n  expected: format 2"):
+            use(tmp_path)
+    with pytest.raises(InputError, match=f"format {number}"):
+        Opening(tmp_path, overwrite=True).open(CONFIG, {})
+    assert (tmp_path / "config.yaml").read_text() == text
 
 
 @pytest.mark.parametrize(
@@ -132,13 +141,12 @@ def test_a_run_without_the_dataset(tmp_path: Path) -> None:
 
 def test_tables_and_figures_of_a_run(tmp_path: Path) -> None:
     folder = RunFolder.create_or_resume(tmp_path, CONFIG)
-    write_atomically(folder.tables / "table_1.csv", b"kind,mean\nreal,1.5\n")
+    write_atomically(folder.path / "tables" / "table_1.csv", b"kind,mean\nreal,1.5\n")
     for name in ("a.png", "a.pdf", "a.md"):
-        write_atomically(folder.figures / name, b"")
+        write_atomically(folder.path / "figures" / name, b"")
     run = open_run(tmp_path)
     assert run.tables["table_1"]["mean"].tolist() == [1.5]
     assert [path.name for path in run.figures] == ["a.pdf", "a.png"]
-    assert folder.summary == tmp_path / "summary.md"
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:

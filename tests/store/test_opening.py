@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
-import zarr
 
 from steppe.core.errors import InputError
 from steppe.core.parts import Part
-from steppe.store import Opening, open_run, vouching
+from steppe.store import Opening, open_run
+from steppe.store.manifest import read_manifest
 from steppe.store.status import status_of
 from steppe.store.verify import verify
 
@@ -51,15 +52,39 @@ def test_fewer_samples_are_refused_with_the_difference(runs: Any) -> None:
     Opening(runs.path).check({"samples": 12, "seed": 0})
 
 
-def test_a_reader_of_a_run_that_is_being_extended_sees_what_is_finished(runs: Any) -> None:
+def test_an_extension_that_is_killed_before_any_of_its_files(
+    runs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs.whole(10)
-    # As if the extension had been killed after one of the two arrays.
-    zarr.open_array(runs.path / "curves.zarr" / "l2", mode="r+").resize((2, 17, 50))
-    curves = open_run(runs.path).dataset("curves")
-    assert curves["sample"].values.tolist() == list(range(10))
-    np.testing.assert_array_equal(curves["l2"].values, runs.values(0, 10)["l2"])
-    assert runs.whole(17) == [2, 3, 4]
-    assert open_run(runs.path).dataset("curves").sizes["sample"] == 17
+    at_once = type(runs)(tmp_path / "at_once")
+    at_once.whole(17)
+    real = Path.replace
+    for files in itertools.count():
+        killed = type(runs)(tmp_path / f"killed-{files}")
+        shutil.copytree(runs.path, killed.path)
+        left = itertools.count(files, -1)
+
+        def replace(path: Path, target: Path, left: Any = left) -> Path:
+            if next(left) == 0:
+                raise KeyboardInterrupt
+            return real(path, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", replace)
+            try:
+                killed.start(17).close()
+            except KeyboardInterrupt:
+                pass
+            else:
+                break
+        # Readers see what is finished, whichever files are new.
+        curves = open_run(killed.path).dataset("curves")
+        assert curves["sample"].values.tolist() == list(range(10))
+        np.testing.assert_array_equal(curves["l2"].values, runs.values(0, 10)["l2"])
+        assert killed.whole(17) == [2, 3, 4]
+        assert killed.hashes() == at_once.hashes()
+        assert verify(killed.path).damage == ()
+    assert files >= 10
 
 
 def test_a_run_is_not_extended_under_another_process(runs: Any) -> None:
@@ -132,9 +157,8 @@ def test_a_part_does_not_overwrite(runs: Any) -> None:
 def test_what_killed_processes_left_is_tidied_up(runs: Any) -> None:
     runs.whole()
     leftovers = [
-        runs.path / ".curves.zarr.99.unfinished",
-        runs.path / "done" / "curves" / ".000001.json.99.unfinished",
-        runs.path / "curves.zarr" / "base_norm" / "c" / "1.0a1b.partial",
+        runs.path / "working" / ".0a1b.unfinished",
+        runs.path / "working" / ".2c3d.unfinished",
     ]
     for path in leftovers:
         path.write_text("half")
@@ -143,14 +167,14 @@ def test_what_killed_processes_left_is_tidied_up(runs: Any) -> None:
     assert not [path for path in leftovers if path.exists()]
 
 
-def test_a_damaged_frame_is_restored(runs: Any) -> None:
+def test_damaged_metadata_and_labels_are_written_again(runs: Any) -> None:
     runs.whole()
     before = runs.hashes()
     for name in ("zarr.json", "l2/zarr.json", "kind/c/0", "step/zarr.json"):
         (runs.path / "curves.zarr" / name).write_bytes(b"{")
     assert runs.whole() == []
     assert runs.hashes() == before
-    (runs.path / "done" / "curves.json").write_text("")
+    (runs.path / "done" / "curves" / "layout.json").write_text("")
     assert runs.whole() == []
     assert runs.hashes() == before
 
@@ -179,7 +203,7 @@ def test_a_start_that_was_cut_short_is_made_whole(
         runs.whole(10)
         before = 10
     with monkeypatch.context() as patch:
-        patch.setattr("steppe.store.vouching.remember", die)
+        patch.setattr("steppe.store.manifest.Manifest.write", die)
         with pytest.raises(KeyboardInterrupt):
             runs.start(17)
     if before:
@@ -187,16 +211,16 @@ def test_a_start_that_was_cut_short_is_made_whole(
         assert open_run(runs.path).config["resolved"]["samples"] == 17
     runs.whole(17)
     assert verify(runs.path).damage == ()
-    assert "config.yaml" in vouching.known_files(runs.path)
+    assert "config.yaml" in read_manifest(runs.path, "run").files
 
 
-def test_a_config_that_nothing_vouches_for_is_vouched_for_again(runs: Any) -> None:
+def test_a_manifest_of_the_run_that_is_lost_is_written_again(runs: Any) -> None:
     runs.whole()
-    (runs.path / "done" / "files.json").unlink()
+    (runs.path / "done" / "run.json").unlink()
     assert verify(runs.path).damage
     assert runs.whole() == []
     assert verify(runs.path).damage == ()
-    assert set(vouching.known_files(runs.path)) == {
+    assert read_manifest(runs.path, "run").files.keys() == {
         "config.yaml", "moments.safetensors", "provenance.json",
     }  # fmt: skip
 
@@ -205,16 +229,16 @@ def test_a_folder_that_cannot_be_written_is_refused_early(
     runs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs.whole()
-    monkeypatch.setattr("steppe.store.record.os.access", lambda *_: False)
+    monkeypatch.setattr("steppe.store.places.os.access", lambda *_: False)
     for how in ({}, {"overwrite": True}):
         with pytest.raises(InputError, match="is read-only") as caught:
             Opening(runs.path, **how).check({})
         assert "permissions" in caught.value.fix
 
 
-@pytest.mark.parametrize("file", ["zarr.json", "l2/zarr.json", "kind/c/0"])
+@pytest.mark.parametrize("file", ["zarr.json", "kind/c/0"])
 @pytest.mark.parametrize("content", [b"{}", b"", None])
-def test_a_reader_is_told_of_a_damaged_frame(runs: Any, file: str, content: bytes | None) -> None:
+def test_a_reader_is_told_of_damage(runs: Any, file: str, content: bytes | None) -> None:
     runs.whole()
     path = runs.path / "curves.zarr" / file
     path.unlink() if content is None else path.write_bytes(content)
@@ -251,7 +275,7 @@ def test_provenance_is_completed_at_the_end_and_survives_damage(runs: Any) -> No
     assert (runs.path / "provenance.json.damaged").read_text() == "[{"
 
 
-def test_a_marker_of_another_run_does_not_count(runs: Any, tmp_path: Path) -> None:
+def test_a_manifest_of_another_run_or_shard_does_not_count(runs: Any, tmp_path: Path) -> None:
     runs.whole()
     other = type(runs)(tmp_path / "other")
     folder = Opening(other.path).open(runs.config(seed=3), {})
@@ -260,4 +284,8 @@ def test_a_marker_of_another_run_does_not_count(runs: Any, tmp_path: Path) -> No
     markers.mkdir(parents=True)
     (markers / "000000.json").write_bytes((runs.path / "done/curves/000000.json").read_bytes())
     assert folder.finished("curves") == {}
-    assert json.loads((markers / "000000.json").read_text())["shard"] == 0
+    # Nor does one of this run in another's place.
+    folder = runs.start()
+    (runs.path / "done" / "curves" / "000000.json").rename(runs.path / "done/curves/000002.json")
+    assert list(folder.finished("curves")) == [1]
+    folder.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,7 +100,7 @@ def test_killed_between_data_and_marker(folder: RunFolder, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("steppe.store.shards.write_sealed", die)
+        patch.setattr("steppe.store.manifest.Manifest.write", die)
         with pytest.raises(KeyboardInterrupt):
             folder.write_shard("curves", 0, shard(4))
     assert 0 not in folder.finished("curves")
@@ -112,7 +114,7 @@ def test_writing_a_finished_shard_again_takes_its_marker_away_first(
 ) -> None:
     folder.write_shard("curves", 0, shard(4))
     monkeypatch.setattr(
-        "steppe.store.shards.digest", lambda _: (_ for _ in ()).throw(KeyboardInterrupt)
+        "steppe.store.dataset.write_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
         folder.write_shard("curves", 0, shard(4, 1))
@@ -126,13 +128,56 @@ def test_a_damaged_marker_is_no_marker(folder: RunFolder) -> None:
     assert open_run(folder.path).curves.sizes["sample"] == 0
 
 
-def test_marker_holds_hashes_and_time(folder: RunFolder) -> None:
+def test_a_manifest_holds_checksums_and_times(folder: RunFolder) -> None:
     folder.write_shard("curves", 1, shard(4), seconds=1.23456)
-    marker = json.loads((folder.path / "done" / "curves" / "000001.json").read_text())
-    assert (marker["shard"], marker["start"], marker["stop"]) == (1, 4, 8)
-    assert marker["seconds"] == 1.235
-    assert set(marker["sha256"]) == {"l2", "base_norm", "tokens"}
-    assert all(len(value) == 64 for value in marker["sha256"].values())
+    manifest = json.loads((folder.path / "done" / "curves" / "000001.json").read_text())
+    facts = manifest["facts"]
+    assert (manifest["name"], facts["start"], facts["stop"]) == ("curves/000001", 4, 8)
+    assert facts["seconds"] == 1.235
+    names = ["base_norm/c/1", "l2/c/0/0/1/0", "tokens/c/1/0"]
+    assert sorted(manifest["files"]) == [f"curves.zarr/{name}" for name in names]
+    for name, (size, sha256) in manifest["files"].items():
+        content = (folder.path / name).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (size, sha256)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EACCES])
+def test_a_machine_that_cannot_read_does_not_make_files_damaged(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    folder.write_shard("curves", 0, shard(4))
+    folder.write_moments({"mean": np.arange(3.0)})
+    stored = [path for path in folder.path.rglob("*") if path.is_file() and "json" in path.name]
+    before = {path: path.stat().st_mtime_ns for path in stored}
+
+    def refuse(*_: object) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        for use in (
+            lambda: folder.create_dataset("curves", template()),
+            lambda: folder.finished("curves"),
+            lambda: folder.has_dataset("latents"),
+            lambda: folder.write_moments({"mean": np.zeros(3)}),
+            lambda: open_run(folder.path).curves,
+        ):
+            with pytest.raises(OSError, match=os.strerror(number)):
+                use()
+    assert {path: path.stat().st_mtime_ns for path in stored} == before
+    assert open_run(folder.path).curves.sizes["sample"] == 4
+
+
+def test_memory_that_is_not_enough_is_no_damage(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> bytes:
+        raise MemoryError
+
+    folder.write_shard("curves", 0, shard(4))
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(MemoryError):
+        folder.create_dataset("curves", template())
 
 
 def test_a_shard_of_nan_is_data(folder: RunFolder) -> None:
@@ -171,7 +216,7 @@ def test_full_disk(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, number: i
     def full(*_: object, **__: object) -> None:
         raise OSError(number, "No space left on device")
 
-    monkeypatch.setattr("steppe.store.shards.zarr.Array.__setitem__", full)
+    monkeypatch.setattr("steppe.store.writing.os.fsync", full)
     with pytest.raises(RunFailedError) as caught:
         folder.write_shard("curves", 0, shard(4))
     assert caught.value.got == "the disk is full"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,8 @@ def test_every_damaged_file_is_found_named_and_mended(runs: Any) -> None:
     ways = itertools.cycle(["truncated", "flipped", "missing", "foreign", "flipped"])
     for path, how in zip(stored(runs.path), ways, strict=False):
         name = path.relative_to(runs.path).as_posix()
-        if how == "missing" and path.parent == runs.path / "done" / "curves":
-            continue  # without its marker a shard is simply not finished
+        if how == "missing" and path.parent.name == "curves" and path.stem.isdigit():
+            continue  # without its manifest a shard is simply not finished
         damage(path, how, generator)
         verdict = verify(runs.path)
         told = str(verdict)
@@ -106,12 +108,14 @@ def test_strangers_and_leftovers_are_told_apart(runs: Any) -> None:
     (runs.path / "curves.zarr" / "l2" / "c" / "0" / "7").mkdir()
     (runs.path / "curves.zarr" / "l2" / "c" / "0" / "7" / "0").write_bytes(b"x")
     (runs.path / "done" / "curves" / "notes.txt").write_text("x")
-    (runs.path / "curves.zarr" / "l2" / "c" / "0" / "1" / "0.ab.partial").write_bytes(b"x")
+    (runs.path / "curves.zarr" / "l2" / "c" / "0" / "1" / "0-copy").write_bytes(b"x")
+    (runs.path / "working" / ".ab.unfinished").write_bytes(b"x")
     verdict = verify(runs.path)
     faults = " ".join(found.fault for found in verdict.damage)
-    assert "l2/c/0/7/0: foreign" in faults
+    assert "l2/c/0/1/0-copy: foreign" in faults
     assert "notes.txt: foreign" in faults
-    assert verdict.leftovers == ("l2/c/0/1/0.ab.partial",)
+    # A chunk of a shard that no manifest lists is none that any reader sees.
+    assert verdict.leftovers == ("curves.zarr/l2/c/0/7/0", "working/.ab.unfinished")
     assert verdict.sound == 3
 
 
@@ -130,9 +134,25 @@ def test_status_of_a_run_that_is_half_done(runs: Any) -> None:
     runs.whole()
     status = status_of(runs.path)
     assert (status.left, status.running, status.reported) == (0, (), False)
-    (runs.path / "summary.md").write_text("x")
-    assert status_of(runs.path).reported
     assert status.as_dict()["datasets"][0]["shards"] == 3
+
+
+def test_a_copied_run_is_reported_as_the_run_is(runs: Any, tmp_path: Path) -> None:
+    runs.whole()
+    (runs.path / "summary.md").write_text("x")
+    assert not status_of(runs.path).reported
+    runs.start().add_report()
+    assert status_of(runs.path).reported
+    # As `cp -r` does: every file is new, in an order that has nothing to say.
+    for copy in (tmp_path / "copy", tmp_path / "copy of a copy"):
+        shutil.copytree(runs.path, copy, copy_function=shutil.copyfile)
+        os.utime(copy / "summary.md", (1, 1))
+        assert status_of(copy).reported
+        assert verify(copy).damage == ()
+    runs.start(17).close()
+    assert not status_of(runs.path).reported
+    runs.whole(17)
+    assert not status_of(runs.path).reported
 
 
 def test_a_run_before_its_first_shard_cannot_say_how_long(runs: Any) -> None:

@@ -18,7 +18,7 @@ DAMAGED = 1
 def check_run(
     run: options.RunPath,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Only look; leave the markers of damaged shards.")
+        bool, typer.Option("--read-only", help="Only look; leave the manifests of damaged shards.")
     ] = False,
     as_json: options.Json = False,
 ) -> None:

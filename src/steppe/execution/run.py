@@ -11,17 +11,19 @@ from typing import Any
 
 import torch
 
-from steppe.core.errors import RunFailedError, SteppeError
+from steppe.core.errors import RunFailedError
 from steppe.core.lazy import load
 from steppe.core.parts import Part
+from steppe.execution.cluster import started
 from steppe.execution.process_state import process_state_kept
-from steppe.execution.ray import Assignment, Resources, run_on_ray, started
+from steppe.execution.ray import Assignment, run_on_ray
 from steppe.execution.serial import run_serial, telling_of_memory
 from steppe.execution.workers import Workers
 from steppe.propagation import set_memory_budget
 from steppe.recipes.catalogue import find_recipe
 from steppe.recipes.study import Shard, Study
-from steppe.store import Opening
+from steppe.store import Opening, open_run
+from steppe.store.status import is_reported
 from steppe.store.verify import verify
 
 
@@ -73,8 +75,8 @@ def _run_as_asked(settings: Any, opening: Opening, workers: Workers) -> Outcome:
         torch.set_num_threads(crew.threads)
         opening = replace(opening, part=workers.part, workers=crew.count)
         helper = replace(opening, path=opening.path.resolve(), role="helper", overwrite=False)
-        resources = Resources(crew.threads, workers.memory_budget)
-        assignment = Assignment(settings, helper, str(Path.cwd()), resources)
+        limits = (crew.threads, workers.memory_budget)
+        assignment = Assignment(settings, helper, str(Path.cwd()), *limits)
         return _run(
             settings,
             opening,
@@ -114,30 +116,27 @@ def _run(
 
 def _report(study: Study, part: Part) -> bool:
     """Write the report once every shard of the run is finished; whether it was written."""
+    left = study.left(Part())
+    if left and part.is_whole:
+        raise RunFailedError(
+            f"run folder {study.folder.path}",
+            got=f"{len(left)} shards that were finished are so no more",
+            expected="files that nobody removes or changes while the run goes on",
+            fix="give the same command again: it computes them again",
+        )
+    if left:
+        return False
     with study.folder.alone():
-        left = study.left(Part())
-        if left and part.is_whole:
-            raise RunFailedError(
-                f"run folder {study.folder.path}",
-                got=f"{len(left)} shards that were finished are so no more",
-                expected="files that nobody removes or changes while the run goes on",
-                fix="give the same command again: it computes them again",
-            )
-        if left:
-            return False
-        try:
+        # Several processes may find the run finished: one of them reports.
+        if part.is_whole or not is_reported(open_run(study.folder.path)):
+            _refuse_damage(study.folder.path)
             study.report()
-        except (SteppeError, OSError):
-            raise
-        except Exception as error:
-            # Bytes that changed on the disk after they were written fail wherever they are read.
-            _tell_of_damage(study.folder.path, error)
-            raise
+            study.folder.add_report()
     return True
 
 
-def _tell_of_damage(path: Path, error: Exception) -> None:
-    """Raise in place of ``error`` that files are damaged, where they are."""
+def _refuse_damage(path: Path) -> None:
+    """No report is made from files that are not as they were written."""
     damaged = verify(path, withdraw=False).damage
     if damaged:
         raise RunFailedError(
@@ -146,4 +145,4 @@ def _tell_of_damage(path: Path, error: Exception) -> None:
             expected="every file as it was written",
             fix="`steppe check-run` on that folder, then the same command again: it computes what "
             "is damaged, and keeps the rest",
-        ) from error
+        )

@@ -10,10 +10,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
@@ -26,7 +25,6 @@ from steppe.subject.model import Subject
 
 # What FrozenLayer stands in for; other kinds of layer carry a running state or share a cache.
 _PLAIN_LAYERS = (DynamicLayer, DynamicSlidingWindowLayer)
-_not_fast: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,19 +116,7 @@ def engine_of(subject: Subject) -> Literal["fast", "general", "full"]:
     if subject.engine == "full":
         return "full"
     check_supported(subject)
-    if subject.engine == "auto":
-        return "general" if subject.model in _not_fast else "fast"
-    return subject.engine
-
-
-def why_not_fast(subject: Subject) -> str | None:
-    """Why the engine ``auto`` is no longer ``fast`` for a model; None where it is."""
-    return _not_fast.get(subject.model)
-
-
-def give_up_fast(subject: Subject, reason: str) -> None:
-    """Let the engine ``auto`` be ``general`` for a model from now on."""
-    _not_fast[subject.model] = reason
+    return "fast" if subject.engine == "auto" else subject.engine
 
 
 def check_supported(subject: Subject) -> None:

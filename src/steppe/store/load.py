@@ -1,4 +1,4 @@
-"""How is a run opened for reading? Only what is finished is shown."""
+"""Open a run for reading: what is finished of it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-import zarr
 from numpy.typing import NDArray
 
 from steppe.core.axes import SAMPLE
 from steppe.core.errors import InputError
 from steppe.curves import check_curves
-from steppe.store import layout, shards
+from steppe.store import layout
 from steppe.store.config import identity, read_config
-from steppe.store.frame import check_readable
+from steppe.store.dataset import Dataset
 from steppe.store.template import SHARD_SIZE
 
 
@@ -70,7 +69,7 @@ class Run:
             return []
         try:
             records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise InputError(
                 f"provenance {path}",
                 got=" ".join(str(error).split()),
@@ -79,14 +78,23 @@ class Run:
             ) from error
         return records
 
+    @property
+    def identity(self) -> str:
+        """What tells this run from others."""
+        return identity(self.config["resolved"])
+
     def datasets(self) -> list[str]:
         """Names of the datasets of the run."""
         return sorted(path.stem for path in self.path.glob("*.zarr"))
 
+    def stored(self, name: str) -> Dataset:
+        """A dataset as files of the run folder."""
+        return Dataset(self.path, name, self.identity)
+
     def finished_samples(self, name: str) -> NDArray[np.int64]:
         """Indices of the samples of a dataset whose shard is finished."""
-        dataset = shards.Dataset(self.path, name, identity(self.config))
-        ranges = [np.arange(m.start, m.stop) for m in shards.sound(dataset)]
+        finished = self.stored(name).finished().values()
+        ranges = [np.arange(facts["start"], facts["stop"]) for facts in finished]
         return np.concatenate(ranges).astype(np.int64) if ranges else np.empty(0, np.int64)
 
     def dataset(self, name: str) -> xr.Dataset:
@@ -98,22 +106,18 @@ class Run:
         Raises:
             InputError: The run has no such dataset, or what belongs to no shard of it is damaged.
         """
-        path = layout.dataset_path(self.path, name)
-        if not path.exists():
+        if name not in self.datasets():
             raise InputError(
                 f"run {self.path}",
                 got=f"no dataset {name!r}",
                 expected=f"one of {', '.join(self.datasets()) or 'none: nothing is finished yet'}",
                 fix="run the experiment it belongs to (give the run's command again)",
             )
-        check_readable(self.path, name)
-        dataset = _open(path)
-        labels = {
-            str(label): dataset[label].astype(object)
-            for label in dataset.coords
-            if dataset[label].dtype.kind in "TU"
-        }
-        dataset = dataset.assign_coords(labels)
+        stored = self.stored(name)
+        stored.check_readable()
+        dataset: xr.Dataset = xr.open_zarr(stored.path, chunks=None, consolidated=True)
+        texts = [label for label in dataset.coords if dataset[label].dtype.kind in "TU"]
+        dataset = dataset.assign_coords({str(t): dataset[t].astype(object) for t in texts})
         if SHARD_SIZE not in dataset.attrs:
             return dataset
         done = self.finished_samples(name)
@@ -122,37 +126,18 @@ class Run:
         return dataset.assign_coords({SAMPLE: done})
 
 
-def _open(path: Path) -> xr.Dataset:
-    try:
-        opened: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False)
-    except ValueError:
-        # While a run is being extended, or when that was cut short, some arrays are longer.
-        names = [name for name, _ in zarr.open_group(path, mode="r").arrays()]
-        parts = [
-            xr.open_zarr(
-                path, chunks=None, consolidated=False, drop_variables=[o for o in names if o != n]
-            )
-            for n in names
-        ]
-        samples = min(part.sizes[SAMPLE] for part in parts if SAMPLE in part.sizes)
-        parts = [p.isel({SAMPLE: slice(samples)}) if SAMPLE in p.sizes else p for p in parts]
-        opened = xr.merge(parts, compat="no_conflicts", join="exact")
-    return opened
-
-
 def open_run(path: str | Path) -> Run:
     """Open a run folder for reading.
 
     Raises:
-        InputError: There is no run at ``path``, or its configuration is damaged.
+        InputError: There is no run at ``path``, its configuration is damaged, or of another format.
     """
     root = Path(path)
     if not (root / layout.CONFIG).is_file():
         missing = f"a folder without {layout.CONFIG}" if root.is_dir() else "nothing there"
-        found = "a file" if root.is_file() else missing
         raise InputError(
             f"run {root}",
-            got=found,
+            got="a file" if root.is_file() else missing,
             expected="the folder of a run",
             fix="give the folder that was named with --out (default: runs/<recipe>-<subject>)",
         )

@@ -35,7 +35,6 @@ _TELL_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 # Who asks whether a lock is held has it for a moment.
 _PROBE_SECONDS = 0.2
-_WHOLE = "run.lock"
 _PART = re.compile(r"part-(\d+)-of-(\d+)\.lock")
 # How file systems answer that have no locks; an existing file stands for a lock there.
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
@@ -47,24 +46,19 @@ class Holder:
 
     Attributes:
         part: Which part of the shards it computes; None for the lock of the whole run.
-        host: Its machine; empty while it has not said so.
+        workers: How many processes compute for it, itself or others.
+        host: Its machine; empty where it has not said so.
         pid: Its process id.
         since: When it took the lock, in seconds since 1970.
-        workers: How many processes compute for it, itself or others.
         id: Tells it from every other holder.
     """
 
-    part: Part | None
-    host: str = ""
-    pid: int = 0
-    since: float = 0.0
+    part: Part | None = None
     workers: int = 1
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+    since: float = field(default_factory=lambda: round(time.time(), 3))
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    @classmethod
-    def of_this_process(cls, part: Part | None = None, workers: int = 1) -> Holder:
-        """The calling process, from now on."""
-        return cls(part, socket.gethostname(), os.getpid(), round(time.time(), 3), workers)
 
     def __str__(self) -> str:
         on = "" if self.part is None else f", on {self.part}"
@@ -76,12 +70,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that this process holds.
-
-    Attributes:
-        path: The lock file.
-        holder: What is told to others.
-    """
+    """A lock that this process holds, and what others are told of it."""
 
     path: Path
     holder: Holder
@@ -91,12 +80,12 @@ class Lock:
         """Give it back."""
         # A folder that was removed meanwhile, or that can no longer be written, is no concern.
         with suppress(OSError):
-            _note(self.path).unlink(missing_ok=True)
+            self.path.with_suffix(".json").unlink(missing_ok=True)
         self._lock.release()
 
 
 def acquire(root: Path, part: Part, workers: int = 1) -> Lock:
-    """Take the lock of a part of the work; to be called with the lock of the whole run (`whole`).
+    """Take the lock of a part of the work; to be called inside `whole`.
 
     Raises:
         InputError: Another process is at work on shards of that part.
@@ -107,15 +96,11 @@ def acquire(root: Path, part: Part, workers: int = 1) -> Lock:
     lock = _try(path, _PROBE_SECONDS)
     if lock is None:
         raise _busy(root, _holder(path, part))
-    return _told(path, lock, Holder.of_this_process(part, workers))
+    return _told(path, lock, Holder(part, workers))
 
 
 def refuse_if_busy(root: Path, part: Part) -> None:
-    """Refuse when a living process is at work on shards of ``part``.
-
-    Raises:
-        InputError: There is one.
-    """
+    """Refuse when a living process is at work on shards of ``part`` (InputError)."""
     for path, other in _parts(root):
         if other.overlaps(part) and _is_held(path, _PROBE_SECONDS):
             raise _busy(root, _holder(path, other))
@@ -130,37 +115,29 @@ def at_work(root: Path) -> list[Holder]:
 def whole(root: Path, wait: float = WAIT_SECONDS) -> Iterator[None]:
     """Hold the lock for what belongs to the whole run; wait for it, and tell for whom.
 
-    Args:
-        root: The run folder.
-        wait: For how many seconds.
-
     Raises:
-        RunFailedError: Another process held it all the time, or the folder cannot be written.
+        RunFailedError: Another process held it for ``wait`` seconds, or it cannot be written.
     """
-    path = root / WORKING / _WHOLE
-    lock = _try(path, min(wait, _TELL_SECONDS)) or _patiently(path, wait)
-    held = _told(path, lock, Holder.of_this_process())
-    try:
-        yield
-    finally:
-        held.release()
-
-
-def _patiently(path: Path, wait: float) -> BaseFileLock:
-    if wait > _TELL_SECONDS:
+    path = root / WORKING / "run.lock"
+    lock = _try(path, min(wait, _TELL_SECONDS))
+    if lock is None and wait > _TELL_SECONDS:
         tell(
             f"waiting for {_holder(path)}, at most {wait / 60:.0f} min: it starts or reports a run"
         )
         lock = _try(path, wait - _TELL_SECONDS)
-        if lock is not None:
-            return lock
-    raise RunFailedError(
-        f"run folder {path.parent.parent}",
-        got=f"locked for more than {wait:.0f} s by {_holder(path)}",
-        expected="a process that starts or reports a run, and then lets others go on",
-        fix="see what that process does, then give the same command again: finished shards are "
-        f"kept. Where it is gone and its file system keeps the lock, remove {path}",
-    )
+    if lock is None:
+        raise RunFailedError(
+            f"run folder {root}",
+            got=f"locked for more than {wait:.0f} s by {_holder(path)}",
+            expected="a process that starts or reports a run, and then lets others go on",
+            fix="see what that process does, then give the same command again: finished shards "
+            f"are kept. Where it is gone and its file system keeps the lock, remove {path}",
+        )
+    held = _told(path, lock, Holder())
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _try(path: Path, timeout: float) -> BaseFileLock | None:
@@ -169,27 +146,25 @@ def _try(path: Path, timeout: float) -> BaseFileLock | None:
         # Of a file system without locks, which is provided for.
         warnings.simplefilter("ignore")
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return _lock(FileLock(path, thread_local=False), timeout)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-        return _lock(SoftFileLock(path, thread_local=False), timeout)
-
-
-def _lock(lock: BaseFileLock, timeout: float) -> BaseFileLock | None:
-    try:
-        lock.acquire(timeout=timeout, poll_interval=_POLL_SECONDS)
-    except Timeout:
-        return None
-    return lock
+        for kind in (FileLock, SoftFileLock):
+            lock = kind(path, thread_local=False)
+            try:
+                lock.acquire(timeout=timeout, poll_interval=_POLL_SECONDS)
+            except Timeout:
+                return None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS or kind is SoftFileLock:
+                    raise
+            else:
+                return lock
+    return None
 
 
 def _told(path: Path, lock: BaseFileLock, holder: Holder) -> Lock:
     """Say beside a lock who holds it."""
     held = Lock(path, holder, lock)
     try:
-        write_atomically(_note(path), json.dumps(asdict(holder)).encode())
+        write_atomically(path.with_suffix(".json"), json.dumps(asdict(holder)).encode())
     except BaseException:
         held.release()
         raise
@@ -201,7 +176,7 @@ def _is_held(path: Path, timeout: float) -> bool:
         lock = _try(path, timeout)
     except RunFailedError:
         # In a folder that cannot be written no lock can be tried: who said so last counts.
-        return _note(path).exists()
+        return path.with_suffix(".json").exists()
     if lock is not None:
         lock.release()
     return lock is None
@@ -216,14 +191,10 @@ def _parts(root: Path) -> list[tuple[Path, Part]]:
 def _holder(path: Path, part: Part | None = None) -> Holder:
     """Who says that it holds a lock."""
     try:
-        content = json.loads(_note(path).read_bytes())
+        content = json.loads(path.with_suffix(".json").read_bytes())
         return Holder(**{**content, "part": part})
     except (FileNotFoundError, ValueError, TypeError):
-        return Holder(part)
-
-
-def _note(path: Path) -> Path:
-    return path.with_suffix(".json")
+        return Holder(part, host="")
 
 
 def _busy(root: Path, holder: Holder) -> InputError:

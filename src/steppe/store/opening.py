@@ -1,4 +1,4 @@
-"""How does a process come to a run folder: alone, for a part of the work, or to help another?"""
+"""Open a run folder as the owner of all shards or of a part of them, or as a helper of an owner."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from steppe.core.errors import InputError
 from steppe.core.parts import Part
 from steppe.store import layout, locks
 from steppe.store.config import SAMPLES, read_config
-from steppe.store.overwriting import check_removable, remove, remove_run
-from steppe.store.record import RunFolder, check_writable, is_run, make_folder
+from steppe.store.folder import RunFolder
+from steppe.store.overwriting import check_removable, remove_run
+from steppe.store.places import check_available, check_writable, is_run, make_folder
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Opening:
             check_writable(self.path)
             check_removable(self.path)
         else:
-            RunFolder.check_available(self.path, settings)
+            check_available(self.path, settings)
         locks.refuse_if_busy(self.path, self.part)
 
     def open(self, config: Mapping[str, Any], provenance: Mapping[str, Any]) -> RunFolder:
@@ -78,12 +79,15 @@ class Opening:
         with locks.whole(self.path):
             # Looked at again: another process may have come first.
             self.check(config["resolved"])
-            self._refuse_to_extend_under_others(config)
+            others = locks.at_work(self.path)
+            self._refuse_to_extend(config["resolved"].get(SAMPLES), others)
             if self.overwrite:
                 remove_run(self.path)
             folder = RunFolder.create_or_resume(self.path, config)
-            if not locks.at_work(self.path):
-                _tidy(self.path)
+            if not others:
+                # What processes that were killed have left half written.
+                for left in (self.path / layout.WORKING).glob(f".*{layout.UNFINISHED}"):
+                    left.unlink(missing_ok=True)
             held = locks.acquire(self.path, self.part, self.workers)
             folder = replace(folder, lock=held)
             try:
@@ -94,24 +98,16 @@ class Opening:
                 raise
         return folder
 
-    def _refuse_to_extend_under_others(self, config: Mapping[str, Any]) -> None:
-        others = locks.at_work(self.path)
+    def _refuse_to_extend(self, samples: Any, others: list[locks.Holder]) -> None:
+        """All processes of a run work on the same number of samples."""
         if self.overwrite or not others or not is_run(self.path):
             return
-        known = read_config(self.path)["resolved"]
-        if known.get(SAMPLES) != config["resolved"].get(SAMPLES):
+        known = read_config(self.path)["resolved"].get(SAMPLES)
+        if known != samples:
             raise InputError(
                 f"run folder {self.path}",
-                got=f"samples: {known.get(SAMPLES)} -> {config['resolved'].get(SAMPLES)}, while "
-                f"another process is at work in it: {others[0]}",
+                got=f"samples: {known} -> {samples}, while another process is at work in it: "
+                f"{others[0]}",
                 expected="the same number of samples in every process of a run",
                 fix="wait for it, then extend the run",
             )
-
-
-def _tidy(root: Path) -> None:
-    """Remove what processes that were killed have left half written."""
-    name = f".*{layout.UNFINISHED}"
-    for place in ("", f"{layout.DONE}/", f"{layout.DONE}/*/"):
-        for path in root.glob(f"{place}{name}"):
-            remove(path)

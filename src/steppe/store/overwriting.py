@@ -1,4 +1,4 @@
-"""How is a run removed so that another can start in its folder? Only what steppe wrote goes."""
+"""Remove a run so that another can start in its folder: nothing but what steppe wrote."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from steppe.core.errors import InputError
 from steppe.store import layout
 from steppe.store.config import read_config
-from steppe.store.record import is_run
+from steppe.store.places import is_run
 from steppe.store.writing import writing
 
-_OWN = {
+# In this order: first the manifests, last what makes the folder a run.
+_OWN = (
     layout.DONE,
     layout.SUMMARY,
     layout.TABLES,
@@ -19,9 +20,8 @@ _OWN = {
     layout.MOMENTS,
     layout.PROVENANCE,
     f"{layout.PROVENANCE}{layout.DAMAGED}",
-    layout.WORKING,
     layout.CONFIG,
-}
+)
 
 
 def check_removable(root: Path) -> None:
@@ -33,7 +33,8 @@ def check_removable(root: Path) -> None:
     if not is_run(root):
         return
     read_config(root)
-    foreign = sorted(path.name for path in root.iterdir() if not _is_own(path))
+    own = {*_OWN, layout.WORKING, *(path.name for path in root.glob("*.zarr"))}
+    foreign = sorted(path.name for path in root.iterdir() if path.name not in own)
     if foreign:
         raise InputError(
             f"run folder {root}",
@@ -45,12 +46,11 @@ def check_removable(root: Path) -> None:
 
 def holds_finished_work(root: Path) -> bool:
     """Whether any shard of a run, or its summary, is finished."""
-    done = any((root / layout.DONE).glob("*/*.json"))
-    return done or (root / layout.SUMMARY).exists()
+    return any((root / layout.DONE).glob("*/[0-9]*.json")) or (root / layout.SUMMARY).exists()
 
 
 def remove_run(root: Path) -> None:
-    """Remove the run in ``root``; the folder itself, and who is at work in it, stay.
+    """Remove the run in ``root``; the folder itself and the locks stay.
 
     Raises:
         RunFailedError: Something could not be removed.
@@ -58,21 +58,8 @@ def remove_run(root: Path) -> None:
     if not is_run(root):
         return
     with writing(root):
-        # What vouches for the data goes first, what makes the folder a run last.
-        remove(root / layout.DONE)
-        for path in root.iterdir():
-            if path.name not in {layout.CONFIG, layout.WORKING} and _is_own(path):
-                remove(path)
-        remove(root / layout.CONFIG)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder; what is gone already is no fault."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _is_own(path: Path) -> bool:
-    return path.name in _OWN or path.suffix == ".zarr" or path.name.endswith(layout.UNFINISHED)
+        for path in (root / layout.DONE, *root.glob("*.zarr"), *(root / name for name in _OWN[1:])):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)

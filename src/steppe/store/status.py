@@ -1,4 +1,4 @@
-"""How far is a run, who is at work on it, and how long will the rest take?"""
+"""How far a run is, who is at work on it, and how long the rest will take."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 
-from steppe.core.axes import SAMPLE
-from steppe.store import layout, locks, shards
-from steppe.store.config import identity
-from steppe.store.frame import check_readable
+from steppe.store import layout, locks
 from steppe.store.load import Run, open_run
-from steppe.store.template import SHARD_SIZE, dims_of
+from steppe.store.manifest import digest_of_results, read_manifest
 
 # The speed is that of the newest shards: machines and loads change.
 _NEWEST = 50
@@ -22,16 +18,7 @@ _NEWEST = 50
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one dataset is.
-
-    Attributes:
-        dataset: Its name.
-        shards: How many shards it has.
-        done: How many are finished.
-        samples: How many samples it has.
-        samples_done: How many samples are in finished shards.
-        seconds_per_shard: Mean time of the newest finished shards; None before the first.
-    """
+    """How far a dataset is; the seconds are a mean of its newest shards, None before the first."""
 
     dataset: str
     shards: int
@@ -39,6 +26,12 @@ class Progress:
     samples: int
     samples_done: int
     seconds_per_shard: float | None
+
+    def __str__(self) -> str:
+        pace = self.seconds_per_shard
+        speed = "" if pace is None else f", {pace:.3g} s per shard and worker"
+        samples = f"{self.samples_done} of {self.samples} samples"
+        return f"{self.done} of {self.shards} shards, {samples}{speed}"
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class Status:
         workers: How many processes compute.
         seconds_left: Expected, with as many workers as now (one when there is none); None while
             that cannot be known.
-        reported: Whether the summary is written, and no shard finished after it.
+        reported: Whether the summary is written, from all that is finished.
     """
 
     path: str
@@ -77,22 +70,15 @@ class Status:
         return {**asdict(self), "done": self.done, "left": self.left}
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: {self.done} of {self.done + self.left} shards done"]
-        width = max([10, *(len(progress.dataset) + 2 for progress in self.datasets)])
-        for progress in self.datasets:
-            speed = progress.seconds_per_shard
-            pace = "" if speed is None else f", {speed:.3g} s per shard and worker"
-            lines.append(
-                f"  {progress.dataset:<{width}}{progress.done} of {progress.shards} shards, "
-                f"{progress.samples_done} of {progress.samples} samples{pace}"
-            )
-        lines += [f"  {'running':<{width}}{holder}" for holder in self.running or ["nobody"]]
+        rows = [(progress.dataset, str(progress)) for progress in self.datasets]
+        rows += [("running", holder) for holder in self.running or ["nobody"]]
         if self.left:
-            lines.append(f"  {'left':<{width}}{self._time_left()}")
+            rows.append(("left", self._time_left()))
         else:
-            report = "written" if self.reported else "not written yet"
-            lines.append(f"  {'report':<{width}}{report}")
-        return "\n".join(lines)
+            rows.append(("report", "written" if self.reported else "not written yet"))
+        width = max([10, *(len(name) + 2 for name, _ in rows)])
+        lines = [f"{self.path}: {self.done} of {self.done + self.left} shards done"]
+        return "\n".join(lines + [f"  {name:<{width}}{text}" for name, text in rows])
 
     def _time_left(self) -> str:
         if self.seconds_left is None:
@@ -121,38 +107,27 @@ def status_of(path: str | Path) -> Status:
         running=tuple(map(str, running)),
         workers=workers,
         seconds_left=sum(seconds) / max(workers, 1) if len(seconds) == len(times) else None,
-        reported=_is_reported(run),
+        reported=is_reported(run),
     )
+
+
+def is_reported(run: Run) -> bool:
+    """Whether the report was made from exactly what is finished; times of files do not count."""
+    report = read_manifest(run.path, layout.REPORT, run.identity)
+    if report is None or not (run.path / layout.SUMMARY).exists():
+        return False
+    return bool(report.facts["results"] == digest_of_results(run.path))
 
 
 def _progress(run: Run, name: str) -> Progress | None:
-    check_readable(run.path, name)
-    dataset = shards.Dataset(run.path, name, identity(run.config))
-    if SHARD_SIZE not in zarr.open_group(dataset.path, mode="r").attrs:
-        # Written in one go: it has no shards to count.
-        return None
-    arrays = shards.sharded_arrays(dataset.path, mode="r")
-    array = next(iter(arrays.values()))
-    axis = dims_of(array).index(SAMPLE)
-    samples, size = array.shape[axis], array.chunks[axis]
-    markers = shards.sound(dataset)
-    whole = [m for m in markers if m.stop == min(m.start + size, samples)]
-    newest = sorted(markers, key=lambda marker: marker.finished)[-_NEWEST:]
-    return Progress(
-        dataset=name,
-        shards=-(-samples // size),
-        done=len(whole),
-        samples=samples,
-        samples_done=sum(m.stop - m.start for m in markers),
-        seconds_per_shard=float(np.mean([m.seconds for m in newest])) if newest else None,
-    )
-
-
-def _is_reported(run: Run) -> bool:
-    """Whether the summary is newer than every marker of a dataset's folder of markers."""
-    summary = run.path / layout.SUMMARY
-    if not summary.exists():
-        return False
-    folders = [layout.markers_path(run.path, name) for name in run.datasets()]
-    touched = [folder.stat().st_mtime for folder in folders if folder.is_dir()]
-    return summary.stat().st_mtime >= max(touched, default=0.0)
+    dataset = run.stored(name)
+    dataset.check_readable()
+    samples, size = dataset.size()
+    if not samples:
+        return None  # written in one go: it has no shards to count
+    finished = dataset.finished().values()
+    whole = [f for f in finished if f["stop"] == min(f["start"] + size, samples)]
+    newest = sorted(finished, key=lambda facts: facts["finished"])[-_NEWEST:]
+    pace = float(np.mean([facts["seconds"] for facts in newest])) if newest else None
+    samples_done = sum(facts["stop"] - facts["start"] for facts in finished)
+    return Progress(name, -(-samples // size), len(whole), samples, samples_done, pace)

@@ -1,29 +1,25 @@
-"""Is everything a run has stored still as it was written? Every file is read and compared."""
+"""Compare everything that a run has stored with its checksums."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from steppe.core.errors import RunFailedError
-from steppe.store import layout, locks, shards
-from steppe.store.config import identity
-from steppe.store.facts import damage
-from steppe.store.frame import chunks_of_frame, faults_of_frame, files_of_frame
-from steppe.store.load import open_run
-from steppe.store.vouching import known_files
+from steppe.store import layout, locks
+from steppe.store.load import Run, open_run
+from steppe.store.manifest import Manifest, damage, manifests, read_manifest
+from steppe.store.writing import writing
+
+# A chunk that no manifest lists: of a shard that is not finished.
+_CHUNK = re.compile(r"[^/]+\.zarr/[^/]+/c(/\d+)+")
 
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that is not as it was written.
-
-    Attributes:
-        place: The shard, or the file.
-        fault: What is wrong, with the file's name.
-    """
+    """Something that is not as it was written: the shard or the file, and what is wrong with it."""
 
     place: str
     fault: str
@@ -74,96 +70,74 @@ def verify(path: str | Path, *, withdraw: bool = True) -> Verdict:
 
     Args:
         path: The run folder.
-        withdraw: Whether damaged shards shall no longer count as finished: their markers are
+        withdraw: Whether damaged shards shall no longer count as finished: their manifests are
             removed, so that the next run computes them again. Not while a process is at work,
             which takes them for finished.
 
     Raises:
         InputError: There is no run at ``path``.
-        RunFailedError: A marker could not be removed.
+        RunFailedError: A manifest could not be removed.
     """
     run = open_run(path)
-    files = known_files(run.path)
-    found = [Damage(fault.split(":")[0], fault) for fault in damage(run.path, files, "checksum")]
-    if not files:
-        name = f"{layout.DONE}/{layout.FILES}"
-        found.append(Damage(name, f"{name}: missing, or not as it was written"))
-    compared, sound, withdrawn, leftovers = len(files), 0, [], []
-    for name in run.datasets():
-        dataset = shards.Dataset(run.path, name, identity(run.config))
-        found += [
-            Damage(f"{name}.zarr", fault) for fault in faults_of_frame(run.path, name, "checksum")
-        ]
-        compared += len(files_of_frame(run.path, name))
-        for shard, fault, n_files in _check_shards(dataset):
-            compared += n_files
-            sound += not fault
-            if fault:
-                found.append(Damage(f"{name}, shard {shard}", fault))
-                withdrawn.append((dataset, shard))
-        for fault, harmless in _strangers(dataset):
-            if harmless:
-                leftovers.append(fault)
-            else:
-                found.append(Damage(f"{name}.zarr", fault))
+    every = {layout.RUN, *(f"{name}/{layout.LAYOUT}" for name in run.datasets())}
+    names = sorted({*every, *manifests(run.path)})
+    listed = {name: read_manifest(run.path, name, run.identity) for name in names}
+    faults = {name: _faults(run, name, known) for name, known in listed.items()}
+    own = {file for known in listed.values() if known is not None for file in known.files}
+    strangers = sorted(set(_stored(run.path)) - own)
+    leftovers = [name for name in strangers if _is_left_over(name)]
+    found = [Damage(_place(name, told), "; ".join(told)) for name, told in faults.items() if told]
+    found += [
+        Damage(name, f"{name}: foreign, not a file of this run")
+        for name in strangers
+        if name not in leftovers
+    ]
     running = tuple(map(str, locks.at_work(run.path)))
-    withdraw = withdraw and not running
-    if withdraw:
-        _withdraw(withdrawn)
+    damaged = [name for name in names if faults[name] and _is_shard(name)]
+    withdrawn = damaged if withdraw and not running else []
+    for name in withdrawn:
+        with writing(layout.manifest_path(run.path, name)):
+            layout.manifest_path(run.path, name).unlink(missing_ok=True)
     return Verdict(
         path=str(run.path),
-        files=compared,
-        sound=sound,
+        files=len(own) + len(names),
+        sound=sum(_is_shard(name) and not faults[name] for name in names),
         damage=tuple(found),
         leftovers=tuple(leftovers),
-        withdrawn=tuple(f"{d.name}, shard {s}" for d, s in withdrawn) if withdraw else (),
+        withdrawn=tuple(_place(name, []) for name in withdrawn),
         running=running,
     )
 
 
-def _check_shards(dataset: shards.Dataset) -> Iterator[tuple[int, str, int]]:
-    """Each shard that has a marker: its number, what is wrong with it, how many files it has."""
-    for shard in shards.marked(dataset):
-        marker = shards.read_marker(dataset, shard)
-        if marker is None:
-            place = layout.marker_path(dataset.root, dataset.name, shard).relative_to(dataset.root)
-            yield shard, f"{place}: not as it was written, or of another run", 1
-            continue
-        faults = damage(dataset.path, marker.files, "checksum")
-        if faults and shards.read_marker(dataset, shard) != marker:
-            continue  # a process at work is writing it again
-        yield shard, "; ".join(faults), 1 + len(marker.files)
+def _faults(run: Run, name: str, known: Manifest | None) -> list[str]:
+    if known is None:
+        return [f"{layout.DONE}/{name}.json: missing, not as it was written, or of another run"]
+    faults = damage(run.path, known.files)
+    if faults and read_manifest(run.path, name, run.identity) != known:
+        return []  # a process at work is writing it again
+    return faults
 
 
-def _strangers(dataset: shards.Dataset) -> Iterator[tuple[str, bool]]:
-    """Files in a dataset's folders that are none of its own, and whether they are harmless."""
-    own = files_of_frame(dataset.root, dataset.name)
-    if not own:
-        return  # nothing vouches for the dataset, which is told already
-    own |= chunks_of_frame(dataset.root, dataset.name)
-    for path in sorted(dataset.path.rglob("*")):
-        name = path.relative_to(dataset.path).as_posix()
-        if path.is_file() and name not in own:
-            harmless = name.endswith((layout.PARTIAL, layout.UNFINISHED))
-            yield (name if harmless else f"{name}: foreign, not a file of this dataset"), harmless
-    markers = layout.markers_path(dataset.root, dataset.name)
-    for path in sorted(markers.glob("*")):
-        number = path.stem
-        if path.suffix != ".json" or not number.isdigit() or len(number) < 6:
-            harmless = path.name.endswith(layout.UNFINISHED)
-            name = path.relative_to(dataset.root).as_posix()
-            yield (name if harmless else f"{name}: foreign, not a marker"), harmless
+def _stored(root: Path) -> Iterator[str]:
+    """Files of datasets, manifests' folders and unfinished writes, but for the manifests."""
+    folders = [*root.glob("*.zarr"), root / layout.DONE, root / layout.WORKING]
+    for path in (path for folder in folders for path in folder.rglob("*") if path.is_file()):
+        inside = path.relative_to(root)
+        is_manifest = inside.parts[0] == layout.DONE and path.suffix == ".json"
+        is_lock = inside.parts[0] == layout.WORKING and path.suffix in {".json", ".lock"}
+        if not is_manifest and not is_lock:
+            yield inside.as_posix()
 
 
-def _withdraw(damaged: list[tuple[shards.Dataset, int]]) -> None:
-    for dataset, shard in damaged:
-        path = layout.marker_path(dataset.root, dataset.name, shard)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise RunFailedError(
-                f"removing {path}",
-                got=error.strerror or str(error),
-                expected="a folder that can be written",
-                fix="look only, with --read-only",
-            ) from error
+def _is_left_over(name: str) -> bool:
+    return name.endswith(layout.UNFINISHED) or _CHUNK.fullmatch(name) is not None
+
+
+def _is_shard(name: str) -> bool:
+    return name.rpartition("/")[2].isdigit()
+
+
+def _place(name: str, faults: list[str]) -> str:
+    """The shard that a manifest is of, or else the file that is damaged."""
+    dataset, _, shard = name.rpartition("/")
+    return f"{dataset}, shard {int(shard)}" if _is_shard(name) else faults[0].split(":")[0]

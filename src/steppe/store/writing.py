@@ -1,11 +1,11 @@
-"""How does a file reach the disk whole or not at all, and what is said when it cannot?"""
+"""Files reach the disk whole or not at all, and an error says what to do when they cannot."""
 
 from __future__ import annotations
 
 import errno
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from steppe.core.errors import RunFailedError
 from steppe.store.layout import UNFINISHED
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# Some file systems cannot flush a folder, and say so.
+_NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF}
 
 
 @contextmanager
@@ -41,40 +43,39 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         RunFailedError: It could not be written.
     """
-    unfinished = unfinished_path(path)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-            flush_folders([path])
-        finally:
-            unfinished.unlink(missing_ok=True)
+    write_files({path: content}, path.parent)
 
 
-def flush_folders(files: Iterable[Path]) -> None:
-    """Wait until the names of files are on the disk: without it a power loss may take a new name.
+def write_files(contents: Mapping[Path, bytes], scratch: Path) -> None:
+    """Write each file in ``scratch``, rename it into place, and wait until all are on the disk.
 
     Raises:
-        OSError: The disk does not answer.
+        RunFailedError: One could not be written.
     """
-    folders = {file.parent for file in files}
-    # A file's folder may be as new as the file is.
-    for folder in folders | {folder.parent for folder in folders}:
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        except OSError as error:
-            # Some file systems cannot do it for folders, and say so.
-            if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF}:
-                raise
-        finally:
-            os.close(number)
+    for path, content in contents.items():
+        unfinished = scratch / f".{uuid.uuid4().hex}{UNFINISHED}"
+        with writing(path):
+            scratch.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with unfinished.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+    for folder in {folder for path in contents for folder in (path.parent, path.parent.parent)}:
+        with writing(folder):
+            _flush(folder)
 
 
-def unfinished_path(path: Path) -> Path:
-    """A new place beside ``path`` to prepare it: machines that share a folder may share numbers."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{UNFINISHED}")
+def _flush(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise
+    finally:
+        os.close(number)
