@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from steppe import __version__
-from steppe.core.provenance import PACKAGES, command_line, provenance, shareable
+from steppe.core.command import command_line
+from steppe.core.provenance import PACKAGES, provenance, shareable
 
 
 def test_provenance_names_code_packages_machine_and_command() -> None:

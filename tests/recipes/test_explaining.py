@@ -29,3 +29,13 @@ def test_what_a_setting_takes_is_read_from_its_type() -> None:
     assert settings["tf32"].default == "no"
     assert settings["scale"].default == "by the norms' ratio to GPT-2"
     assert settings["first_position"].option == "--first-position"
+
+
+def test_names_units_and_origins_are_told_where_they_are_known() -> None:
+    settings = {setting.name: setting for setting in explain("heimersheim2024")}
+    assert settings["level"].unit == "nats"
+    assert settings["level"].origin == "the report"
+    assert {"plateaus", "directions"} <= set(settings["only"].forms)
+    kinds = next(setting for setting in explain("giglemiani2024") if setting.name == "kinds")
+    assert "synthetic_structured" in kinds.forms
+    assert kinds.many

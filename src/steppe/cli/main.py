@@ -25,8 +25,8 @@ from steppe.cli.show import show
 from steppe.cli.status import status
 from steppe.cli.studies import reproduce, run
 from steppe.cli.telling import say, stop, write_anything
+from steppe.core.command import command_line
 from steppe.core.errors import RunFailedError, SteppeError
-from steppe.core.provenance import command_line
 
 TRACEBACK = "--traceback"
 # The commands that keep what they have done.

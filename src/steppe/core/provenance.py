@@ -9,16 +9,14 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shlex
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from steppe.core.command import command
 
 PACKAGES = (
     "torch",
@@ -36,18 +34,6 @@ PACKAGES = (
 
 FULL = "STEPPE_PROVENANCE"
 
-_command: ContextVar[str | None] = ContextVar("command", default=None)
-
-
-@contextmanager
-def command_line(words: Sequence[str]) -> Iterator[None]:
-    """Remember, as long as it runs, which words the command line was given."""
-    token = _command.set(shlex.join(["steppe", *words]))
-    try:
-        yield
-    finally:
-        _command.reset(token)
-
 
 def provenance(call: str) -> dict[str, object]:
     """Describe the code, the packages, the machine and the command of this process.
@@ -62,7 +48,7 @@ def provenance(call: str) -> dict[str, object]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.machine(),
-        "command": _command.get() or call,
+        "command": command() or call,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if os.environ.get(FULL) == "full":

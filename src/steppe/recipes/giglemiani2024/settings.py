@@ -35,9 +35,15 @@ class Settings(StudySettings):
     threshold: float | None = Field(
         None, gt=0, description="plateau threshold on L2; None: the paper's 20, scaled"
     )
-    kinds: tuple[str, ...] = Field(KINDS, description="kinds of target that are measured")
+    kinds: tuple[str, ...] = Field(
+        KINDS,
+        description="kinds of target that are measured",
+        json_schema_extra={"choices": [*KINDS]},
+    )
     only: tuple[str, ...] = Field(
-        (), description="make only these tables and figures; empty: all of them"
+        (),
+        description="make only these tables and figures; empty: all of them",
+        json_schema_extra={"choices": [*ALL_OUTPUTS]},
     )
 
     @field_validator("kinds")

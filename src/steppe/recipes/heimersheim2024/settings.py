@@ -26,15 +26,31 @@ class Settings(StudySettings):
     samples: int = Field(120, ge=2, description="base prompts")
     site: str = Field(PAPER_SITE, description="where activations are moved")
     read: str = Field("blocks.last.hook_resid_post", description="where L2 and cosine are read")
-    level: float = Field(0.5, gt=0, description="KL, in nats, at which a path counts as crossed")
-    flat_level: float = Field(0.1, gt=0, description="KL, in nats, up to which the output is flat")
+    level: float = Field(
+        0.5,
+        gt=0,
+        description="KL at which a path counts as crossed",
+        json_schema_extra={"unit": "nats", "origin": "the report"},
+    )
+    flat_level: float = Field(
+        0.1,
+        gt=0,
+        description="KL up to which the output is flat",
+        json_schema_extra={"unit": "nats"},
+    )
     n_points: int = Field(101, ge=3, description="points of a path, the base and the end included")
     draws: int = Field(5, ge=1, description="directions of each kind per base")
     examples: int = Field(3, ge=1, description="bases whose curves are shown one by one")
     example_draws: int = Field(10, ge=1, description="directions of each kind from each of them")
     families: int = Field(3, ge=1, description="random 2-D families of directions per base")
     inward: float = Field(0.1, gt=0, lt=1, description="how far from a corner neighbours are mixed")
-    ring: float = Field(10.0, gt=0, lt=90, description="angle of the neighbours around a corner")
+    ring: float = Field(
+        10.0,
+        gt=0,
+        lt=90,
+        description="angle of the neighbours around a corner",
+        json_schema_extra={"unit": "degrees"},
+    )
     planes: int = Field(4, ge=1, description="planes through three real activations")
     plane_points: int = Field(61, ge=3, description="grid points along each side of a plane")
     triangles: int = Field(3, ge=1, description="bases whose triangles are drawn")
@@ -49,7 +65,11 @@ class Settings(StudySettings):
         3000, ge=100, description="activations behind the moments at the controls' sites"
     )
     encoded: int = Field(1000, ge=2, description="activations of each kind whose latents count")
-    only: tuple[str, ...] = Field((), description="measure only these parts; empty: all of them")
+    only: tuple[str, ...] = Field(
+        (),
+        description="measure only these parts; empty: all of them",
+        json_schema_extra={"choices": [*PARTS]},
+    )
 
     @field_validator("only")
     @classmethod

@@ -73,7 +73,11 @@ class Settings(StudySettings):
     moments_samples: int = Field(
         32_000, ge=100, description="activations behind the mean, the covariance and own rates"
     )
-    only: tuple[str, ...] = Field((), description="measure only these parts; empty: all of them")
+    only: tuple[str, ...] = Field(
+        (),
+        description="measure only these parts; empty: all of them",
+        json_schema_extra={"choices": [*PARTS]},
+    )
 
     @model_validator(mode="after")
     def _samples_of_the_paper(self) -> Self:
