@@ -1,14 +1,16 @@
-"""What do an SAE and prompts of random numbers look like on disk? They cost what real ones do."""
+"""Models, SAEs and prompts of random numbers: they cost what real ones do."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers import AutoModelForCausalLM
 
 from steppe import load_prompts, load_subject, read_residuals
 from steppe.core.sites import Site
@@ -98,3 +100,10 @@ def write_prompts(
     lines = (json.dumps({"input_ids": row}) for row in rows.tolist())
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def random_model(config: Any) -> Any:
+    """A model with the random weights of its family; always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return AutoModelForCausalLM.from_config(config).eval()

@@ -21,8 +21,7 @@ from typing import Any
 import torch
 from transformers import GPT2Config
 
-from random_files import bias_for, unit_rows, write_prompts, write_sae
-from steppe.benchmark.shapes import random_model
+from random_files import bias_for, random_model, unit_rows, write_prompts, write_sae
 from steppe.recipes.giglemiani2024 import plateaus, sensitivity
 from steppe.recipes.giglemiani2024.material import prepare
 from steppe.recipes.giglemiani2024.outputs import select

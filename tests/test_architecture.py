@@ -27,7 +27,6 @@ RANKS = {
             "store",
             "report",
             "recipes",
-            "benchmark",
             "execution",
             "cli",
         ]

@@ -210,3 +210,14 @@ def test_a_run_that_is_not_finished_has_no_tables_to_show(
     monkeypatch.setattr("steppe.recipes.giglemiani2024.study.report_outcome", stop)
     assert_told(reproduce(), "Input/output error", "fix:", status=1)
     assert_told(steppe("show", tmp_path / "run"), "no tables", "repeat the run's command")
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "/proc/self/x/y"])
+def test_a_place_that_holds_no_folders_is_refused_before_anything_is_loaded(
+    steppe: Steppe, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def load_nothing(*_: Any) -> None:
+        raise AssertionError("too late")
+
+    monkeypatch.setattr("steppe.execution.run.run_study", load_nothing)
+    assert_told(steppe("reproduce", "lee2024", "--out", place), f"run folder {place}", "--out")

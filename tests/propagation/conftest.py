@@ -114,7 +114,7 @@ def make_model(config_class: str, settings: dict[str, Any]) -> Any:
                 parameter.mul_(8.0)
             else:
                 parameter.add_(0.1 * torch.randn_like(parameter))
-    return model
+    return model.eval()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -18,6 +19,8 @@ from steppe.propagation import (
     require_self_check,
     self_check,
 )
+from steppe.propagation.prefix import engine_of
+from steppe.propagation.self_check import relative_error
 from steppe.subject import Subject, load_subject
 
 SITE = Site.parse("resid_pre:1")
@@ -100,6 +103,178 @@ def test_the_check_runs_once_per_model_and_depth(
         require_self_check(subject, site)
     require_self_check(subject, Site.parse("resid_post:1"))
     assert len(runs) == 1
+    for length in (30, 30, 10, None):
+        require_self_check(subject, site, length)
+    assert [run[2] for run in runs] == [None, 30]
+    require_self_check(subject, Site(2, "resid_pre", 4), 30)
+    assert len(runs) == 3
+
+
+def test_hooks_that_come_later_are_checked_again() -> None:
+    config = transformers.GPT2Config(**SMALL, num_attention_heads=2, bos_token_id=0, eos_token_id=0)
+    model = transformers.GPT2LMHeadModel(config)
+    subject = load_subject(model)
+    require_self_check(subject, SITE)
+    model.transformer.h[1].register_forward_hook(
+        lambda _module, _args, stream: stream + 2 * stream.mean(1, keepdim=True)
+    )
+    with pytest.raises(InputError, match="relative error"):
+        require_self_check(subject, SITE)
+
+
+LONG = 24
+
+
+def long_rope(engine: str = "auto") -> Subject:
+    """A model that turns positions by other angles as soon as a prompt is longer than LONG."""
+    torch.manual_seed(0)
+    config = transformers.Phi3Config(
+        **{**SMALL, "num_attention_heads": 2, "intermediate_size": 48, "pad_token_id": None},
+        max_position_embeddings=64,
+        original_max_position_embeddings=LONG,
+        rope_parameters={
+            "rope_type": "longrope",
+            "rope_theta": 1e4,
+            "factor": 64 / LONG,
+            "original_max_position_embeddings": LONG,
+            "short_factor": [1.0] * 8,
+            "long_factor": [9.0] * 8,
+        },
+        initializer_range=0.5,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    return load_subject(transformers.Phi3ForCausalLM(config), engine=engine)
+
+
+@pytest.mark.parametrize(("length", "position"), [(LONG + 1, -1), (LONG + 9, 5)])
+def test_a_prefix_that_is_wrong_at_the_runs_own_length_is_refused(
+    length: int, position: int
+) -> None:
+    subject, site = long_rope(), Site(1, "resid_pre", position)
+    tokens = torch.arange(length)[None]
+    require_self_check(subject, site)
+    with pytest.raises(InputError, match=f"position {position}, {length} tokens"):
+        propagate(subject, tokens, site, torch.zeros(1, 2, 32))
+    assert require_self_check(subject, Site(1, "resid_pre", position), LONG).passed
+
+
+@pytest.mark.parametrize(("length", "position"), [(LONG + 1, -1), (LONG + 9, 5)])
+def test_the_full_engine_is_right_where_the_length_matters(length: int, position: int) -> None:
+    subject, site = long_rope("full"), Site(1, "resid_pre", position)
+    tokens = torch.arange(length)[None]
+    base = read_residuals(subject, tokens, site)
+    point = base + 1.0
+    found = propagate(subject, tokens, site, point[:, None], logits=True)
+
+    def displace(_module: object, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        torch.testing.assert_close(args[0][0, position], base[0], rtol=1e-5, atol=1e-5)
+        changed = args[0].clone()
+        changed[0, position] = point[0]
+        return (changed, *args[1:])
+
+    hook = subject.model.model.layers[1].register_forward_pre_hook(displace)
+    expected = subject.model(input_ids=tokens).logits[:, -1]
+    hook.remove()
+    torch.testing.assert_close(found.logits[:, 0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("position", [-1, 3, "all"])
+def test_the_runs_own_position_and_length_are_among_the_details(
+    gpt2: Subject, position: int
+) -> None:
+    site = Site(1, "resid_pre", position)
+    details = self_check(gpt2, site, 40).details
+    where = f"blocks.1.hook_resid_pre at position {position}, 40 tokens"
+    assert {f"{where}, residual", f"{where}, logits"} < set(details)
+    assert max(details.values()) < 1e-5
+
+
+def test_a_private_name_that_is_gone_makes_auto_general(
+    subject_of: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_args: Any, **_options: Any) -> Any:
+        raise AttributeError("'_OpNamespace' 'mkldnn' object has no attribute '_linear_pointwise'")
+
+    model = subject_of("llama").model
+    packed = sys.modules["steppe.propagation.replacements"]
+    monkeypatch.setattr(packed, "packed", gone)
+    monkeypatch.setattr(packed, "_can_be_packed", lambda module: "Linear" in str(type(module)))
+    subject = load_subject(model)
+    assert engine_of(subject) == "fast"
+    outputs = propagate(subject, torch.arange(6)[None], SITE, torch.zeros(1, 2, 32))
+    check = require_self_check(subject, SITE, 6)
+    assert (check.engine, engine_of(subject)) == ("general", "general")
+    assert "no attribute '_linear_pointwise'" in check.note
+    monkeypatch.undo()
+    exact = propagate(
+        load_subject(model, engine="general"), torch.arange(6)[None], SITE, torch.zeros(1, 2, 32)
+    )
+    name = "blocks.last.hook_resid_post"
+    assert torch.equal(outputs.residuals[name], exact.residuals[name])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packed, "packed", gone)
+        patch.setattr(packed, "_can_be_packed", lambda module: "Linear" in str(type(module)))
+        with pytest.raises(AttributeError):
+            self_check(load_subject(model, engine="fast"), SITE)
+
+
+def test_a_fast_engine_that_is_inexact_makes_auto_general(
+    subject_of: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["steppe.propagation.replacements"]
+    monkeypatch.setattr(module, "tanh_gelu", lambda rows: 1.1 * rows.sigmoid() * rows)
+    check = self_check(load_subject(subject_of("gpt2").model), SITE)
+    assert check.passed
+    assert check.engine == "general"
+    assert check.note.startswith("relative error")
+    sys.modules["steppe.propagation.prefix"]._not_fast.clear()
+
+
+def test_nan_fails_wherever_it_is(
+    subject_of: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["steppe.propagation.self_check"]
+    errors = iter([1e-7, float("nan")] + [1e-7] * 20)
+    monkeypatch.setattr(module, "relative_error", lambda *_args, **_options: next(errors))
+    check = self_check(load_subject(subject_of("gpt2").model, engine="fast"), SITE)
+    assert not check.passed
+    assert np.isnan(check.max_relative_error)
+
+
+def test_a_model_whose_logits_are_nan_fails() -> None:
+    config = transformers.GPT2Config(**SMALL, num_attention_heads=2, bos_token_id=0, eos_token_id=0)
+    model = transformers.GPT2LMHeadModel(config)
+    model.lm_head.register_forward_hook(lambda _module, _args, logits: logits * float("nan"))
+    with pytest.raises(InputError, match=r"relative error nan .*logits"):
+        require_self_check(load_subject(model), SITE)
+
+
+@pytest.mark.parametrize("mask", [torch.finfo(torch.float32).min, -1e9, -float("inf"), 1e6])
+def test_a_huge_logit_does_not_hide_wrong_ones(mask: float) -> None:
+    expected = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
+    expected[:, 7] = mask
+    assert relative_error(expected.clone(), expected, huge=100.0) == 0.0
+    found = expected.clone()
+    found[1, 20] += 0.5
+    assert relative_error(found, expected, huge=100.0) > 0.1
+    found = expected.clone()
+    found[1, 7] = 0.0
+    assert relative_error(found, expected, huge=100.0) > 0.1
+
+
+def test_errors_over_rows_and_undefined_entries() -> None:
+    one = torch.tensor([[1.0, 2.0], [100.0, 200.0]])
+    assert relative_error(one + torch.tensor([[0.1, 0.0], [0.0, 0.0]]), one) == pytest.approx(0.05)
+    assert np.isnan(relative_error(one * float("nan"), one))
+    assert np.isnan(relative_error(one, one * float("nan")))
+    infinite = one.clone()
+    infinite[0, 0] = -float("inf")
+    assert relative_error(infinite, infinite) == 0.0
+    assert relative_error(-infinite, infinite) == float("inf")
+    assert relative_error(one, infinite) == float("inf")
+    assert relative_error(torch.zeros(1, 2), torch.zeros(1, 2)) == 0.0
+    assert relative_error(torch.ones(1, 2), torch.zeros(1, 2)) == float("inf")
 
 
 RECURRENT = {

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from benchmarks.curve_cost.ways import lens_of
 from torch import Tensor
 
-from steppe.benchmark.ways import lens_of
 from steppe.core.sites import Site
 from steppe.propagation import propagate, read_residuals
 from steppe.readouts import CATALOGUE

@@ -24,4 +24,4 @@ def subject() -> Subject:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(6.0)
-    return load_subject(model)
+    return load_subject(model.eval())

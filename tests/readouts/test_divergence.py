@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from steppe.readouts import divergence
+from steppe.readouts.distributions import reverse_kl
 from steppe.readouts.divergence import js, kl
 
 RANDOM = torch.Generator().manual_seed(0)
@@ -30,6 +31,11 @@ def js_in_float64(logits: Tensor) -> Tensor:
     one = (p[:1] * (p[:1] / middle).log()).sum(-1)
     other = torch.where(p > 0, p * (p / middle).log(), 0.0).sum(-1)
     return (one + other) / 2 / math.log(2)
+
+
+def reverse_kl_in_float64(logits: Tensor) -> Tensor:
+    log_p = logits.double().log_softmax(-1)
+    return (log_p.exp() * (log_p - log_p[:1])).sum(-1)
 
 
 def test_kl_has_the_base_as_its_reference() -> None:
@@ -99,3 +105,45 @@ def test_nan_is_not_hidden(measure: object) -> None:
     logits = path(1.0)
     logits[0, 3] = float("nan")
     assert bool(measure(logits).isnan().all())  # type: ignore[operator]
+
+
+MASKS = [torch.finfo(torch.float32).min, -1e9, -1e4, -torch.inf]
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_tokens_that_a_model_masks_count_for_nothing(mask: float) -> None:
+    logits = path(5.0)
+    masked = logits.clone()
+    kept = torch.arange(logits.shape[1]) % 3 > 0
+    masked[:, ~kept] = mask
+    cases = ((kl, kl_in_float64), (js, js_in_float64), (reverse_kl, reverse_kl_in_float64))
+    for measured, exact in cases:
+        found, expected = measured(masked), exact(logits[:, kept])
+        assert found[0] == 0.0
+        assert float(expected[-1]) > 0.01
+        torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize("mask", [torch.finfo(torch.float32).min, -torch.inf])
+def test_kl_is_infinite_where_the_point_rules_out_what_the_base_does_not(mask: float) -> None:
+    logits = torch.zeros(3, 4)
+    logits[1, 0] = mask
+    assert kl(logits).tolist() == [0.0, torch.inf, 0.0]
+    # (1/4, 1/4, 1/4, 1/4) and (0, 1/3, 1/3, 1/3).
+    p, q = torch.tensor([[0.25] * 4, [0.0, 1 / 3, 1 / 3, 1 / 3]], dtype=torch.float64)
+    middle = (p + q) / 2
+    expected = ((p * (p / middle).log2()).sum() + (q[1:] * (q / middle)[1:].log2()).sum()) / 2
+    assert float(js(logits)[1]) == pytest.approx(float(expected), rel=1e-6)
+    base = torch.zeros(2, 4)
+    base[0, 0] = mask
+    assert float(kl(base)[1]) == pytest.approx(math.log(4 / 3), rel=1e-5)
+    assert float(js(base)[1]) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_what_is_undefined_stays_so() -> None:
+    logits = path(1.0)
+    logits[3, 5] = torch.nan
+    for measured in (kl, js):
+        found = measured(logits)
+        assert found[3].isnan()
+        assert not found[4:].isnan().any()

@@ -11,7 +11,7 @@ from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.propagation import Prefix, Suffix, build_prefix
 from steppe.readouts import clean_outputs, measure_tokens, tokens
-from steppe.subject import Subject
+from steppe.subject import Subject, load_subject
 
 TOKENS = torch.arange(12) * 5 % 89
 ALL = Site(1, "resid_pre", "all")
@@ -116,3 +116,46 @@ def test_what_does_not_fit_is_told(subject: Subject) -> None:
         prefix = build_prefix(subject, TOKENS, ALL)
         with pytest.raises(InputError, match="one per position that is moved"):
             clean_outputs(suffix, prefix, TOKENS[:3])
+
+
+@pytest.mark.parametrize("mask", [torch.finfo(torch.float32).min, -1e9, -torch.inf])
+def test_tokens_that_a_model_masks_count_for_nothing(subject: Subject, mask: float) -> None:
+    kept = torch.arange(89) % 4 > 0
+    with Suffix(subject, ALL, read=[], logits=True) as suffix:
+        prefix = build_prefix(subject, TOKENS, ALL)
+        _, points = path(prefix)
+        outputs = suffix(prefix, points).logits[..., kept].double().log_softmax(-1)
+        expected = (outputs[0].exp() * (outputs[0] - outputs)).sum(-1)
+        hook = subject.model.lm_head.register_forward_hook(
+            lambda _module, _args, logits: logits.masked_fill(~kept, mask)
+        )
+        try:
+            found = measure_tokens(suffix, prefix, points, clean_outputs(suffix, prefix))
+        finally:
+            hook.remove()
+    assert expected.max() > 0.01
+    np.testing.assert_allclose(found.kl, expected, rtol=1e-3, atol=1e-6)
+    masked = ~kept[TOKENS[1:]].numpy()
+    assert not np.isnan(found.kl).any()
+    assert np.isfinite(found.loss_increase[:, :-1][:, ~masked]).all()
+
+
+@pytest.mark.parametrize("site", [ALL, Site(1, "resid_pre", -1)])
+def test_in_half_precision_what_is_rounded_is_how_far_points_are_moved(
+    subject: Subject, site: Site
+) -> None:
+    torch.manual_seed(1)
+    # A move so small that rounding the points one by one would drown it.
+    moves = torch.tensor([1e-3, 2e-3]).reshape(2, 1, 1) * torch.randn(2, len(TOKENS), 24)
+    moves = moves if site.position == "all" else moves[:, -1]
+
+    def measured(of: Subject) -> Tensor:
+        with Suffix(of, site, read=[], logits=True) as suffix:
+            prefix = build_prefix(of, TOKENS, site)
+            points = prefix.base + moves
+            curves = measure_tokens(suffix, prefix, points, clean_outputs(suffix, prefix))
+            return torch.from_numpy(curves.kl)
+
+    exact, found = measured(subject), measured(load_subject(subject.model, dtype="bfloat16"))
+    assert float(exact.median()) > 0
+    assert float((found / exact).log().abs().median()) < 0.2

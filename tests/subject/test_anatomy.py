@@ -120,3 +120,39 @@ def test_blocks_of_another_kind_are_refused() -> None:
         "  fix:      this architecture is not supported; choose another model"
     )
     assert not any(hooks_of(model))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        torch.OutOfMemoryError("no memory left"),
+        RuntimeError("DefaultCPUAllocator: not enough memory"),
+    ],
+)
+def test_too_little_memory_is_not_put_down_to_the_family(
+    make_gpt2: Callable[..., Any], fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any, **_options: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(torch.nn.functional, "layer_norm", fail)
+    with pytest.raises(RuntimeError) as caught:
+        find_anatomy(make_gpt2())
+    assert caught.value is fault
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, ZeroDivisionError])
+def test_what_a_users_hook_raises_passes(make_gpt2: Callable[..., Any], kind: type) -> None:
+    def fail(*_args: Any) -> None:
+        raise kind("the user's own")
+
+    model = make_gpt2()
+    model.transformer.h[0].register_forward_hook(fail)
+    with pytest.raises(kind, match="the user's own"):
+        find_anatomy(model)
+    assert sum(hooks_of(model)) == 1
+
+
+def test_a_model_without_blocks_is_refused(make_gpt2: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match="lists of 0 modules"):
+        find_anatomy(make_gpt2(n_layer=0))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from steppe.core.sites import Site
+from steppe.propagation import read_residuals
 from steppe.subject import load_subject, with_random_weights
 
 
@@ -37,3 +40,28 @@ def test_the_seed_decides_the_weights_and_nothing_else_is_drawn():
     assert torch.equal(torch.rand(3), expected)
     assert control.identity.sha256 == drawn(original, 1).identity.sha256
     assert control.identity.sha256 != drawn(original, 2).identity.sha256
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_in_half_precision_the_formats_are_those_of_the_subject(dtype: str):
+    def formats(of):
+        return {name: value.dtype for name, value in of.model.named_parameters()}
+
+    original = load_subject(subject().model, dtype=dtype)
+    control = drawn(original, 1)
+    assert formats(control) == formats(original)
+    assert formats(control)["transformer.wte.weight"] == torch.float32
+    kinds = [[type(module) for module in one.model.modules()] for one in (control, original)]
+    assert kinds[0] == kinds[1]
+    whole = drawn(subject(), 1)
+    assert control.identity.fingerprint == whole.identity.fingerprint, "other weights are drawn"
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_in_half_precision_the_control_is_as_exact_as_the_subject(dtype: str):
+    site = Site.parse("resid_post:last")
+    tokens = torch.arange(10).reshape(2, 5)
+    exact = read_residuals(drawn(subject(), 1), tokens, site)
+    found = read_residuals(drawn(load_subject(subject().model, dtype=dtype), 1), tokens, site)
+    error = (found - exact).norm() / exact.norm()
+    assert error < 0.01

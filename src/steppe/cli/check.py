@@ -57,6 +57,14 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse prompts with any row that cannot be used.")
     ] = False,
+    tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="On how many tokens.",
+            show_default="until losses are known to 0.02 nats, at most 25600",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Check a subject and its SAEs on real tokens.
@@ -65,6 +73,7 @@ def check(
     explained variance, L0 and dead share. A wrong coordinate system, hook or normalisation shows
     here as a low explained variance.
     """
+    say(f"checking {subject}: loading", error=True)
     request = load("steppe.recipes.checking:CheckRequest")(
         subject=subject,
         saes=tuple(sae or ()),
@@ -77,6 +86,7 @@ def check(
         bos=bos,
         column=column,
         strict=strict,
+        tokens=tokens,
     )
     report = load("steppe.recipes.checking:check_subject")(request)
     if as_json:

@@ -15,7 +15,6 @@ import typer
 from typer.core import TyperGroup
 
 from steppe import __version__
-from steppe.cli.bench import bench
 from steppe.cli.check import check
 from steppe.cli.check_run import check_run
 from steppe.cli.explain import explain
@@ -63,7 +62,6 @@ app.command()(explain)
 app.command()(status)
 app.command()(show)
 app.command()(check)
-app.command()(bench)
 app.command("check-run")(check_run)
 app.command("list")(listing)
 app.add_typer(sae, name="sae")

@@ -48,11 +48,12 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
         how: How to run it.
     """
     settings = load("steppe.recipes.configuration:settings_of")(asked, place)
+    folder = how.out.expanduser() if how.out else default_folder(settings)
+    load("steppe.store.places:check_writable")(folder)
     workers_of = load("steppe.execution.workers:workers_of")
     workers = workers_of(how.workers, how.shard, how.threads, os.environ)
     budget = load("steppe.execution.workers:memory_budget_of")(how.memory_budget)
     workers = replace(workers, memory_budget=budget)
-    folder = how.out.expanduser() if how.out else default_folder(settings)
     if how.overwrite:
         _confirm_overwriting(folder)
     count = "" if "samples" in settings.hang_on_weights else f": {settings.samples} samples"

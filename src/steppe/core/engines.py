@@ -9,7 +9,7 @@ from steppe.core.names import find
 Engine = Literal["auto", "fast", "general", "full"]
 
 ENGINES: dict[str, str] = {
-    "auto": "the fastest that is exact for the model: fast",
+    "auto": "fast, or general where the self-check finds that fast is not exact for the model",
     "fast": "blocks after the site, with packed matrices and attention over a shared prefix",
     "general": "blocks after the site, with the model's own operations throughout",
     "full": "the whole model on the whole prompt for every point: slow, for any model",

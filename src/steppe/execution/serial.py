@@ -8,8 +8,8 @@ from time import perf_counter
 
 from steppe.core.errors import RunFailedError
 from steppe.core.progress import progress
-from steppe.propagation.plan import is_out_of_memory
 from steppe.recipes.study import Shard, Study
+from steppe.subject.devices import is_out_of_memory
 
 
 def run_serial(study: Study, left: Sequence[Shard]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steppe.propagation.forward import read_residuals as read_residuals
 from steppe.propagation.gradient import GradientSuffix as GradientSuffix
+from steppe.propagation.packing import weights_stay as weights_stay
 from steppe.propagation.plan import memory_budget as memory_budget
 from steppe.propagation.plan import set_memory_budget as set_memory_budget
 from steppe.propagation.prefix import Prefix as Prefix

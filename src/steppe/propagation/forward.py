@@ -15,6 +15,7 @@ from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Position, Site, as_site
 from steppe.subject.coordinates import normalise
+from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
 
 
@@ -62,7 +63,8 @@ def stream_at(subject: Subject, tokens: Tensor, depth: int, cache: Cache | None 
     else:
         handle = blocks[depth - 1].register_forward_hook(after)
     try:
-        subject.model(input_ids=tokens, past_key_values=cache, use_cache=cache is not None)
+        with evaluating(subject.model):
+            subject.model(input_ids=tokens, past_key_values=cache, use_cache=cache is not None)
     except StopForward:
         return seen[0]
     finally:
@@ -143,8 +145,8 @@ def read_residuals(
 ) -> Tensor:
     """Read the clean activations at a site.
 
-    Nothing after the site, and no token after its position, is computed. Activations of one prompt
-    may differ in the last bit between batch sizes.
+    Nothing after the site is computed, and no token after its position unless the engine is
+    ``full``. Activations of one prompt may differ in the last bit between batch sizes.
 
     Args:
         subject: The model.
@@ -162,7 +164,8 @@ def read_residuals(
     ids = as_tokens(subject, tokens, axes=2)
     site = as_site(site).resolve(subject.n_layers)
     start = start_of(site.position, ids.shape[1], f"site {site.name}")
-    if site.position != "all":
+    # The engine `full` is for models to which the number of tokens matters.
+    if site.position != "all" and subject.engine != "full":
         ids = ids[:, : start + 1]
     depth = site.blocks_before(subject.n_layers)
     shape = (*ids.shape, subject.d_model) if site.position == "all" else (len(ids), subject.d_model)
@@ -171,6 +174,6 @@ def read_residuals(
     for first in progress(chunks, f"reading {site.name}", total=len(chunks)):
         with torch.inference_mode():
             stream = stream_at(subject, ids[first : first + batch_size], depth)
-            stream = stream if site.position == "all" else stream[:, -1]
+            stream = stream if site.position == "all" else stream[:, start]
             out[first : first + batch_size] = to_site(subject, stream, site)
     return out

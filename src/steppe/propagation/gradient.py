@@ -18,6 +18,7 @@ from steppe.core.errors import InputError
 from steppe.propagation.forward import stream_at
 from steppe.propagation.frozen_cache import freeze
 from steppe.propagation.prefix import Prefix
+from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
 
 
@@ -61,7 +62,8 @@ class GradientSuffix:
             float32 ``(point, vocab)``.
         """
         stream = points.to(self._prefix.rows)[:, None]
-        with _placed(self._subject, self._depth, stream), torch.enable_grad():
+        placed = _placed(self._subject, self._depth, stream)
+        with placed, evaluating(self._subject.model), torch.enable_grad():
             tokens = self._prefix.tokens[self._prefix.start :].expand(len(points), -1)
             outputs = self._subject.model(
                 input_ids=tokens, past_key_values=self._cache, use_cache=self._cache is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from steppe.core.errors import RunFailedError
 from steppe.subject.model import Subject
 
 # Small enough for large caches and small machines, large enough for the fastest multiplication.
@@ -88,9 +89,11 @@ def points_per_batch(subject: Subject, points: int, per_point: int) -> int:
     return size
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch could not get the memory that it asked for."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return "not enough memory" in text or "can't allocate memory" in text
+def out_of_memory(subject: Subject, per_point: int) -> RunFailedError:
+    """The error for a point of so many bytes that does not fit in memory."""
+    return RunFailedError(
+        f"memory of {subject.device}",
+        got="none left for a single point",
+        expected=f"about {per_point / 2**20:.0f} MiB beyond the weights",
+        fix="use shorter prompts, --dtype bfloat16, or a machine with more memory",
+    )

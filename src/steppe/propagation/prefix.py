@@ -10,9 +10,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
@@ -25,6 +26,7 @@ from steppe.subject.model import Subject
 
 # What FrozenLayer stands in for; other kinds of layer carry a running state or share a cache.
 _PLAIN_LAYERS = (DynamicLayer, DynamicSlidingWindowLayer)
+_not_fast: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +118,19 @@ def engine_of(subject: Subject) -> Literal["fast", "general", "full"]:
     if subject.engine == "full":
         return "full"
     check_supported(subject)
-    return "fast" if subject.engine == "auto" else subject.engine
+    if subject.engine == "auto":
+        return "general" if subject.model in _not_fast else "fast"
+    return subject.engine
+
+
+def why_not_fast(subject: Subject) -> str | None:
+    """Why the engine ``auto`` is no longer ``fast`` for a model; None where it is."""
+    return _not_fast.get(subject.model)
+
+
+def give_up_fast(subject: Subject, reason: str) -> None:
+    """Let the engine ``auto`` be ``general`` for a model from now on."""
+    _not_fast[subject.model] = reason
 
 
 def check_supported(subject: Subject) -> None:

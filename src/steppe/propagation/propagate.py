@@ -53,7 +53,7 @@ def propagate(
     site, reads = as_site(site), _parse_reads(read)
     ids = as_tokens(subject, tokens, axes=2)
     check_prompts(ids, points)
-    require_self_check(subject, site)
+    require_self_check(subject, site, ids.shape[1])
     collected = []
     with Suffix(subject, site, read=reads, logits=logits) as suffix:
         for row, path in progress(zip(ids, points, strict=True), "prompts", total=len(ids)):
@@ -111,7 +111,7 @@ def propagate_in_batches(
     """
     site, reads = as_site(site), _parse_reads(read)
     ids = as_tokens(subject, tokens, axes=2)
-    require_self_check(subject, site)
+    require_self_check(subject, site, ids.shape[1])
     with Suffix(subject, site, read=reads, logits=logits) as suffix:
         for prompt, (row, path) in enumerate(zip(ids, points, strict=True)):
             prefix = build_prefix(subject, row, site)

@@ -1,4 +1,4 @@
-"""Which modules of a block can be computed by a faster operation that gives the same numbers?
+"""Modules of a block that can be computed by a faster operation that gives the same numbers.
 
 On a processor, matrices are kept a second time in the order in which its vector units read them
 (oneDNN's packed format: a quarter faster than multiplying the weights as they lie). Activations
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +17,12 @@ from torch.nn.functional import gelu
 from transformers.activations import FastGELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
+from steppe.propagation.packing import packed
 from steppe.propagation.stepwise import Forward, Layout, stepwise
 from steppe.subject.half_precision import HalfConv1D, HalfLinear
 
 # Packed matrices stand beside the weights, so that a large model would need its memory twice.
 PACKED_BYTES = 2 * 2**30
-# For how many rows matrices are packed; the numbers do not depend on it, other batches are welcome.
-_ROWS = 128
 _HALF = (HalfLinear, HalfConv1D)
 _LINEAR = (nn.Linear, HalfLinear)
 _TRANSPOSED = (Conv1D, HalfConv1D)
@@ -36,17 +33,6 @@ _TANH_GELU = (NewGELUActivation, FastGELUActivation)
 
 # What stays in a processor's nearest cache while several operations pass over it.
 _CACHED = 2**17
-
-
-@dataclass(frozen=True)
-class _Packed:
-    """A packed matrix, and of which state of the weights it was made."""
-
-    matrix: Tensor
-    state: tuple[int, int]
-
-
-_packed: WeakKeyDictionary[nn.Module, _Packed] = WeakKeyDictionary()
 
 
 def replacements(
@@ -107,7 +93,8 @@ def _can_be_packed(module: Any) -> bool:
 
 
 def _multiplication(module: Any, layout: Layout) -> Forward:
-    matrix, bias, dtype = _pack(module), module.bias, module.weight.dtype
+    matrix = packed(module, transposed=type(module) in _TRANSPOSED)
+    bias, dtype = module.bias, module.weight.dtype
     multiply = torch.ops.mkldnn._linear_pointwise
     if type(module) in _HALF:
         return stepwise(module, layout, lambda rows: multiply(rows, matrix, None, "none", [], ""))
@@ -118,19 +105,6 @@ def _multiplication(module: Any, layout: Layout) -> Forward:
         return product.to(rows.dtype)
 
     return forward
-
-
-def _pack(module: Any) -> Tensor:
-    """The packed weights of a module, made once for as long as they stay the same."""
-    weight = module.weight
-    state = (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
-    known = _packed.get(module)
-    if known is None or known.state != state:
-        matrix = weight.detach()
-        matrix = matrix.t().contiguous() if type(module) in _TRANSPOSED else matrix
-        known = _Packed(torch.ops.mkldnn._reorder_linear_weight(matrix, _ROWS), state)
-        _packed[module] = known
-    return known.matrix
 
 
 def replace_forward(

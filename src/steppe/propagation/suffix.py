@@ -17,12 +17,15 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from steppe.core.errors import InputError, RunFailedError
+from steppe.core.errors import InputError
 from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import StopForward, start_of, stream_of, to_site
-from steppe.propagation.plan import bytes_per_point, is_out_of_memory, points_per_batch
+from steppe.propagation.packing import hold_weights, release_weights, state_of
+from steppe.propagation.plan import bytes_per_point, out_of_memory, points_per_batch
 from steppe.propagation.prefix import Prefix, check_entry, engine_of
 from steppe.propagation.replacements import replace_forward, replacements
+from steppe.subject.devices import is_out_of_memory
+from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
 
 
@@ -54,7 +57,8 @@ class Suffix:
 
     A context manager: entering it prepares the model, leaving it restores the model, also after an
     error. While it is open the model works as usual: only calls of the suffix use what it
-    installed. Several may be open at once, and be closed in any order.
+    installed. Several may be open at once, and be closed in any order. Weights stay as they are
+    while it is open; whatever was changed before is seen when it is opened.
 
     Args:
         subject: The model.
@@ -97,6 +101,7 @@ class Suffix:
         self._rows: Tensor | None = None
         self._seen: dict[int, Tensor] = {}
         self._installed: ExitStack | None = None
+        self._weights: dict[nn.Module, tuple[int, int]] = {}
 
     def __enter__(self) -> Self:
         if self._installed is not None:
@@ -108,6 +113,8 @@ class Suffix:
             )
         blocks = self.subject.anatomy.blocks
         with ExitStack() as stack:
+            hold_weights()
+            stack.callback(release_weights)
             if self._engine != "full":
                 for block in blocks[: self._entry]:
                     stack.callback(replace_forward(block, self._pass_through, self._is_running))
@@ -120,6 +127,8 @@ class Suffix:
             faster = self._engine == "fast"
             for module, forward in replacements(self._modules_after(), self._layout, faster=faster):
                 stack.callback(replace_forward(module, forward, self._is_running))
+                if hasattr(module, "weight"):
+                    self._weights[module] = state_of(module)
             for depth in {depth for depth in self._depths if depth > self._entry}:
                 stack.callback(blocks[depth - 1].register_forward_hook(self._reader(depth)).remove)
             self._installed = stack.pop_all()
@@ -134,6 +143,7 @@ class Suffix:
         if self._installed is not None:
             self._installed.close()
             self._installed = None
+            self._weights.clear()
 
     def __call__(self, prefix: Prefix, points: Tensor, *, path_length: int = 1) -> Outputs:
         """Run one prompt's points and return everything at once; see `batches`.
@@ -196,7 +206,7 @@ class Suffix:
                 yield steps, outputs
                 start = steps.stop
             elif size == 1:
-                raise _out_of_memory(self.subject, per_point)
+                raise out_of_memory(self.subject, per_point)
             else:
                 size //= 2
 
@@ -239,7 +249,10 @@ class Suffix:
             options["logits_to_keep"] = 1
         tokens = prefix.tokens[prefix.start :].expand(n_points, -1)
         try:
-            outputs = self.subject.model(input_ids=tokens, past_key_values=prefix.cache, **options)
+            with evaluating(self.subject.model):
+                outputs = self.subject.model(
+                    input_ids=tokens, past_key_values=prefix.cache, **options
+                )
         except StopForward:
             return None
         logits: Tensor = outputs.logits if self.site.position == "all" else outputs.logits[:, -1]
@@ -352,6 +365,13 @@ class Suffix:
                 expected="a call inside its with block",
                 fix="write: with Suffix(...) as suffix: suffix(prefix, points)",
             )
+        if any(state_of(module) != state for module, state in self._weights.items()):
+            raise InputError(
+                f"suffix after {self.site.name}",
+                got="weights that were changed while it is open",
+                expected="the weights that it was opened with",
+                fix="leave the with block, change weights, and open it (and prefixes) anew",
+            )
         if prefix.site != self.site:
             raise InputError(
                 f"suffix after {self.site.name} at position {self.site.position}",
@@ -375,12 +395,3 @@ def _joined(parts: list[Outputs]) -> Outputs:
     }
     logits = [part.logits for part in parts if part.logits is not None]
     return Outputs(residuals, torch.cat(logits) if logits else None)
-
-
-def _out_of_memory(subject: Subject, per_point: int) -> RunFailedError:
-    return RunFailedError(
-        f"memory of {subject.device}",
-        got="none left for a single point",
-        expected=f"about {per_point / 2**20:.0f} MiB beyond the weights",
-        fix="use shorter prompts, --dtype bfloat16, or a machine with more memory",
-    )

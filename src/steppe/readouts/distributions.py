@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from steppe.readouts.divergence import CHUNK, FLOOR, kl_terms
+from steppe.readouts.divergence import CHUNK, kl_sum, reference
 
 
 def top_probability(logits: Tensor) -> Tensor:
@@ -46,9 +46,9 @@ def reverse_kl(logits: Tensor) -> Tensor:
     log_base = logits[:1].log_softmax(-1)
 
     def divergence(part: Tensor) -> Tensor:
-        log_p = part.log_softmax(-1).clamp_min(FLOOR)
-        # No term is negative, so that small divergences survive; kl_terms overwrites its last.
-        return kl_terms(log_p, log_p.exp(), log_base.expand_as(log_p).clone()).sum(-1)
+        log_p, p = reference(part.log_softmax(-1))
+        # No term is negative, so that small divergences survive; kl_sum overwrites its last.
+        return kl_sum(log_p, p, log_base.expand_as(log_p).clone())
 
     return _from_zero(in_chunks(logits, divergence))
 

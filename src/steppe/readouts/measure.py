@@ -158,7 +158,7 @@ def measure(
     chosen, first = _at_sites(find_readouts(readouts), read)
     ids = as_tokens(subject, tokens, axes=2)
     check_prompts(ids, points)
-    require_self_check(subject, site)
+    require_self_check(subject, site, ids.shape[1])
     curves = []
     reads = read_sites(chosen, first)
     with Suffix(subject, site, read=reads, logits=needs_logits(chosen)) as suffix:

@@ -1,4 +1,4 @@
-"""How far did the output move at every token of a prompt whose activations all move at once?
+"""How far the output moved at every token of a prompt whose activations all move at once.
 
 The prompt's own outputs are the reference of all its paths: they are computed once, not per path.
 Logits of all positions are large, so they are reduced a few steps at a time and never pile up.
@@ -16,7 +16,8 @@ from torch import Tensor
 from steppe.core.errors import InputError
 from steppe.propagation.prefix import Prefix
 from steppe.propagation.suffix import Suffix
-from steppe.readouts.divergence import CHUNK, FLOOR, kl_terms
+from steppe.readouts.divergence import CHUNK, kl_sum, reference
+from steppe.subject.half_precision import HALF
 
 # Logits held at once; far fewer of them are reduced at once.
 _HELD = {"cpu": 2**23, "cuda": 2**28}
@@ -80,8 +81,7 @@ def clean_outputs(suffix: Suffix, prefix: Prefix, following: Tensor | None = Non
             fix=f"give {_NONE} where no token follows",
         )
     loss = _loss(log_p, following)
-    log_p = log_p.clamp_min(FLOOR)
-    return CleanOutputs(log_p, log_p.exp(), following, loss)
+    return CleanOutputs(*reference(log_p), following, loss)
 
 
 def measure_tokens(
@@ -89,7 +89,9 @@ def measure_tokens(
 ) -> TokenCurves:
     """Propagate one path of one prompt and compare every token's output with the clean one.
 
-    A point that is the base itself, bit for bit, is the clean run: it is exactly 0.
+    A point that is the base itself, bit for bit, is the clean run: it is exactly 0. In half
+    precision the points are run as a path that starts at the base, so that what is rounded is how
+    far they are moved (see `Suffix`).
 
     Args:
         suffix: Open, with logits.
@@ -110,7 +112,7 @@ def measure_tokens(
     at_once = max(1, _budget(_HELD, device) // (positions * vocabulary))
     for start in range(0, len(moved), at_once):
         steps = moved[start : start + at_once]
-        found = _compare(_logits(suffix, prefix, points[steps]), clean)
+        found = _compare(_moved_logits(suffix, prefix, points[steps], base), clean)
         kl[steps], loss[steps] = (values.cpu() for values in found)
     return TokenCurves(kl.numpy(), loss.numpy())
 
@@ -124,8 +126,7 @@ def _compare(logits: Tensor, clean: CleanOutputs) -> tuple[Tensor, Tensor]:
         part = slice(start, start + at_once)
         log_p = logits[:, part].log_softmax(-1)
         losses.append(_loss(log_p, clean.following[part]) - clean.loss[part])
-        terms = kl_terms(clean.log_probabilities[part], clean.probabilities[part], log_p)
-        kls.append(terms.sum(-1).clamp_min(0.0))
+        kls.append(kl_sum(clean.log_probabilities[part], clean.probabilities[part], log_p))
     return torch.cat(kls, dim=1), torch.cat(losses, dim=1)
 
 
@@ -135,9 +136,16 @@ def _loss(log_p: Tensor, following: Tensor) -> Tensor:
     return torch.where(following == _NONE, torch.nan, -log_p.gather(-1, ids)[..., 0])
 
 
-def _logits(suffix: Suffix, prefix: Prefix, points: Tensor) -> Tensor:
+def _moved_logits(suffix: Suffix, prefix: Prefix, points: Tensor, base: Tensor) -> Tensor:
+    """Logits of points that are compared with the base, ``(step, position, vocab)``."""
+    if suffix.subject.dtype not in HALF:
+        return _logits(suffix, prefix, points)
+    return _logits(suffix, prefix, torch.cat([base[None], points]), is_path=True)[1:]
+
+
+def _logits(suffix: Suffix, prefix: Prefix, points: Tensor, *, is_path: bool = False) -> Tensor:
     """Logits ``(step, position, vocab)``, at the one position that is moved or at all."""
-    logits = suffix(prefix, points).logits
+    logits = suffix(prefix, points, path_length=len(points) if is_path else 1).logits
     if logits is None:
         raise InputError(
             "readouts per token",

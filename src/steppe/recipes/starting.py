@@ -146,6 +146,7 @@ def _provenance(
             "max_relative_error": material.check.max_relative_error,
             "tolerance": material.check.tolerance,
             "noise_floor": material.check.noise_floor,
+            "note": material.check.note,
         },
         "memory_budget": memory_budget(material.subject.device),
         "subject": resolved["subject_identity"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from steppe.activations import Gaussian, Moments, estimate_moments
 from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
-from steppe.propagation import Prefix, build_prefix, read_residuals
+from steppe.propagation import Prefix, build_prefix, read_residuals, weights_stay
 from steppe.recipes.study_prompts import StudyPrompts, take_prompts
 from steppe.recipes.study_settings import StudySettings
 from steppe.sae import Sae
@@ -53,6 +53,11 @@ class Stock:
     def prefix(self, row: int) -> Prefix:
         """The prefix of one prompt."""
         return build_prefix(self.subject, torch.from_numpy(self.prompts.tokens[row]), self.site)
+
+    def prefixes(self, rows: Iterable[int]) -> list[Prefix]:
+        """The prefixes of some prompts."""
+        with weights_stay():
+            return [self.prefix(row) for row in rows]
 
     def elsewhere(self, subject: Subject, site: Site, limit: int) -> Stock:
         """The same prompts' activations at another site, or of another subject.

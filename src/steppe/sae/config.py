@@ -46,7 +46,7 @@ _METADATA = (
 )
 _OBJECTS = ("metadata", "activation_fn_kwargs", "model_from_pretrained_kwargs")
 # More than any array can have; Python prints no number of thousands of digits.
-_MOST = 2**40
+MOST = 2**40
 _TOP_K = ("topk", "abstopk", "groupmax")
 _REFUSED = {
     "transcoder": "it does not reconstruct its input",
@@ -296,7 +296,7 @@ def _stated_l0(settings: dict[str, Any]) -> float | None:
     value = settings.get("l0")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 < value < _MOST else None
+    return float(value) if 0 < value < MOST else None
 
 
 def _prepend_bos(settings: dict[str, Any], path: Path) -> bool | None:
@@ -308,7 +308,7 @@ def _prepend_bos(settings: dict[str, Any], path: Path) -> bool | None:
 
 def _count(settings: dict[str, Any], key: str, path: Path) -> int:
     value = settings.get(key)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MOST:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < MOST:
         return value
     raise _refusal(path, f"{key} = {reprlib.repr(value)}", f"{key} a positive whole number")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,9 @@ def check_writable(root: Path) -> None:
             return  # what is there instead is told in words of its own
         fault = "read-only" if existing.is_dir() else "a file"
         fine = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+        if fine and existing != root:
+            # Some places that may be written hold no folders, for instance /proc.
+            Path(tempfile.mkdtemp(prefix=".steppe-", dir=existing)).rmdir()
     except OSError as error:
         existing, fault, fine = root, f"out of reach: {error.strerror}", False
     if not fine:

@@ -14,9 +14,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from steppe.core.errors import InputError
+from steppe.subject.devices import is_out_of_memory
+from steppe.subject.mode import evaluating
 
 Norm = Literal["layer_norm", "rms_norm", "other"]
 
+# What a model of transformers raises that cannot run on token ids alone.
+_FAULTS = (TypeError, ValueError, LookupError, AttributeError, RuntimeError)
 # Invariance of a normalisation is exact up to its epsilon and the rounding of half precision.
 _INVARIANCE = 0.02
 
@@ -152,9 +156,12 @@ def _probe(model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> 
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         token = torch.zeros((1, 1), dtype=torch.int64, device=model.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), evaluating(model):
             model(input_ids=token, use_cache=False)
-    except Exception as fault:
+    except _FAULTS as fault:
+        # Neither too little memory nor what the user's own code raises says anything of the family.
+        if is_out_of_memory(fault) or not _is_from_library(fault):
+            raise
         raise InputError(
             f"model family {model.config.model_type!r}",
             got=f"a forward pass over one token fails: {fault}",
@@ -165,6 +172,15 @@ def _probe(model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> 
         for handle in handles:
             handle.remove()
     return seen
+
+
+def _is_from_library(fault: Exception) -> bool:
+    """Whether an error came up without passing through anyone else's code, such as a hook."""
+    trace, packages = fault.__traceback__, set()
+    while trace is not None:
+        packages.add(str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0])
+        trace = trace.tb_next
+    return packages <= {"steppe", "torch", "transformers", "functools", "contextlib"}
 
 
 def _kind_of_norm(module: nn.Module, d_model: int) -> Norm:

@@ -1,4 +1,4 @@
-"""On what does a model compute? The device and the threads, as plain data for a provenance."""
+"""What a model computes on: the device and the threads, and whether its memory is used up."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def device_facts(device: torch.device) -> dict[str, object]:
         facts["cuda"] = torch.version.cuda
         facts["tf32"] = torch.backends.cuda.matmul.allow_tf32
     return facts
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch could not get the memory that it asked for."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return "not enough memory" in text or "can't allocate memory" in text

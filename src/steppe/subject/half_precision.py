@@ -1,4 +1,4 @@
-"""What is computed in half precision? The matrices of the blocks, and nothing else.
+"""What is computed in half precision: the matrices of the blocks, and nothing else.
 
 The residual stream, normalisations, attention weights and readouts stay float32: rounding them
 would add to what is measured at every block. Half the bytes and the faster multiplication are those
@@ -37,6 +37,11 @@ class HalfConv1D(Conv1D):  # type: ignore[misc]
 
 _WHOLE: dict[type[nn.Module], type[nn.Module]] = {HalfLinear: nn.Linear, HalfConv1D: Conv1D}
 _SHARE = 0.5
+
+
+def loaded_format(dtype: torch.dtype) -> torch.dtype:
+    """In which number format a model is had before its matrices are brought into ``dtype``."""
+    return torch.float32 if dtype in HALF else dtype
 
 
 def halve_matrices(blocks: nn.Module, dtype: torch.dtype) -> None:

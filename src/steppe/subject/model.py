@@ -15,7 +15,12 @@ from steppe.core.engines import Engine, parse_engine
 from steppe.subject.anatomy import Anatomy, find_anatomy
 from steppe.subject.checkpoint import refuse_adapter, refuse_pointers, weight_files
 from steppe.subject.coordinates import Coordinates, center, choose_coordinates
-from steppe.subject.half_precision import HALF, halve_matrices, restore_matrices
+from steppe.subject.half_precision import (
+    HALF,
+    halve_matrices,
+    loaded_format,
+    restore_matrices,
+)
 from steppe.subject.loading import (
     find_commit,
     find_folder,
@@ -61,7 +66,7 @@ class Subject:
     """A causal language model with its tokenizer and its coordinates.
 
     Attributes:
-        model: The transformers model, in evaluation mode.
+        model: The transformers model; it runs in evaluation mode, whichever it is in.
         tokenizer: Its tokenizer; None when it came without one.
         coordinates: ``centered`` (mean over d_model removed from what is read) or ``raw``.
         anatomy: Where its parts are.
@@ -157,8 +162,8 @@ def load_subject(
 
     Args:
         model_or_path: ``"demo"`` (the bundled subject), a hub id, a folder, or a model object.
-            An object is put into evaluation mode; where its number format or device is not the
-            one asked for, a copy is used.
+            An object is left as it is, its mode and hooks too; where its number format or device is
+            not the one asked for, a copy is used.
         coordinates: ``"centered"`` or ``"raw"``; None: centered for LayerNorm models, else raw.
         device: ``"auto"`` takes a CUDA device when there is one (and a model object's own device).
         dtype: ``"float32"``; in half precision (``"bfloat16"``, ``"float16"``) only the blocks'
@@ -175,7 +180,6 @@ def load_subject(
             whose blocks cannot be found, or have few matrices to halve.
     """
     number_format, way = parse_dtype(dtype), parse_engine(engine)
-    loaded_format = torch.float32 if number_format in HALF else number_format
     if isinstance(model_or_path, PreTrainedModel):
         own_device = model_or_path.device if device == "auto" else parse_device(device)
         model = _as_asked(model_or_path, own_device, number_format)
@@ -187,7 +191,7 @@ def load_subject(
         refuse_adapter(place, revision)
         folder = find_folder(place, revision)
         refuse_pointers(folder)
-        model = load_model(place, loaded_format, revision).to(on_device)
+        model = load_model(place, loaded_format(number_format), revision).to(on_device)
         tokenizer = load_tokenizer(folder, place, revision) if tokenizer is None else tokenizer
         file_sha256 = files_sha256(weight_files(folder))
     check_finite(model, name)
@@ -223,9 +227,10 @@ def _locate(source: str | Path) -> tuple[str, str, str]:
 
 def _as_asked(model: PreTrainedModel, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
     """The model itself where it fits, otherwise a copy, so that the user's own stays as it is."""
-    loaded = torch.float32 if dtype in HALF else dtype
+    loaded = loaded_format(dtype)
     found = {parameter.dtype for parameter in model.parameters()}
     if found != {loaded} or model.device != device or dtype in HALF:
         model = copy.deepcopy(model).to(device=device, dtype=loaded)
         restore_matrices(model)
-    return model.eval()
+        model.eval()
+    return model

@@ -1,4 +1,4 @@
-"""What would an untrained subject do? The same architecture, its weights drawn anew: a control."""
+"""The untrained control of a subject: the same architecture, its weights drawn anew."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from steppe.subject.anatomy import find_anatomy
+from steppe.subject.half_precision import HALF, halve_matrices, loaded_format
 from steppe.subject.model import Subject
 from steppe.subject.weights import fingerprint, weights_sha256
 
@@ -18,24 +19,29 @@ def with_random_weights(subject: Subject, generator: np.random.Generator) -> Sub
     """Draw a subject's weights anew, as its own configuration initialises them.
 
     Args:
-        subject: Gives configuration, tokenizer, coordinates, device and number format.
+        subject: Gives configuration, tokenizer, coordinates, device and number formats: in half
+            precision the control's matrices are, and nothing else, as the subject's own.
         generator: Where the seed of the weights comes from.
     """
     config = copy.deepcopy(subject.model.config)
+    attention = config._attn_implementation
     # transformers draws from torch's own generator, whose state is put back afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator.integers(2**63)))
         model = AutoModelForCausalLM.from_config(
-            config, dtype=subject.dtype, attn_implementation=config._attn_implementation
+            config, dtype=loaded_format(subject.dtype), attn_implementation=attention
         )
     model = model.to(subject.device).eval()
+    values, anatomy = fingerprint(model), find_anatomy(model)
+    if subject.dtype in HALF:
+        halve_matrices(anatomy.blocks, subject.dtype)
     identity = replace(
         subject.identity,
         name=f"{subject.name} with random weights",
         source="drawn",
         revision=None,
         sha256=weights_sha256(model),
-        fingerprint=fingerprint(model),
+        fingerprint=values,
         file_sha256=None,
     )
-    return replace(subject, model=model, anatomy=find_anatomy(model), identity=identity)
+    return replace(subject, model=model, anatomy=anatomy, identity=identity)

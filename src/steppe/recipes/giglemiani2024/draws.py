@@ -57,7 +57,7 @@ def draw(material: Material, samples: range, kinds: Sequence[str]) -> Draws:
         kinds: Which kinds of target; ``real`` is drawn in any case.
     """
     rows = material.stock.base_rows[samples.start : samples.stop]
-    prefixes = [material.stock.prefix(row) for row in rows]
+    prefixes = material.stock.prefixes(rows)
     base = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
     real = draw_real_targets(base, material.stock.pool, material.generators("real_target", samples))
     request = TargetRequest(

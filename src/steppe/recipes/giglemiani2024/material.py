@@ -98,7 +98,7 @@ def prepare(settings: Settings) -> Material:
     sae = load_sae(settings.sae_source, device=subject.device)
     check_belongs(sae, subject, settings, site)
     subject = in_coordinates_of({settings.sae_source: sae}, subject, settings.coordinates)
-    check = require_self_check(subject, site)
+    check = require_self_check(subject, site, settings.prompt_length)
     stock = take_stock(subject, site, settings, [sae])
     material = Material(
         settings=settings,

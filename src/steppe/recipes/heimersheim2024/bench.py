@@ -20,6 +20,7 @@ from steppe.recipes.heimersheim2024.material import NORMALIZED, Material
 from steppe.recipes.heimersheim2024.outputs import MODES, READOUTS
 from steppe.recipes.stock import Stock
 from steppe.statistics import Crossings, find_crossings
+from steppe.subject.half_precision import HALF
 
 # Points per forward pass of a search: what a batch may hold of GPT-2's logits.
 _ROWS = 128
@@ -76,14 +77,28 @@ class Bench:
         """Paths of one mode from bases, both ``(path, d_model)``."""
         return family_of(mode, base, displacement, mean_free=self.centered)
 
-    def logits(self, prefix: Prefix, points: Tensor) -> Tensor:
-        """Next-token logits of some points, float32 ``(point, vocab)``."""
-        parts = []
-        for rows in torch.split(points, _ROWS):
-            found = self._suffix(prefix, rows).logits
-            assert found is not None
-            parts.append(found)
-        return torch.cat(parts)
+    def logits(self, prefix: Prefix, points: Tensor, starts: Tensor | None = None) -> Tensor:
+        """Next-token logits of some points, float32 ``(point, vocab)``.
+
+        Args:
+            prefix: The prompt.
+            points: ``(point, d_model)``.
+            starts: Where each point's path starts, ``(point, d_model)``; None: at the prompt's own
+                base. In half precision what is rounded is how far a point is from there.
+        """
+        if self.stock.subject.dtype not in HALF:
+            return torch.cat([self._logits(prefix, rows, 1) for rows in torch.split(points, _ROWS)])
+        starts = (prefix.base if starts is None else starts).to(points).expand_as(points)
+        pairs, at_once = torch.stack([starts, points], dim=1), _ROWS // 2
+        while at_once > 1 and not self._suffix.fits(prefix, 2 * at_once):
+            at_once //= 2
+        groups = torch.split(pairs, at_once)
+        return torch.cat([self._logits(prefix, rows.flatten(0, 1), 2)[1::2] for rows in groups])
+
+    def _logits(self, prefix: Prefix, points: Tensor, path_length: int) -> Tensor:
+        found = self._suffix(prefix, points, path_length=path_length).logits
+        assert found is not None
+        return found
 
     def kl_from(self, prefix: Prefix, references: Tensor, points: Tensor) -> Tensor:
         """KL of every point from each of some references, a block of points at a time.
@@ -150,13 +165,14 @@ class Bench:
 
     def _search(self, prefix: Prefix, family: Family, positions: Tensor) -> Crossings:
         bases, which = family.base.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
-        references = self.logits(prefix, bases.float()).log_softmax(-1)
+        references = self.logits(prefix, bases.float(), bases.float()).log_softmax(-1)
 
         def evaluate(paths: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
             values = []
             rows = [torch.from_numpy(part) for part in (paths, steps)]
             for path, step in zip(*(torch.split(part, _ROWS) for part in rows), strict=True):
-                logits = self.logits(prefix, family.at(path, positions[step]))
+                points, starts = family.at(path, positions[step]), family.base[path]
+                logits = self.logits(prefix, points, starts)
                 values.append(_kl(references, which[path].to(logits.device), logits))
             return torch.cat(values).double().cpu().numpy() if values else np.empty(0)
 

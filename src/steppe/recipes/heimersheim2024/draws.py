@@ -63,7 +63,7 @@ def base_variables() -> dict[str, Variable]:
 def take_bases(stock: Stock, samples: range) -> Bases:
     """The real bases of some samples."""
     rows = stock.base_rows[samples.start : samples.stop]
-    prefixes = [stock.prefix(row) for row in rows]
+    prefixes = stock.prefixes(rows)
     activations = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
     return Bases(samples, stock, prefixes, activations, rows)
 

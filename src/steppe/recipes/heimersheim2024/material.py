@@ -74,7 +74,7 @@ class Material:
             UNTRAINED: (drawn, self.stock.site),
         }
         for subject, site in found.values():
-            require_self_check(subject, site)
+            require_self_check(subject, site, self.settings.prompt_length)
         return {name: self.stock.elsewhere(*where, limit) for name, where in found.items()}
 
     def generators(self, name: str, samples: range) -> Sequence[np.random.Generator]:
@@ -127,7 +127,7 @@ def prepare(settings: Settings) -> Material:
     sae = load_sae(settings.sae_source, device=subject.device)
     check_belongs(sae, subject, settings, site)
     subject = in_coordinates_of({settings.sae_source: sae}, subject, settings.coordinates)
-    check = require_self_check(subject, site)
+    check = require_self_check(subject, site, settings.prompt_length)
     stock = take_stock(subject, site, settings, [sae])
     return Material(
         settings=settings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -185,14 +185,16 @@ def prepare(settings: Settings) -> Material:
     for sae in saes.values():
         check_belongs(sae, subject, settings)
     subject = in_coordinates_of(saes, subject, settings.coordinates)
-    check = require_self_check(subject, main)
+    position: Position = "all" if settings.positions == "all" else -1
+    # At one position the sequence's last token is what follows, not what is run.
+    length = settings.prompt_length - (position != "all")
+    check = require_self_check(subject, replace(main, position=position), length)
     taken = take_prompts(settings, subject, [], auto=_bos(subject))
     prompts = taken.prompts
     # The first position of a sequence is not among the activations behind the moments.
     per_prompt = settings.prompt_length - 1
     base_rows, pool_rows = choose_rows(settings, len(prompts), subject.d_model, per_prompt)
     names = dict.fromkeys([main.name, *(sae.site.name for sae in saes.values())])
-    position: Position = "all" if settings.positions == "all" else -1
     places = {
         name: _make_place(subject, prompts.tokens[pool_rows], Site.parse(name, position))
         for name in names

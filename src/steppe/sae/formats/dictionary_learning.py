@@ -7,6 +7,7 @@ back to the activations' scale by ``norm_factor``; a finished one's are.
 from __future__ import annotations
 
 import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steppe.sae.config import ArchitectureName, SaeConfig
+from steppe.sae.config import MOST, ArchitectureName, SaeConfig
 from steppe.sae.formats.files import read_json, read_pt, refusal, tensor_of
-from steppe.sae.formats.found import Found, not_residual, residual_post, setting, transposed
+from steppe.sae.formats.found import (
+    Found,
+    count,
+    not_residual,
+    residual_post,
+    setting,
+    transposed,
+)
 
 SETTINGS, WEIGHTS = "config.json", "ae.pt"
 _NEVER = -1.0
@@ -82,14 +90,14 @@ def read(place: Path) -> Found:
         got = f"dict_class {name!r}"
         raise refusal(config_path, got, " or ".join(CLASSES), "choose another SAE")
     kind = CLASSES[name]
-    d_in = setting(trainer, "activation_dim", int, config_path)
-    d_sae = setting(trainer, "dict_size", int, config_path)
+    d_in = count(trainer, "activation_dim", config_path)
+    d_sae = count(trainer, "dict_size", config_path)
     state, factor = _state(read_pt(path), path)
     tensors = {
         ours: _turned(tensor_of(state, theirs, path), theirs) for ours, theirs in kind.names.items()
     }
     if "threshold" in tensors:
-        tensors["threshold"] = _threshold(tensors["threshold"], d_sae, path)
+        tensors["threshold"] = _threshold(tensors["threshold"], tensors["b_enc"], path)
     for bias in ("b_enc", "b_dec", "b_gate", "b_mag", "threshold"):
         if bias in tensors:
             tensors[bias] = tensors[bias] * factor
@@ -99,7 +107,7 @@ def read(place: Path) -> Found:
         d_sae=d_sae,
         hook_name=_hook(whole, trainer, config_path),
         apply_b_dec_to_input=kind.subtracts,
-        k=setting(trainer, "k", int, config_path) if kind.architecture == "topk" else None,
+        k=count(trainer, "k", config_path) if kind.architecture == "topk" else None,
         coordinates="raw",
         model_name=trainer.get("lm_name") if isinstance(trainer.get("lm_name"), str) else None,
     )
@@ -119,17 +127,18 @@ def _state(content: dict[str, Any], path: Path) -> tuple[dict[str, Any], float]:
     factor = content.get("norm_factor")
     if factor is None:
         return content["ae"], 1.0
-    number = float(factor) if isinstance(factor, int | float | Tensor) else float("nan")
-    if number > 0 and number != float("inf"):
-        return content["ae"], number
-    raise refusal(path, f"norm_factor {factor!r}", "a positive number, or none")
+    if isinstance(factor, Tensor) and factor.numel() == 1:
+        factor = factor.item()
+    if isinstance(factor, int | float) and 0 < factor < MOST:
+        return content["ae"], float(factor)
+    raise refusal(path, f"norm_factor {reprlib.repr(factor)}", "a positive number, or none")
 
 
 def _turned(tensor: Tensor, name: str) -> Tensor:
     return transposed(tensor) if name.endswith(".weight") else tensor
 
 
-def _threshold(found: Tensor, d_sae: int, path: Path) -> Tensor:
+def _threshold(found: Tensor, latents: Tensor, path: Path) -> Tensor:
     if found.numel() == 1 and float(found) == _NEVER:
         raise refusal(
             path,
@@ -137,14 +146,16 @@ def _threshold(found: Tensor, d_sae: int, path: Path) -> Tensor:
             "a threshold that was estimated while training",
             "choose a later checkpoint",
         )
-    return torch.full((d_sae,), float(found)) if found.ndim == 0 else found
+    return torch.full_like(latents, float(found)) if found.ndim == 0 else found
 
 
 def _hook(whole: dict[str, Any], trainer: dict[str, Any], path: Path) -> str:
     buffer = whole.get("buffer")
     io = buffer.get("io", "out") if isinstance(buffer, dict) else "out"
     name = trainer.get("submodule_name")
-    layer = setting(trainer, "layer", int, path)
+    layer = trainer.get("layer")
+    if not isinstance(layer, int) or isinstance(layer, bool) or not 0 <= layer < MOST:
+        raise refusal(path, f"layer = {layer!r}", "layer, a whole number")
     if io == "out" and (name is None or re.fullmatch(rf"resid_post_layer_{layer}", str(name))):
         return residual_post(layer)
     raise not_residual(path, f"submodule_name {name!r}, io {io!r}", f"not after block {layer}")

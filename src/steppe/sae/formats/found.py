@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from steppe.core.errors import InputError
-from steppe.sae.config import SaeConfig
+from steppe.sae.config import MOST, SaeConfig
 from steppe.sae.formats.files import refusal
 
 
@@ -72,6 +72,30 @@ def in_name(pattern: str, place: Path) -> re.Match[str] | None:
     return re.search(pattern, "/".join(place.absolute().parts[-7:]))
 
 
+def count(settings: dict[str, Any], key: str, path: Path) -> int:
+    """A setting that counts something.
+
+    Raises:
+        InputError: It is missing, or no positive whole number that an array can have.
+    """
+    value = settings.get(key)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < MOST:
+        return value
+    raise refusal(path, f"{key} = {reprlib.repr(value)}", f"{key}, a positive whole number")
+
+
+def number(settings: dict[str, Any], key: str, path: Path) -> float:
+    """A setting that is a finite number.
+
+    Raises:
+        InputError: It is missing, or is none.
+    """
+    value = settings.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST:
+        return float(value)
+    raise refusal(path, f"{key} = {reprlib.repr(value)}", f"{key}, a finite number")
+
+
 def setting(settings: dict[str, Any], key: str, kind: type, path: Path) -> Any:
     """A setting of a given kind.
 
@@ -79,8 +103,7 @@ def setting(settings: dict[str, Any], key: str, kind: type, path: Path) -> Any:
         InputError: It is missing, or of another kind.
     """
     value = settings.get(key)
-    is_number = kind is float and isinstance(value, int)
-    if (isinstance(value, kind) or is_number) and isinstance(value, bool) == (kind is bool):
+    if isinstance(value, kind):
         return value
     raise refusal(path, f"{key} = {reprlib.repr(value)}", f"{key}, a {kind.__name__}")
 

@@ -7,6 +7,7 @@ the weights, where the files state it.
 from __future__ import annotations
 
 import math
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,15 @@ from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.sae.config import ArchitectureName, SaeConfig
 from steppe.sae.formats.files import read_json, refusal
-from steppe.sae.formats.found import Found, in_name, not_residual, setting, transposed
+from steppe.sae.formats.found import (
+    Found,
+    count,
+    in_name,
+    not_residual,
+    number,
+    setting,
+    transposed,
+)
 from steppe.sae.weights import read_tensors
 
 HYPERPARAMETERS, FINAL = "hyperparams.json", "checkpoints/final.safetensors"
@@ -52,16 +61,16 @@ def read_first(place: Path) -> Found:
     """
     config_path, path = place / HYPERPARAMETERS, place / FINAL
     settings = read_json(config_path)
-    d_in = setting(settings, "d_model", int, config_path)
-    d_sae = setting(settings, "d_sae", int, config_path)
+    d_in = count(settings, "d_model", config_path)
+    d_sae = count(settings, "d_sae", config_path)
     average = setting(settings, _AVERAGE, dict, config_path)
-    scale = _scale(setting(average, "in", float, config_path), d_in, config_path)
-    threshold = float(setting(settings, "jump_relu_threshold", float, config_path)) * scale
+    scale = _scale(number(average, "in", config_path), d_in, config_path)
+    threshold = number(settings, "jump_relu_threshold", config_path) * scale
     tensors = _named(read_tensors(path), _NAMES, path, turned=True)
     if settings.get("sparsity_include_decoder_norm"):
         norms = tensors["W_dec"].float().norm(dim=-1)
         tensors = _unit_decoder(tensors, norms)
-    tensors["threshold"] = torch.full((d_sae,), threshold)
+    tensors["threshold"] = torch.full_like(tensors["b_enc"].float(), threshold)
     config = SaeConfig(
         architecture="jumprelu",
         d_in=d_in,
@@ -94,10 +103,10 @@ def read_second(place: Path) -> Found:
         raise not_residual(config_path, got, "only a plain SAE is read")
     is_new = "W_E" in raw
     act = settings.get("act_fn", "jumprelu")
-    if act not in _ACTIVATIONS:
-        raise refusal(config_path, f"act_fn {act!r}", " or ".join(_ACTIVATIONS))
-    d_in = setting(settings, "d_model", int, config_path)
-    factor = setting(settings, "expansion_factor", float, config_path)
+    if not isinstance(act, str) or act not in _ACTIVATIONS:
+        raise refusal(config_path, f"act_fn {reprlib.repr(act)}", " or ".join(_ACTIVATIONS))
+    d_in = count(settings, "d_model", config_path)
+    factor = number(settings, "expansion_factor", config_path)
     tensors = _named(raw, _NEW_NAMES if is_new else _NAMES, path, turned=not is_new)
     architecture = _ACTIVATIONS[act]
     if architecture == "jumprelu":
@@ -116,7 +125,7 @@ def read_second(place: Path) -> Found:
         hook_name=_hook(settings, config_path),
         apply_b_dec_to_input=False,
         normalize_activations=_normalization(settings, config_path),
-        k=setting(settings, "top_k", int, config_path) if architecture == "topk" else None,
+        k=count(settings, "top_k", config_path) if architecture == "topk" else None,
         coordinates="raw",
         model_name=_model(settings, place),
         prepend_bos=True,
@@ -128,9 +137,10 @@ def _normalization(settings: dict[str, Any], path: Path) -> Any:
     """How activations were normalised; the factor itself stands among the tensors."""
     name = settings.get("norm_activation", "dataset-wise")
     known = {"dataset-wise": "expected_average_only_in", "inference": "none"}
-    if name in known:
+    if isinstance(name, str) and name in known:
         return known[name]
-    raise refusal(path, f"norm_activation {name!r}", " or ".join(known), "choose another SAE")
+    got = f"norm_activation {reprlib.repr(name)}"
+    raise refusal(path, got, " or ".join(known), "choose another SAE")
 
 
 def _stated_scale(raw: dict[str, Tensor], config: SaeConfig, path: Path) -> float | None:

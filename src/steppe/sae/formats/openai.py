@@ -12,10 +12,10 @@ from steppe.sae.config import SaeConfig
 from steppe.sae.formats.files import refusal, tensor_of
 from steppe.sae.formats.found import (
     Found,
+    count,
     in_name,
     not_residual,
     residual_post,
-    setting,
     transposed,
     widths,
 )
@@ -49,6 +49,8 @@ def read(place: Path, content: dict[str, Any]) -> Found:
     activation = content.get("activation", "ReLU")
     is_top_k = activation == "TopK"
     state = content.get("activation_state_dict") or {}
+    if not isinstance(state, dict):
+        raise refusal(place, f"activation_state_dict, a {type(state).__name__}", "a dictionary")
     if activation not in ("ReLU", "TopK") or state.get("postact_fn", "ReLU") != "ReLU":
         got = f"activation {activation!r}, postact_fn {state.get('postact_fn')!r}"
         raise refusal(place, got, "ReLU, or TopK followed by ReLU", "choose another SAE")
@@ -58,7 +60,7 @@ def read(place: Path, content: dict[str, Any]) -> Found:
         d_sae=d_sae,
         hook_name=residual_post(where[2]) if where else None,
         normalize_activations="layer_norm" if is_top_k else "none",
-        k=setting(state, "k", int, place) if is_top_k else None,
+        k=count(state, "k", place) if is_top_k else None,
         # Their models were not centred; a normalised input has no mean anyway.
         coordinates=None if is_top_k else "raw",
         model_name="gpt2-small",

@@ -7,13 +7,14 @@ of the ReLU's outputs stay, or, of ``groupmax``, the largest in each of k groups
 from __future__ import annotations
 
 import re
+import reprlib
 from pathlib import Path
 
 from torch import Tensor
 
 from steppe.sae.config import ArchitectureName, SaeConfig
 from steppe.sae.formats.files import read_json, refusal
-from steppe.sae.formats.found import Found, not_residual, residual_post, setting, transposed
+from steppe.sae.formats.found import Found, count, not_residual, residual_post, transposed
 from steppe.sae.weights import read_tensors
 
 SETTINGS, WEIGHTS, PARENT = "cfg.json", "sae.safetensors", "config.json"
@@ -38,22 +39,24 @@ def read(place: Path) -> Found:
         if settings.get(key):
             raise not_residual(config_path, f"{key} true", "it does not reconstruct its input")
     activation = settings.get("activation", "topk")
-    if activation not in _ARCHITECTURES or settings.get("signed"):
-        got = "signed true" if settings.get("signed") else f"activation {activation!r}"
+    known = isinstance(activation, str) and activation in _ARCHITECTURES
+    if not known or settings.get("signed"):
+        got = f"activation {reprlib.repr(activation)}" if not known else "signed true"
         raise refusal(config_path, got, " or ".join(_ARCHITECTURES), "choose another SAE")
-    d_in = setting(settings, "d_in", int, config_path)
-    d_sae = settings.get("num_latents") or d_in * setting(
-        settings, "expansion_factor", int, config_path
-    )
+    d_in = count(settings, "d_in", config_path)
+    if settings.get("num_latents"):
+        d_sae = count(settings, "num_latents", config_path)
+    else:
+        d_sae = d_in * count(settings, "expansion_factor", config_path)
     hook = re.fullmatch(r"(?:model\.)?(?:layers|h)[._](\d+)", place.absolute().name)
     if hook is None:
         raise not_residual(path, f"hook {place.absolute().name!r}", "only layers.N and h.N are")
     config = SaeConfig(
         architecture=_ARCHITECTURES[activation],
         d_in=d_in,
-        d_sae=int(d_sae),
+        d_sae=d_sae,
         hook_name=residual_post(hook[1]),
-        k=setting(settings, "k", int, config_path),
+        k=count(settings, "k", config_path),
         coordinates="raw",
         model_name=_model(place.absolute().parent / PARENT),
     )

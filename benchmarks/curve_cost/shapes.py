@@ -1,12 +1,12 @@
-"""Which models can be timed without having them? Random weights cost what trained ones do."""
+"""Models that can be timed without having them: random weights cost what trained ones do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaConfig
+from benchmarks.random_files import random_model
+from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig
 
 from steppe.core.engines import Engine
 from steppe.subject import Subject, load_subject
@@ -49,10 +49,3 @@ def gpt2_of_width(width: int, *, device: str = "auto") -> Subject:
     """A subject of GPT-2 small's shape, but for its width."""
     model = random_model(GPT2Config(n_embd=width, n_head=width // _D_HEAD))
     return load_subject(model, device=parse_device(device))
-
-
-def random_model(config: Any) -> Any:
-    """A model with the random weights of its family; always the same."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return AutoModelForCausalLM.from_config(config).eval()

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-
-from steppe.benchmark import shapes
-from steppe.benchmark.table import Figure, Report, machine
-from steppe.benchmark.timing import bare_multiplication, best_seconds, matrices
-from steppe.benchmark.ways import (
+from benchmarks.curve_cost import shapes
+from benchmarks.curve_cost.table import Figure, Report, machine
+from benchmarks.curve_cost.timing import bare_multiplication, best_seconds, matrices
+from benchmarks.curve_cost.ways import (
     Size,
     Way,
     Work,
@@ -21,6 +20,7 @@ from steppe.benchmark.ways import (
     lens_ways,
     work_of,
 )
+
 from steppe.core.names import find
 from steppe.propagation import build_prefix
 from steppe.readouts import measure
