@@ -115,7 +115,7 @@ def test_blocks_of_another_kind_are_refused() -> None:
         find_anatomy(model)
     assert str(caught.value) == (
         "model family 'openai-gpt'\n"
-        "  got:      a forward pass over one token fails: a block returns a list\n"
+        "  got:      a forward pass over two tokens fails: a block returns a list\n"
         "  expected: a causal language model that runs on token ids alone\n"
         "  fix:      this architecture is not supported; choose another model"
     )
@@ -156,3 +156,9 @@ def test_what_a_users_hook_raises_passes(make_gpt2: Callable[..., Any], kind: ty
 def test_a_model_without_blocks_is_refused(make_gpt2: Callable[..., Any]) -> None:
     with pytest.raises(InputError, match="lists of 0 modules"):
         find_anatomy(make_gpt2(n_layer=0))
+
+
+def test_a_stream_that_is_ordered_in_another_way_is_refused() -> None:
+    config = transformers.XLNetConfig(vocab_size=40, d_model=16, n_layer=2, n_head=2, d_inner=24)
+    with pytest.raises(InputError, match=r"returns the shape \(2, 1, 16\)"):
+        find_anatomy(transformers.XLNetLMHeadModel(config))

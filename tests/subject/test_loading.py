@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-import transformers
 
 from steppe.core.errors import InputError
+from steppe.readouts import measure
 from steppe.subject import load_subject
 from steppe.subject import loading as module
 
@@ -98,10 +99,15 @@ def test_quantised_weights_say_which_package_they_need(
     assert refusal(tmp_path).got == f"weights quantised by {method}: needs a package for {method}"
 
 
-def test_a_model_without_limit_has_no_context_length() -> None:
-    config = transformers.XLNetConfig(vocab_size=40, d_model=16, n_layer=2, n_head=2, d_inner=24)
-    assert config.max_position_embeddings == -1
-    assert load_subject(transformers.XLNetLMHeadModel(config)).context_length is None
+def test_a_model_that_states_no_limit_has_no_context_length(
+    make_gpt2: Callable[..., Any],
+) -> None:
+    model = make_gpt2()
+    model.config.n_positions = -1
+    subject = load_subject(model)
+    assert subject.context_length is None
+    points = torch.zeros(1, 3, 16)
+    assert np.isfinite(measure(subject, [[1, 2, 3]], "resid_pre:1", points, ["l2"]).l2).all()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Where a transformers model keeps its blocks, its final normalisation and its unembedding.
 
-Found by looking and by one forward pass over one token, so that no family needs code of its own.
+Found by looking and by one forward pass over two tokens, so that no family needs code of its own.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _find_blocks_path(model: PreTrainedModel, family: str) -> str:
 
 @dataclass
 class _Seen:
-    """What one forward pass over one token showed."""
+    """What one forward pass over two tokens showed."""
 
     d_model: int = 0
     returns_tuple: bool = False
@@ -134,12 +134,17 @@ class _Seen:
 
 def _probe(model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> _Seen:
     seen = _Seen()
+    # Two, so that a stream ordered as (position, prompt) is not taken for (prompt, position).
+    tokens = torch.zeros((1, 2), dtype=torch.int64, device=model.device)
 
     def first_block(_module: nn.Module, _args: Any, output: Any) -> None:
         if not isinstance(output, Tensor | tuple):
             raise TypeError(f"a block returns a {type(output).__name__}")
         seen.returns_tuple = isinstance(output, tuple)
-        seen.d_model = int((output[0] if isinstance(output, tuple) else output).shape[-1])
+        stream = output[0] if isinstance(output, tuple) else output
+        if stream.ndim != 3 or stream.shape[:2] != tokens.shape:
+            raise TypeError(f"a block returns the shape {tuple(stream.shape)}")
+        seen.d_model = int(stream.shape[-1])
 
     def last_block(_module: nn.Module, _args: Any, _output: Any) -> None:
         seen.blocks_done = True
@@ -155,16 +160,15 @@ def _probe(model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> 
     ]
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
-        token = torch.zeros((1, 1), dtype=torch.int64, device=model.device)
         with torch.inference_mode(), evaluating(model):
-            model(input_ids=token, use_cache=False)
+            model(input_ids=tokens, use_cache=False)
     except _FAULTS as fault:
         # Neither too little memory nor what the user's own code raises says anything of the family.
         if is_out_of_memory(fault) or not _is_from_library(fault):
             raise
         raise InputError(
             f"model family {model.config.model_type!r}",
-            got=f"a forward pass over one token fails: {fault}",
+            got=f"a forward pass over two tokens fails: {fault}",
             expected="a causal language model that runs on token ids alone",
             fix="this architecture is not supported; choose another model",
         ) from fault
