@@ -65,6 +65,9 @@ class CheckReport:
         """Plain data."""
         return {**asdict(self), "passed": self.passed}
 
+    def _why_this_engine(self) -> str:
+        return f" (fast: {self.self_check.note})" if self.self_check.note else ""
+
     def __str__(self) -> str:
         verdict = "agrees" if self.self_check.passed else "DISAGREES"
         error, tolerance = self.self_check.max_relative_error, self.self_check.tolerance
@@ -72,7 +75,7 @@ class CheckReport:
             *(f"{key:<14}{value}" for key, value in self.subject.items()),
             f"{'tokens':<14}{self.tokens}",
             f"{'loss':<14}{self.loss:.4f} ± {self.loss_error:.4f} nats per token (standard error)",
-            f"{'engine':<14}{self.self_check.engine}",
+            f"{'engine':<14}{self.self_check.engine}{self._why_this_engine()}",
             f"{'suffix run':<14}{verdict} with the full forward pass: relative error {error:.1e}, "
             f"at most {tolerance:.0e} accepted",
             f"{'noise floor':<14}{self.self_check.noise_floor:.1e} in the L2 distance at the last "

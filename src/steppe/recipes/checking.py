@@ -98,7 +98,7 @@ def check_subject(request: CheckRequest) -> CheckReport:
     )
     tokens = torch.from_numpy(prompts.tokens)
     found = _measure(subject, saes, tokens, is_enough=request.tokens is None)
-    check = self_check(subject, Site(min(1, subject.n_layers - 1), "resid_pre"))
+    check = self_check(subject, Site(min(1, subject.n_layers - 1), "resid_pre"), length)
     identity = asdict(subject.identity)
     sizes = {"layers": subject.n_layers, "d_model": subject.d_model, "vocabulary": subject.d_vocab}
     loss, error = mean_and_error(found.losses)
