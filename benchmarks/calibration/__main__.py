@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.calibration import giglemiani2024, heimersheim2024, ks, lee2024
-from benchmarks.calibration.rates import Study, false_verdicts, missed_effects, rates
+from benchmarks.calibration.rates import Rates, Study, false_verdicts, missed_effects, rates
+from benchmarks.calibration.tables import coverage_table, rates_table
 
 STUDIES: dict[str, Study] = {
     study.name: study for study in (giglemiani2024.STUDY, heimersheim2024.STUDY, lee2024.STUDY)
@@ -40,8 +41,7 @@ def main() -> None:
     for name in asked.only or [KS, *STUDIES]:
         if name == KS:
             found[name] = ks.coverage(runs, asked.folder, quick=asked.quick)
-            for cell, result in found[name].items():
-                print(f"{cell}: {result['covered']:.1%} covered", flush=True)
+            print(coverage_table(found[name], ks.cells(asked.quick)), flush=True)
         else:
             found[name] = measure(STUDIES[name], runs, asked.folder, quick=asked.quick)
     if asked.json is not None:
@@ -51,6 +51,7 @@ def main() -> None:
 def measure(study: Study, runs: int, folder: Path, *, quick: bool = False) -> dict[str, Any]:
     """Every world of a study at every size; faults are printed as they are found."""
     result: dict[str, Any] = {}
+    cells: dict[tuple[str, int], Rates] = {}
     for world in study.worlds:
         for size, n in study.sizes.items():
             if quick and size != "demo":
@@ -60,6 +61,8 @@ def measure(study: Study, runs: int, folder: Path, *, quick: bool = False) -> di
             faults = [*false_verdicts(world, cell), *missed_effects(world, cell)]
             print(f"{label}: {runs} runs, {len(faults)} faults", *faults, sep="\n  ", flush=True)
             result[label] = {"runs": runs, "verdicts": cell, "faults": faults}
+            cells[world.name, n] = cell
+    print(rates_table(study, cells), flush=True)
     return result
 
 

@@ -22,7 +22,7 @@ from steppe.comparisons.jackknife import Parts
 
 Floats = NDArray[np.float64]
 # Differences are looked at in so many places at most: quantiles of both samples together.
-_PLACES = 128
+_PLACES = 256
 # Width (standard deviation, in shares of both samples) over which the shape is smoothed: without,
 # the noise of the largest difference would make its peak look sharp and lonely.
 _WIDTH = 0.1
