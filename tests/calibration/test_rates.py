@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.calibration.ks import Cell, Coverage, text_of
 from benchmarks.calibration.rates import Study, World, false_verdicts, missed_effects, rates
+from benchmarks.calibration.tables import coverage_table, rates_table
 
 
 def verdicts(z: float) -> dict[str, str]:
@@ -41,3 +43,22 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     counted = World("nothing", lambda n, generator: float(calls.append(n) or np.nan))
     assert rates(STUDY, counted, 10, 70, kept) == whole
     assert calls == []
+
+
+def test_the_table_shows_false_and_right_verdicts() -> None:
+    found = {(world.name, 10): rates(STUDY, world, 10, 400) for world in STUDY.worlds}
+    rows = rates_table(STUDY, found).splitlines()
+    assert rows[0] == "| claim | false, n = 10 | seen, n = 10 |"
+    eager = rows[3].strip("| ").split(" | ")
+    assert (eager[0], eager[2]) == ("eager", "–")
+    assert all(5 < float(rate) < 15 for rate in eager[1].split(" / "))
+
+
+def test_the_table_of_coverage_counts_misses_and_bounds() -> None:
+    cells = [Cell((0.1,), 100, correlation, True) for correlation in (0.0, 0.9)]
+    results = [Coverage(100, 4, 1, 50), Coverage(100, 1, 0, 0)]
+    found = {
+        text_of(cell): {**result._asdict(), "covered": result.covered}
+        for cell, result in zip(cells, results, strict=True)
+    }
+    assert "| 0.1 | 97.0 (95 to 99); 25% bounds |" in coverage_table(found, cells)
