@@ -27,6 +27,8 @@ RANKS = {
             "store",
             "report",
             "recipes",
+            "study",
+            "studies",
             "execution",
             "cli",
         ]
@@ -42,6 +44,8 @@ MANY_PARAMETERS = {
     "propagation/propagate.py:propagate": "the one-call entry for notebooks",
     "propagation/propagate.py:propagate_in_batches": "the same call in parts",
     "readouts/measure.py:measure": "the one-call entry for notebooks",
+    "study/crossings.py:crossings": "the one-call entry for notebooks",
+    "study/part.py:dataset_spec": "a dataset has that many sides",
     "subject/model.py:load_subject": "the one-call entry for notebooks",
     "subject/prompts.py:load_prompts": "the one-call entry for notebooks",
 }

@@ -14,13 +14,28 @@ if TYPE_CHECKING:
     from steppe import paths as paths
     from steppe import readouts as readouts
     from steppe import statistics as statistics
+    from steppe import study as study
+    from steppe.core.seeds import stream as stream
     from steppe.core.sites import Site as Site
+    from steppe.execution.calls import open_runs as open_runs
+    from steppe.execution.calls import run as run
+    from steppe.execution.calls import write_report as write_report
+    from steppe.execution.sweep import sweep as sweep
     from steppe.propagation import propagate as propagate
     from steppe.propagation import propagate_in_batches as propagate_in_batches
     from steppe.propagation import read_residuals as read_residuals
+    from steppe.readouts import measure as measure
+    from steppe.report.plot import plot as plot
     from steppe.sae import firing_rates as firing_rates
     from steppe.sae import load_sae as load_sae
     from steppe.store import open_run as open_run
+    from steppe.study.crossings import crossings as crossings
+    from steppe.study.registry import register_direction as register_direction
+    from steppe.study.registry import register_kind as register_kind
+    from steppe.study.registry import register_metric as register_metric
+    from steppe.study.registry import register_path as register_path
+    from steppe.study.registry import register_statistic as register_statistic
+    from steppe.study.registry import register_study as register_study
     from steppe.subject import load_prompts as load_prompts
     from steppe.subject import load_subject as load_subject
 
@@ -28,34 +43,32 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "Site": "steppe.core.sites",
+    "crossings": "steppe.study.crossings",
     "firing_rates": "steppe.sae",
     "load_prompts": "steppe.subject",
     "load_sae": "steppe.sae",
     "load_subject": "steppe.subject",
+    "measure": "steppe.readouts",
     "open_run": "steppe.store",
+    "open_runs": "steppe.execution.calls",
+    "plot": "steppe.report.plot",
     "propagate": "steppe.propagation",
     "propagate_in_batches": "steppe.propagation",
     "read_residuals": "steppe.propagation",
+    "register_direction": "steppe.study.registry",
+    "register_kind": "steppe.study.registry",
+    "register_metric": "steppe.study.registry",
+    "register_path": "steppe.study.registry",
+    "register_statistic": "steppe.study.registry",
+    "register_study": "steppe.study.registry",
+    "run": "steppe.execution.calls",
+    "stream": "steppe.core.seeds",
+    "sweep": "steppe.execution.sweep",
+    "write_report": "steppe.execution.calls",
 }
-_PACKAGES = ("activations", "comparisons", "paths", "readouts", "statistics")
+_PACKAGES = ("activations", "comparisons", "paths", "readouts", "statistics", "study")
 
-__all__ = [
-    "Site",
-    "__version__",
-    "activations",
-    "comparisons",
-    "firing_rates",
-    "load_prompts",
-    "load_sae",
-    "load_subject",
-    "open_run",
-    "paths",
-    "propagate",
-    "propagate_in_batches",
-    "read_residuals",
-    "readouts",
-    "statistics",
-]
+__all__ = ["__version__", *_NAMES, *_PACKAGES]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,13 +23,14 @@ from steppe.cli.sae import sae
 from steppe.cli.show import show
 from steppe.cli.status import status
 from steppe.cli.studies import reproduce, run
+from steppe.cli.sweep import report, sweep
 from steppe.cli.telling import say, stop, write_anything
 from steppe.core.command import command_line
 from steppe.core.errors import RunFailedError, SteppeError
 
 TRACEBACK = "--traceback"
 # The commands that keep what they have done.
-RESUMED = ("reproduce", "run")
+RESUMED = ("reproduce", "run", "sweep")
 
 
 class Stopped(BaseException):
@@ -58,6 +59,8 @@ app = typer.Typer(
 )
 app.add_typer(reproduce, name="reproduce")
 app.add_typer(run, name="run")
+app.command()(sweep)
+app.command()(report)
 app.command()(explain)
 app.command()(status)
 app.command()(show)

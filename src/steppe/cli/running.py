@@ -48,7 +48,11 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
         how: How to run it.
     """
     settings = load("steppe.recipes.configuration:settings_of")(asked, place)
-    folder = how.out.expanduser() if how.out else default_folder(settings)
+    folder = (
+        how.out.expanduser()
+        if how.out
+        else load("steppe.recipes.configuration:default_folder")(settings)
+    )
     load("steppe.store.places:check_writable")(folder)
     workers_of = load("steppe.execution.workers:workers_of")
     workers = workers_of(how.workers, how.shard, how.threads, os.environ)
@@ -70,12 +74,6 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     say(f"  tables    {folder / 'tables'}")
     say(f"  figures   {folder / 'figures'}")
     say(f"  again     steppe show {shlex.quote(str(folder))}")
-
-
-def default_folder(settings: Any) -> Path:
-    """``runs/<recipe>-<subject>``, with what was singled out of the recipe."""
-    subject = str(settings.subject).rstrip("/").split("/")[-1]
-    return Path("runs") / "-".join([settings.recipe, subject, *settings.variant])
 
 
 def _confirm_overwriting(folder: Path) -> None:

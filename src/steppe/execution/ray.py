@@ -62,7 +62,7 @@ class Worker:
             os.chdir(wanted.folder)
         torch.set_num_threads(wanted.threads)
         set_memory_budget(wanted.memory_budget)
-        open_study = load(find_recipe(wanted.settings.recipe).study)
+        open_study = find_recipe(wanted.settings.recipe).open
         with telling_of_memory("a worker of Ray, loading the study"):
             study: Study = open_study(wanted.settings, wanted.opening)
         return study

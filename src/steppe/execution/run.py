@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 
-from steppe.core.errors import RunFailedError
-from steppe.core.lazy import load
+from steppe.core.errors import InputError, RunFailedError
 from steppe.core.parts import Part
 from steppe.execution.cluster import started
 from steppe.execution.process_state import process_state_kept
@@ -25,6 +24,7 @@ from steppe.recipes.study import Shard, Study
 from steppe.store import Opening, open_run
 from steppe.store.status import is_reported
 from steppe.store.verify import verify
+from steppe.study.context import Given
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class Outcome:
     reported: bool
 
 
-def run_study(settings: Any, opening: Opening, workers: Workers) -> Outcome:
+def run_study(
+    settings: Any, opening: Opening, workers: Workers, given: Given | None = None
+) -> Outcome:
     """Compute every shard of this process's part that is not done, and report a finished run.
 
     The report is written by a process that computes the whole run, and of several with parts by the
@@ -54,22 +56,32 @@ def run_study(settings: Any, opening: Opening, workers: Workers) -> Outcome:
         settings: A recipe's settings.
         opening: The run folder.
         workers: Who computes.
+        given: Objects that stand in for what the settings name; this process alone has them.
 
     Raises:
         InputError: Settings that do not fit, or a folder that cannot be this run's.
         RunFailedError: The disk is full, or workers were lost again and again.
     """
     with process_state_kept():
-        return _run_as_asked(settings, opening, workers)
+        return _run_as_asked(settings, opening, workers, given)
 
 
-def _run_as_asked(settings: Any, opening: Opening, workers: Workers) -> Outcome:
+def _run_as_asked(
+    settings: Any, opening: Opening, workers: Workers, given: Given | None
+) -> Outcome:
     set_memory_budget(workers.memory_budget)
     if workers.engine == "serial":
         if workers.threads is not None:
             torch.set_num_threads(workers.threads)
         opening = replace(opening, part=workers.part)
-        return _run(settings, opening, workers, run_serial)
+        return _run(settings, opening, workers, run_serial, given)
+    if given is not None and given.named():
+        raise InputError(
+            "workers",
+            got=f"Ray, with an object for {', '.join(given.named())}",
+            expected="workers='serial': other processes cannot see an object of this one",
+            fix="save it to a folder and give the folder, or leave out workers",
+        )
     with started(workers, settings.device) as crew:
         # As its workers: what is measured for all shards may depend on it in the last bit.
         torch.set_num_threads(crew.threads)
@@ -90,10 +102,11 @@ def _run(
     opening: Opening,
     workers: Workers,
     compute: Callable[[Study, Sequence[Shard]], None],
+    given: Given | None = None,
 ) -> Outcome:
     started_at, ending = perf_counter(), "interrupted"
     with telling_of_memory("loading the study"):
-        study: Study = load(find_recipe(settings.recipe).study)(settings, opening)
+        study = find_recipe(settings.recipe).open(settings, opening, given)
     asked: list[Shard] = []
     try:
         asked = study.left(workers.part)

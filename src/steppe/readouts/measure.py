@@ -212,6 +212,17 @@ def _source(readout: Readout, outputs: Outputs, read: Site) -> Tensor:
     return source
 
 
+def metric_values(readout: Readout, outputs: Outputs, read: Site) -> Tensor:
+    """A metric's numbers for the outputs of one path, ``(step, ...)``, float32.
+
+    Args:
+        readout: The metric.
+        outputs: What a suffix returned; step 0 is the reference.
+        read: The site that it looks at, if it names none.
+    """
+    return _values(readout, _source(readout, outputs, read))
+
+
 def _values(readout: Readout, outputs: Tensor) -> Tensor:
     """A metric's numbers for one path; one of somebody's own may return anything."""
     values = readout.measure(outputs)

@@ -1,10 +1,23 @@
-"""Which recipes exist, and the question each answers. Loads nothing heavy."""
+"""The studies that can be run: the built-in ones, those registered, those of installed packages.
+
+Loads nothing heavy: what belongs to a built-in study is an address until it is used.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from steppe.core.names import find
+from steppe.core.errors import InputError
+from steppe.core.lazy import load
+from steppe.core.registry import Registry
+
+if TYPE_CHECKING:
+    from steppe.recipes.study import Study
+    from steppe.recipes.study_settings import StudySettings
+    from steppe.store import Opening
 
 
 @dataclass(frozen=True)
@@ -13,22 +26,63 @@ class Recipe:
 
     Attributes:
         name: As typed on the command line.
-        paper: What it reproduces.
+        paper: What it reproduces; empty for a study of your own.
         question: What it asks, in one line.
-        settings: Address of its settings class.
-        study: Address of the function that turns settings and an `Opening` into a `Study`.
+        settings: Its settings class, or the address of it.
+        study: What turns settings and an `Opening` into a runnable study, or the address of it.
+        report: What writes a finished run's report anew, or the address of it.
+        takes_objects: Whether a model, an SAE and prompts can be given as objects.
     """
 
     name: str
     paper: str
     question: str
-    settings: str
-    study: str
+    settings: str | type[StudySettings]
+    study: str | Callable[..., Study]
+    report: str | Callable[[Path], None]
+    takes_objects: bool = False
+
+    def settings_class(self) -> type[StudySettings]:
+        """The class of its settings."""
+        found: type[StudySettings] = _loaded(self.settings)
+        return found
+
+    def open(self, settings: StudySettings, opening: Opening, given: Any = None) -> Study:
+        """Prepare the study and start, or continue, its run folder.
+
+        Args:
+            settings: What was asked.
+            opening: What this process wants of the folder.
+            given: Objects that stand in for what the settings name (`steppe.study.Given`).
+
+        Raises:
+            InputError: There are such objects, and this study takes names and paths alone.
+        """
+        objects = [] if given is None else given.named()
+        if objects and not self.takes_objects:
+            raise InputError(
+                f"study {self.name}",
+                got=f"an object for {', '.join(objects)}",
+                expected="a name or a path",
+                fix="save it to a folder, and give the folder",
+            )
+        arguments = (settings, opening, given) if self.takes_objects else (settings, opening)
+        study: Study = _loaded(self.study)(*arguments)
+        return study
+
+    def write_report(self, path: Path) -> None:
+        """Write the tables, figures and summary of a finished run anew."""
+        _loaded(self.report)(path)
 
 
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in [
+def _loaded(value: Any) -> Any:
+    return load(value) if isinstance(value, str) else value
+
+
+RECIPES: Registry[Recipe] = Registry(
+    "recipe",
+    "studies",
+    [
         Recipe(
             name="giglemiani2024",
             paper="Evaluating Synthetic Activations composed of SAE Latents in GPT-2 "
@@ -36,6 +90,7 @@ RECIPES: dict[str, Recipe] = {
             question="Do activations composed of SAE latents behave like the model's own?",
             settings="steppe.recipes.giglemiani2024.settings:Settings",
             study="steppe.recipes.giglemiani2024.study:open_study",
+            report="steppe.recipes.giglemiani2024.outcome:report_outcome",
         ),
         Recipe(
             name="heimersheim2024",
@@ -44,6 +99,7 @@ RECIPES: dict[str, Recipe] = {
             question="Do real activations lie on plateaus, and which directions lead off soonest?",
             settings="steppe.recipes.heimersheim2024.settings:Settings",
             study="steppe.recipes.heimersheim2024.study:open_study",
+            report="steppe.recipes.heimersheim2024.outcome:report_outcome",
         ),
         Recipe(
             name="lee2024",
@@ -52,9 +108,20 @@ RECIPES: dict[str, Recipe] = {
             question="Are SAE errors and SAE features more influential than random directions?",
             settings="steppe.recipes.lee2024.settings:Settings",
             study="steppe.recipes.lee2024.study:open_study",
+            report="steppe.recipes.lee2024.outcome:report_outcome",
         ),
-    ]
-}
+        Recipe(
+            name="janiak2024",
+            paper="Characterizing stable regions in the residual stream of LLMs "
+            "(Janiak et al., 2024; arXiv 2409.17113)",
+            question="Do outputs change in sharp steps between two real activations?",
+            settings="steppe.studies.janiak2024:Settings",
+            study="steppe.studies.janiak2024:open_study",
+            report="steppe.studies.janiak2024:write_report",
+            takes_objects=True,
+        ),
+    ],
+)
 
 
 def find_recipe(name: str) -> Recipe:
@@ -63,4 +130,4 @@ def find_recipe(name: str) -> Recipe:
     Raises:
         InputError: There is none; the nearest name is suggested.
     """
-    return find(name, RECIPES, "recipe", "`steppe list` shows every recipe")
+    return RECIPES.find(name)

@@ -80,6 +80,12 @@ def settings_of(request: Mapping[str, Any], place: str) -> StudySettings:
         ) from None
 
 
+def default_folder(settings: StudySettings) -> Path:
+    """``runs/<study>-<model>``, with what was singled out of the study."""
+    subject = settings.subject.rstrip("/").split("/")[-1]
+    return Path("runs") / "-".join([settings.recipe, subject, *settings.variant])
+
+
 def _fault(fault: Any, model: type[StudySettings]) -> tuple[str, str]:
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":

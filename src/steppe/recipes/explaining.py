@@ -9,7 +9,6 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from steppe.core.lazy import load
 from steppe.recipes.catalogue import find_recipe
 from steppe.recipes.study_settings import StudySettings
 
@@ -62,8 +61,7 @@ def settings_class(recipe: str) -> type[StudySettings]:
     Raises:
         InputError: There is no such recipe; the nearest name is suggested.
     """
-    found: type[StudySettings] = load(find_recipe(recipe).settings)
-    return found
+    return find_recipe(recipe).settings_class()
 
 
 def explain(recipe: str) -> tuple[Setting, ...]:

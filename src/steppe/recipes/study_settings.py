@@ -35,6 +35,8 @@ class StudySettings(BaseModel):
     # The SAE and the prompts of the published study; the bundled subject brings its own.
     SAE_OF_PAPER: ClassVar[str]
     PROMPTS_OF_PAPER: ClassVar[str] = PAPER_PROMPTS
+    # Whether the study goes on without an SAE, leaving out what needs one.
+    SAE_IS_OPTIONAL: ClassVar[bool] = False
     # What these resolve to is not known before the subject is loaded: for instance the best device.
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device"})
 
@@ -177,8 +179,16 @@ class StudySettings(BaseModel):
 
     @property
     def sae_sources(self) -> tuple[str, ...]:
-        """Every SAE that is used."""
+        """Every SAE that is asked for, or that the study cannot do without."""
+        if self.SAE_IS_OPTIONAL:
+            return () if self.sae is None else (self.sae,)
         return (self.sae_source,)
+
+    @property
+    def has_sae(self) -> bool:
+        """Whether an SAE was asked for, or comes with the subject."""
+        papers = self.is_paper and hasattr(type(self), "SAE_OF_PAPER")
+        return self.sae is not None or self.subject == DEMO or papers
 
     @property
     def sae_site(self) -> str | None:
@@ -195,7 +205,8 @@ class StudySettings(BaseModel):
         """Which sources were not asked for, though the subject brings none of its own."""
         if self.subject == DEMO or self.is_paper:
             return ()
-        return tuple(name for name in ("sae", "prompts") if getattr(self, name) is None)
+        needed = ("prompts",) if self.SAE_IS_OPTIONAL else ("sae", "prompts")
+        return tuple(name for name in needed if getattr(self, name) is None)
 
     @property
     def variant(self) -> tuple[str, ...]:

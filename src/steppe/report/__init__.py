@@ -9,8 +9,9 @@ from steppe.report.drawing import Drawing, Setting, n_of, save_drawing
 from steppe.report.example_curves import example_curves
 from steppe.report.landscape import PlaneMap, TriangleMap, plane, triangles
 from steppe.report.latent_properties import latent_cosines, latent_counts
+from steppe.report.slices import Slice, slices
 from steppe.report.step_distribution import step_distribution
-from steppe.report.style import Dash, label_of, shades, style_of
+from steppe.report.style import Dash, KindStyle, add_style, label_of, shades, style_of
 from steppe.report.summary import FigureEntry, Summary, TableEntry, write_summary
 from steppe.report.tables import terminal_table, to_latex, to_markdown, write_table
 
@@ -25,14 +26,17 @@ __all__ = [
     "Dash",
     "Drawing",
     "FigureEntry",
+    "KindStyle",
     "Level",
     "Panel",
     "PlaneMap",
     "Setting",
+    "Slice",
     "Spread",
     "Summary",
     "TableEntry",
     "TriangleMap",
+    "add_style",
     "by_count",
     "changes",
     "count_histogram",
@@ -50,6 +54,7 @@ __all__ = [
     "save_drawing",
     "shades",
     "single_curves",
+    "slices",
     "step_distribution",
     "style_of",
     "terminal_table",

@@ -126,6 +126,11 @@ def style_of(kind: str) -> KindStyle:
     return KindStyle(label_of(kind), _UNKNOWN[sum(kind.encode()) % len(_UNKNOWN)])
 
 
+def add_style(kind: str, style: KindStyle) -> None:
+    """Say how a kind of somebody's own is drawn."""
+    KINDS[kind] = style
+
+
 def shades(color: str, count: int) -> list[str]:
     """A colour from light to dark, for lines that have an order.
 

@@ -6,12 +6,13 @@ what the paper's authors ran, with their stand-in numbers (99, 100) and GPT-2's 
 """
 
 from steppe.statistics.area import area_step
-from steppe.statistics.catalogue import CATALOGUE, Statistic, find_statistic
+from steppe.statistics.catalogue import CATALOGUE, Statistic, find_statistic, statistic_of
 from steppe.statistics.labelled import ends_at_target, steps_of
 from steppe.statistics.max_slope import max_slope_step
 from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import crossing_step, is_censored, plateau_step
 from steppe.statistics.search import Crossings, find_crossings
+from steppe.statistics.sharpness import sharpness
 
 __all__ = [
     "CATALOGUE",
@@ -26,5 +27,7 @@ __all__ = [
     "max_slope_step",
     "nonlinearity_step",
     "plateau_step",
+    "sharpness",
+    "statistic_of",
     "steps_of",
 ]

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from steppe.core.registry import Registry
+from steppe.core.registry import Registry, entry_of
 from steppe.statistics.area import area_step
 from steppe.statistics.max_slope import max_slope_step
 from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import plateau_step
+from steppe.statistics.sharpness import sharpness
 
 
 @dataclass(frozen=True)
@@ -22,22 +22,20 @@ class Statistic:
 
     Attributes:
         name: Its name in configurations and tables.
-        function: (..., step) values and ``reading=`` to (...) steps.
+        function: From ``(..., step)`` values to ``(...)`` numbers; ``reading=`` where it has two.
         label: What a caption calls it.
         short: The paper's abbreviation, for axes.
         takes_end: Whether the function can cut each curve (``end=``). The authors cut absolute
             curves at the target for these statistics, and for no others.
+        unit: The unit of the numbers.
     """
 
     name: str
-    function: Callable[..., NDArray[np.float64]]
+    function: Callable[..., NDArray[Any]]
     label: str
     short: str
-    takes_end: bool
-
-    def __call__(self, *values: Any, **settings: Any) -> NDArray[np.float64]:
-        """Apply the function."""
-        return self.function(*values, **settings)
+    takes_end: bool = False
+    unit: str = "step"
 
 
 CATALOGUE: Registry[Statistic] = Registry(
@@ -48,6 +46,7 @@ CATALOGUE: Registry[Statistic] = Registry(
         Statistic("area", area_step, "area under curve (AUC) step", "AUC", takes_end=False),
         Statistic("nonlinearity", nonlinearity_step, "non-linear (NL) step", "NL", takes_end=False),
         Statistic("plateau", plateau_step, "activation plateau (AP) step", "AP", takes_end=True),
+        Statistic("sharpness", sharpness, "steepest relative slope", "sharpness", unit="1"),
     ),
 )
 
@@ -59,3 +58,9 @@ def find_statistic(name: str) -> Statistic:
         InputError: There is none.
     """
     return CATALOGUE.find(name)
+
+
+def statistic_of(function: Callable[..., NDArray[Any]], unit: str = "1") -> Statistic:
+    """A statistic of your own: its name is the function's, its label the docstring's first line."""
+    name, label = entry_of(function)
+    return Statistic(name, function, label, name, unit=unit)

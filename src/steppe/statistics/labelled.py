@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from steppe.core.axes import MODE, STEP
 from steppe.core.errors import InputError
 from steppe.core.readings import check_reading
-from steppe.statistics.catalogue import Statistic, find_statistic
+from steppe.statistics.catalogue import Statistic, find_statistic, statistic_of
 
 ABSOLUTE = "absolute"
 
 
 def steps_of(
     curves: xr.DataArray,
-    statistic: str,
+    statistic: str | Callable[..., NDArray[Any]],
     *,
     reading: str = "text",
     end: xr.DataArray | None = None,
@@ -29,8 +30,8 @@ def steps_of(
 
     Args:
         curves: Dimensions (..., step), one readout.
-        statistic: Name in the catalogue.
-        reading: ``text`` or ``code``.
+        statistic: Name of a statistic, or a function from values ``(..., step)`` to ``(...)``.
+        reading: ``text`` or ``code``; for those that have both.
         end: Number of points of each curve that count; any of the curves' dimensions but ``step``.
         settings: Further arguments of the statistic, for instance ``threshold=20``.
 
@@ -42,7 +43,7 @@ def steps_of(
         InputError: Unknown statistic or reading, no step dimension, settings that the statistic
             lacks or does not know, or an ``end`` for one that looks at whole curves.
     """
-    found = find_statistic(statistic)
+    found = find_statistic(statistic) if isinstance(statistic, str) else statistic_of(statistic)
     if STEP not in curves.dims:
         raise InputError(
             f"curves {curves.name or ''}".strip(),
@@ -50,11 +51,13 @@ def steps_of(
             expected="a dimension 'step'",
             fix="give one readout of a curves dataset, for instance curves['l2']",
         )
-    arguments: dict[str, Any] = {"reading": check_reading(reading), **settings}
+    arguments: dict[str, Any] = {**settings}
+    if "reading" in inspect.signature(found.function).parameters:
+        arguments["reading"] = check_reading(reading)
     if end is not None:
         if not found.takes_end:
             raise InputError(
-                f"statistic {statistic}",
+                f"statistic {found.name}",
                 got="curves to be cut (end)",
                 expected="whole curves",
                 fix="leave `end` out; the authors do not cut curves for this statistic",
@@ -66,15 +69,15 @@ def steps_of(
         found.function, curves, input_core_dims=[[STEP]], kwargs=arguments, keep_attrs=False
     )
     attributes = {
-        "unit": "step",
+        "unit": found.unit,
         "long_name": found.label,
         "short_name": found.short,
-        "statistic": statistic,
-        "reading": reading,
+        "statistic": found.name,
+        "reading": arguments.get("reading", ""),
         "readout": "" if curves.name is None else str(curves.name),
         **settings,
     }
-    result.name = f"{statistic}_step"
+    result.name = f"{found.name}_step" if found.unit == "step" else found.name
     result.attrs = attributes
     return result
 

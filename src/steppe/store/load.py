@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from numpy.typing import NDArray
 
 from steppe.core.axes import SAMPLE
 from steppe.core.errors import InputError
+from steppe.core.names import find
 from steppe.curves import check_curves
 from steppe.store import layout
 from steppe.store.config import identity, read_config
 from steppe.store.dataset import Dataset
 from steppe.store.template import SHARD_SIZE
+
+# The table of a run that its claims are in.
+CLAIMS = "claims"
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,35 @@ class Run:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table of the run, by name."""
         return {p.stem: pd.read_csv(p) for p in sorted((self.path / layout.TABLES).glob("*.csv"))}
+
+    @property
+    def claims(self) -> pd.DataFrame:
+        """What the run says on each claim of its study.
+
+        Raises:
+            InputError: The study has no claims, or its report is not written yet.
+        """
+        return self.table(CLAIMS)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One table of the run.
+
+        Raises:
+            InputError: There is no such table.
+        """
+        return find(name, self.tables, f"table of {self.path}", "write its report first")
+
+    def _repr_html_(self) -> str:
+        """The run in a notebook: what was run, and what it says on its claims."""
+        resolved = self.config["resolved"]
+        facts = {
+            name: resolved.get(name) for name in ("recipe", "subject", "site", "samples", "seed")
+        }
+        lines = "".join(f"<li>{escape(f'{n}: {value}')}</li>" for n, value in facts.items())
+        claims = self.tables.get(CLAIMS)
+        columns = ["id", "statement", "number", "low", "high", "verdict"]
+        table = "" if claims is None else claims[columns].to_html(index=False, escape=True)
+        return f"<b>{escape(str(self.path))}</b><ul>{lines}</ul>{table}"
 
     @property
     def figures(self) -> list[Path]:

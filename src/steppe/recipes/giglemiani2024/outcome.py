@@ -18,6 +18,7 @@ from steppe.recipes.giglemiani2024.outputs import (
     STEP_TABLES,
     Selection,
     StepTable,
+    select,
 )
 from steppe.recipes.giglemiani2024.steps import (
     CENSORED,
@@ -60,10 +61,12 @@ class Report(reporting.Report):
     steps: dict[str, xr.DataArray] = field(default_factory=dict)
 
 
-def report_outcome(path: Path, selection: Selection) -> None:
+def report_outcome(path: Path) -> None:
     """Write every table and figure that was asked for, the claims, and the summary."""
     run = open_run(path)
-    report = Report(run=run, analysis=Analysis.of(run), selection=selection)
+    analysis = Analysis.of(run)
+    selection = select(analysis.settings.only, analysis.settings.kinds)
+    report = Report(run=run, analysis=analysis, selection=selection)
     if selection.wants(EXAMPLE_FIGURE):
         _example_figure(report)
     for table in STEP_TABLES:

@@ -45,7 +45,7 @@ class Giglemiani2024(Study):
 
     def report(self) -> None:
         """Write tables, figures and the summary."""
-        report_outcome(self.folder.path, self.selection)
+        report_outcome(self.folder.path)
 
     def create_datasets(self) -> None:
         """Lay out the datasets, and measure the small one that has no shards."""

@@ -1,0 +1,82 @@
+"""`steppe sweep` and `steppe report`: a study over a grid of settings, and reports written anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from steppe.cli import options
+from steppe.cli.telling import say
+from steppe.core.errors import InputError, RunFailedError
+from steppe.core.lazy import load
+
+
+def sweep(
+    study: Annotated[str, typer.Argument(help="A study's name, or its YAML file.")],
+    grid: Annotated[
+        list[str],
+        typer.Option(help="One axis (repeatable), for instance layer=1,4,8 or seed=0,1,2."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder that holds one run folder per cell.")],
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="Any setting that all cells share (repeatable): samples=50."),
+    ] = None,
+) -> None:
+    """Run a study for every combination of some settings: models, revisions, layers, seeds ...
+
+    Each cell is a run folder of its own. The same command goes on where it stopped; a cell that
+    fails is told, and the others go on. `steppe.open_runs("OUT/*")` opens all of them as one
+    dataset with the axes as coordinates.
+
+    [bold]steppe sweep janiak2024 --grid seed=0,1,2 --out runs/seeds[/bold]
+
+    [bold]steppe sweep janiak2024 --grid subject=gpt2,gpt2-medium --grid layer=0,4 --out r[/bold]
+    """
+    asked: dict[str, Any] = {}
+    name = study
+    if study.endswith((".yaml", ".yml")):
+        asked = load("steppe.recipes.configuration:read_config")(Path(study))
+        name = str(asked.pop("recipe"))
+    asked |= {key: _read(value) for key, value in map(_split, setting or [])}
+    axes = {key: [_read(one) for one in text.split(",")] for key, text in map(_split, grid)}
+    model = asked.pop("subject", None)
+    if "subject" in axes:
+        axes["model"] = axes.pop("subject")
+    elif model is not None:
+        asked["model"] = model
+    done = load("steppe.execution.sweep:sweep")(name, axes, out=out, **asked)
+    for run in done.runs:
+        say(f"done: {run.path}")
+    if done.failed:
+        raise RunFailedError(
+            f"sweep {out}",
+            got="; ".join(f"{cell}: {' '.join(why.split())}" for cell, why in done.failed.items()),
+            expected="a run for every cell",
+            fix="mend what is named, and give the same command again: finished cells are kept",
+        )
+
+
+def report(run: options.RunPath) -> None:
+    """Write the tables, figures, claims and summary of a finished run anew, without the model."""
+    load("steppe.execution.calls:write_report")(run)
+    say(f"done: {run}")
+
+
+def _split(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (equals and key and value):
+        raise InputError(
+            "--grid or --setting",
+            got=repr(text),
+            expected="key=value, for instance seed=0,1,2",
+            fix="write the key, an equals sign and its values without blanks",
+        )
+    return key.replace("-", "_"), value
+
+
+def _read(text: str) -> Any:
+    return yaml.safe_load(text)

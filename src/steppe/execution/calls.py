@@ -1,0 +1,170 @@
+"""Studies from Python: run one, write its report anew, open several runs as one dataset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from steppe.core.errors import InputError
+from steppe.execution.run import run_study
+from steppe.execution.workers import workers_of
+from steppe.recipes.catalogue import find_recipe
+from steppe.recipes.configuration import default_folder, settings_of
+from steppe.store import Opening, Run, open_run
+from steppe.study import Study
+from steppe.study.context import Given
+from steppe.study.prompts import GIVEN
+from steppe.study.registry import register_study
+from steppe.subject import Subject, load_subject
+
+# Settings that tell runs apart without being an axis of anything.
+_NO_AXIS = {"out", "device", "engine", "bootstrap", "subject_identity", "left_out"}
+
+
+def run(
+    study: str | Study,
+    *,
+    model: Any = None,
+    sae: Any = None,
+    prompts: Any = None,
+    out: str | Path | None = None,
+    **settings: Any,
+) -> Run:
+    """Run a study, or go on with it, and open the run.
+
+    Args:
+        study: A name (`steppe list`), or a study of your own.
+        model: A name, a folder, a `transformers` model, or what `load_subject` returns.
+        sae: A release, a folder, or an SAE object.
+        prompts: A file or data set; texts; or token ids ``(prompt, position)``, which need no
+            tokenizer.
+        out: The run folder; by default ``runs/<study>-<model>``.
+        settings: Any setting of the study (`steppe explain STUDY`), and ``overwrite``, ``workers``,
+            ``threads`` as on the command line.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: Settings, a model, an SAE, prompts or a folder that do not fit.
+        RunFailedError: The run could not be finished.
+
+    Example:
+        ```python
+        run = steppe.run("janiak2024", samples=20, out="runs/first")
+        run.claims
+        ```
+    """
+    how = {
+        name: settings.pop(name) for name in ("overwrite", "workers", "threads") if name in settings
+    }
+    recipe = register_study(study).name if isinstance(study, Study) else study
+    asked, given = _asked(model, sae, prompts, settings)
+    checked = settings_of({**asked, "recipe": recipe}, "steppe.run")
+    folder = Path(out) if out is not None else default_folder(checked)
+    workers = workers_of(how.get("workers", "serial"), None, how.get("threads"), dict(os.environ))
+    opening = Opening(folder, overwrite=bool(how.get("overwrite", False)))
+    run_study(checked, opening, workers, given)
+    return open_run(folder)
+
+
+def write_report(path: str | Path) -> Run:
+    """Write the tables, figures, claims and summary of a finished run anew; needs no model.
+
+    Raises:
+        InputError: There is no run, or its study is not known here.
+    """
+    opened = open_run(path)
+    find_recipe(str(opened.config["resolved"]["recipe"])).write_report(opened.path)
+    return open_run(path)
+
+
+def open_runs(paths: str | Path | Sequence[str | Path], dataset: str = "") -> xr.Dataset:
+    """Open several runs of one study as one dataset, with what tells them apart as axes.
+
+    Args:
+        paths: Run folders, or a pattern such as ``runs/sweep/*``.
+        dataset: Which dataset of the runs; by default their only one, or the first.
+
+    Returns:
+        The dataset with one more dimension per setting in which the runs differ; one dimension
+        ``run`` instead where they are not a full grid of such settings.
+
+    Raises:
+        InputError: There is no run, or the runs are of different studies or do not differ.
+    """
+    runs = [open_run(path) for path in _folders(paths)]
+    names = {str(one.config["resolved"]["recipe"]) for one in runs}
+    if not runs or len(names) > 1:
+        raise InputError(
+            f"runs {paths}",
+            got=f"runs of {', '.join(sorted(names))}" if runs else "no run folder",
+            expected="one or more runs of one study",
+            fix="give their folders, or a pattern such as runs/sweep/*",
+        )
+    chosen = dataset or runs[0].datasets()[0]
+    axes = _axes(runs)
+    opened = [one.dataset(chosen) for one in runs]
+    if not axes:
+        return opened[0] if len(opened) == 1 else xr.concat(opened, "run", join="outer")
+    joined = xr.concat(opened, "run", join="outer", combine_attrs="drop_conflicts")
+    joined = joined.assign_coords({name: ("run", values) for name, values in axes.items()})
+    sizes = np.prod([len(set(values)) for values in axes.values()])
+    if sizes != len(runs) or len(set(zip(*axes.values(), strict=True))) != len(runs):
+        return joined
+    return (
+        joined.set_index(run=list(axes)).unstack("run") if len(axes) > 1 else _renamed(joined, axes)
+    )
+
+
+def _renamed(joined: xr.Dataset, axes: Mapping[str, list[Any]]) -> xr.Dataset:
+    (name,) = axes
+    return joined.swap_dims({"run": name})
+
+
+def _folders(paths: str | Path | Sequence[str | Path]) -> list[Path]:
+    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    found = [Path(match) for path in several for match in sorted(glob(str(path)))]
+    return [path for path in found if path.is_dir()]
+
+
+def _axes(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """Plain settings in which the runs differ, by name, one value a run."""
+    configs = [one.config["resolved"] for one in runs]
+    axes = {}
+    for name in configs[0]:
+        values = [config.get(name) for config in configs]
+        plain = all(isinstance(value, str | int | float | bool) for value in values)
+        if plain and name not in _NO_AXIS and len(set(values)) > 1:
+            axes[name] = values
+    return axes
+
+
+def _asked(
+    model: Any, sae: Any, prompts: Any, settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], Given]:
+    """Split a call's arguments into settings and objects that stand in for them."""
+    asked = dict(settings)
+    objects: dict[str, Any] = {}
+    if isinstance(model, str | Path):
+        asked["subject"] = str(model)
+    elif model is not None:
+        objects["model"] = model if isinstance(model, Subject) else load_subject(model)
+        asked["subject"] = objects["model"].name
+    for name, value in (("sae", sae), ("prompts", prompts)):
+        if isinstance(value, str | Path):
+            asked[name] = str(value)
+        elif value is not None:
+            objects[name] = value
+    if "prompts" in objects:
+        asked["prompts"] = GIVEN
+        width = np.shape(prompts)[1:]
+        if len(width) == 1:
+            asked["prompt_length"] = int(width[0])
+    return asked, Given(**objects)

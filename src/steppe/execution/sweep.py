@@ -1,0 +1,112 @@
+"""One study over a grid of settings: a run folder per cell, each resumable by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from steppe.core.errors import InputError, SteppeError
+from steppe.core.sites import Site
+from steppe.execution.calls import run
+from steppe.recipes.catalogue import find_recipe
+from steppe.store import Run
+from steppe.study import Study
+
+# A short form of ``site``: the same point of these layers.
+LAYER = "layer"
+_LONGEST = 120
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """How a sweep ended.
+
+    Attributes:
+        runs: The finished runs.
+        failed: By cell: why it has none.
+    """
+
+    runs: tuple[Run, ...]
+    failed: Mapping[str, str]
+
+
+def sweep(
+    study: str | Study,
+    grid: Mapping[str, Sequence[Any]],
+    *,
+    out: str | Path,
+    **settings: Any,
+) -> Sweep:
+    """Run a study for every combination of some settings; a cell that fails stops no other.
+
+    Args:
+        study: A name, or a study of your own.
+        grid: Values by setting, for instance ``{"seed": [0, 1], "layer": [1, 4]}``; ``layer``
+            stands for the study's site at these layers.
+        out: The folder that holds one run folder per cell. The same call goes on where it stopped.
+        settings: Everything else, as `steppe.run` takes it.
+
+    Returns:
+        The runs, which `steppe.open_runs` joins, and why cells have none.
+
+    Raises:
+        InputError: An axis without values, or one that is no setting of the study.
+    """
+    recipe = study.name if isinstance(study, Study) else find_recipe(study).name
+    known = study.settings if isinstance(study, Study) else find_recipe(recipe).settings_class()
+    _check_axes(recipe, grid, {*known.model_fields, LAYER, "model"})
+    site = str(settings.get("site") or known.model_fields["site"].default) if LAYER in grid else ""
+    runs, failed = [], {}
+    for cell in cells(grid):
+        name = folder_name(cell)
+        try:
+            asked = {**settings, **_with_site(cell, site)}
+            runs.append(run(study, out=Path(out) / name, **asked))
+        except SteppeError as error:
+            failed[name] = str(error)
+    return Sweep(tuple(runs), failed)
+
+
+def cells(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """Every combination of the axes' values, the last axis fastest."""
+    for values in product(*grid.values()):
+        yield dict(zip(grid, values, strict=True))
+
+
+def folder_name(cell: Mapping[str, Any]) -> str:
+    """A cell as a folder's name; what a name cannot hold is replaced, and a hash keeps it apart."""
+    text = ",".join(f"{name}={value}" for name, value in cell.items())
+    safe = re.sub(r"[^A-Za-z0-9_.,=+-]", "_", text)
+    if safe == text and len(text) <= _LONGEST:
+        return text
+    return f"{safe[:_LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _with_site(cell: Mapping[str, Any], site: str) -> dict[str, Any]:
+    """The cell's settings, a layer turned into the site at that layer."""
+    asked = {name: value for name, value in cell.items() if name != LAYER}
+    if LAYER in cell:
+        point = Site.parse(site).point
+        asked["site"] = Site(int(cell[LAYER]), point).name
+    return asked
+
+
+def _check_axes(recipe: str, grid: Mapping[str, Sequence[Any]], known: set[str]) -> None:
+    wrong = [name for name in grid if name not in known]
+    empty = [name for name, values in grid.items() if isinstance(values, str) or not len(values)]
+    if wrong or empty or not grid:
+        raise InputError(
+            f"sweep of {recipe}",
+            got=f"the axis {wrong[0]!r}"
+            if wrong
+            else f"no values for {empty[0]!r}"
+            if empty
+            else "no axis",
+            expected="settings of the study, each with a list of values",
+            fix=f"`steppe explain {recipe}` lists its settings; `layer` and `model` are axes too",
+        )

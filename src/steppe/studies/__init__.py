@@ -1,0 +1,1 @@
+"""Published studies, each one object of `steppe.study.Study`."""

@@ -1,0 +1,45 @@
+"""A study as data: its parts, tables, figures and claims, and what runs them.
+
+A study declares; this package prepares what its parts need, measures them shard by shard, and
+reports.
+"""
+
+from steppe.study.analysis import Analysis
+from steppe.study.claims import Claim, positive
+from steppe.study.context import Bases, Context
+from steppe.study.outputs import CurveFigure, Figure, MeanTable, Table
+from steppe.study.part import (
+    ControlPart,
+    CurvePart,
+    FunctionPart,
+    Part,
+    WholePart,
+    dataset_spec,
+)
+from steppe.study.report import report
+from steppe.study.running import StudyRun, open_study
+from steppe.study.settings import BaseSettings
+from steppe.study.study import Study
+
+__all__ = [
+    "Analysis",
+    "BaseSettings",
+    "Bases",
+    "Claim",
+    "Context",
+    "ControlPart",
+    "CurveFigure",
+    "CurvePart",
+    "Figure",
+    "FunctionPart",
+    "MeanTable",
+    "Part",
+    "Study",
+    "StudyRun",
+    "Table",
+    "WholePart",
+    "dataset_spec",
+    "open_study",
+    "positive",
+    "report",
+]

@@ -1,0 +1,105 @@
+"""A finished run as its tables, figures and claims see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from steppe.comparisons import Resamples
+from steppe.core.errors import InputError
+from steppe.core.seeds import stream
+from steppe.store import Run
+from steppe.study.settings import BaseSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """A run, its settings, and the quantities derived from it.
+
+    Attributes:
+        run: The run.
+        settings: What the run's settings came to.
+        derived: How each derived quantity is made.
+    """
+
+    run: Run
+    settings: Any
+    derived: Mapping[str, Callable[[Analysis], xr.DataArray]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        run: Run,
+        settings: type[BaseSettings],
+        derived: Mapping[str, Callable[[Analysis], xr.DataArray]] | None = None,
+    ) -> Analysis:
+        """Read the settings of a run from its config."""
+        return cls(run, settings.of_run(run.config["resolved"]), derived or {})
+
+    @property
+    def constants(self) -> Mapping[str, Any]:
+        """Everything that the run's settings came to, with what the study measured first."""
+        resolved: Mapping[str, Any] = self.run.config["resolved"]
+        return resolved
+
+    @property
+    def subject(self) -> str:
+        """The model's name."""
+        return str(self.constants["subject_identity"]["name"])
+
+    @cached_property
+    def datasets(self) -> dict[str, xr.Dataset]:
+        """The datasets of the run; values are read when they are used."""
+        return {name: self.run.dataset(name) for name in self.run.datasets()}
+
+    @cached_property
+    def _made(self) -> dict[str, xr.DataArray]:
+        return {}
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        """A derived quantity, or ``dataset/variable``; made once.
+
+        Raises:
+            InputError: There is neither.
+        """
+        if name not in self._made:
+            dataset, _, variable = name.partition("/")
+            if name in self.derived:
+                self._made[name] = self.derived[name](self)
+            elif dataset in self.datasets and variable in self.datasets[dataset]:
+                self._made[name] = self.datasets[dataset][variable].load()
+            else:
+                raise InputError(
+                    f"run {self.run.path}",
+                    got=f"no quantity {name!r}",
+                    expected=", ".join([*self.derived, *self.datasets]) or "nothing was measured",
+                    fix="name a derived quantity, or dataset/variable",
+                )
+        return self._made[name]
+
+    def has(self, *names: str) -> bool:
+        """Whether all of these datasets were measured, or derived quantities are defined."""
+        return all(name in self.datasets or self._can_derive(name) for name in names)
+
+    def _can_derive(self, name: str) -> bool:
+        if name not in self.derived:
+            return False
+        try:
+            self[name]
+        except (KeyError, InputError):
+            # What it is made from was left out of this run.
+            return False
+        return True
+
+    def generator(self, name: str) -> np.random.Generator:
+        """The random stream of one table's or claim's bootstrap."""
+        return stream(self.settings.seed, f"bootstrap_{name}")
+
+    def resamples(self, name: str, samples: int) -> Resamples:
+        """The bootstrap of one table or claim over that many samples."""
+        return Resamples.draw(samples, self.settings.bootstrap, self.generator(name))

@@ -1,0 +1,66 @@
+"""Statements that a run decides, each by one number with an interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from steppe.comparisons.jackknife import parts_of
+from steppe.recipes.deciding import Decision, claims_frame
+from steppe.study.analysis import Analysis
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement, and how a run decides it.
+
+    Attributes:
+        id: Its fixed name, for instance ``JA1``.
+        statement: What it says; it stands alone, and says no more than the number decides.
+        quantity: What the number is; it is positive where the claim holds.
+        decide: From the run to the number with its interval; see `positive`.
+        needs: Datasets or derived quantities that it is decided from.
+        published: The same number from the paper; NaN where it is not known.
+    """
+
+    id: str
+    statement: str
+    quantity: str
+    decide: Callable[[Analysis], Decision]
+    needs: Sequence[str] = field(default_factory=tuple)
+    published: float = math.nan
+
+
+def positive(number: Callable[..., float], *values: Floats) -> Decision:
+    """Decide whether a smooth number of paired samples is positive, by leaving out each in turn.
+
+    Args:
+        number: From the values to one number: a mean, a share, a ROC area, a smooth function of
+            such. Not a median: ask for the share of samples above the bound instead.
+        values: ``(sample, ...)`` each, of the same samples.
+    """
+    left = [number(*(np.delete(one, i, axis=0) for one in values)) for i in range(len(values[0]))]
+    return Decision.of_parts(parts_of(np.array(number(*values)), np.array(left, dtype=np.float64)))
+
+
+def claims_table(claims: Sequence[Claim], analysis: Analysis) -> pd.DataFrame:
+    """Decide every claim whose needs were measured.
+
+    Returns:
+        The columns of `steppe.recipes.deciding.COLUMNS`, ``quantity``, ``published``.
+    """
+    rows = [
+        claim.decide(analysis).row(
+            claim.id, claim.statement, quantity=claim.quantity, published=claim.published
+        )
+        for claim in claims
+        if analysis.has(*claim.needs)
+    ]
+    return claims_frame(rows, "quantity", "published")

@@ -1,0 +1,367 @@
+"""What the parts of a study draw on: made when a part first asks for it, and only then."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steppe.activations import (
+    KINDS,
+    Gaussian,
+    Moments,
+    TargetRequest,
+    draw_real_targets,
+    estimate_moments,
+    make_targets,
+)
+from steppe.core.errors import InputError
+from steppe.core.seeds import stream
+from steppe.core.sites import Site
+from steppe.paths import DIRECTIONS, DirectionRequest, make_directions
+from steppe.propagation import (
+    Prefix,
+    SelfCheck,
+    Suffix,
+    build_prefix,
+    read_residuals,
+    require_self_check,
+)
+from steppe.recipes.starting import open_subject, resolved_settings
+from steppe.recipes.study_prompts import StudyPrompts, take_prompts
+from steppe.recipes.using_saes import (
+    MEASURED_ON,
+    check_belongs,
+    fit_record,
+    in_coordinates_of,
+    trusted_quality,
+)
+from steppe.sae import FiringRates, Sae, firing_rates, load_sae, quality
+from steppe.sae.autoencoder import Autoencoder
+from steppe.study.prompts import GIVEN, as_prompts
+from steppe.study.settings import BaseSettings
+from steppe.subject import Bos, Prompts, Subject, with_random_weights
+
+S = TypeVar("S", bound=BaseSettings)
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Objects that stand in for what the settings name.
+
+    Attributes:
+        model: The model under study.
+        sae: An SAE of the site, or any object with ``encode``, ``decode`` and ``W_dec``.
+        prompts: Texts, or token ids ``(prompt, position)``.
+    """
+
+    model: Subject | None = None
+    sae: Autoencoder | None = None
+    prompts: Any = None
+
+    def named(self) -> list[str]:
+        """Which objects there are."""
+        return [name for name, value in vars(self).items() if value is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class Bases:
+    """The real activations that some samples start from.
+
+    Attributes:
+        samples: The samples.
+        prefixes: One per sample: its prompt, as far as the site.
+        activations: float32 on the CPU, ``(sample, d_model)``.
+        rows: The prompt of each, ``(sample,)``.
+    """
+
+    samples: range
+    prefixes: Sequence[Prefix]
+    activations: Tensor
+    rows: NDArray[np.int64]
+
+    def variables(self) -> Arrays:
+        """What is stored of them: ``base_norm``, ``tokens``, ``base_row``."""
+        return {
+            "base_norm": self.activations.norm(dim=1).numpy(),
+            "tokens": np.stack([prefix.tokens.cpu().numpy() for prefix in self.prefixes]),
+            "base_row": self.rows,
+        }
+
+
+@dataclass(eq=False)
+class Context(Generic[S]):
+    """The model, the prompts, the pool of real activations, its moments and the SAE of a study.
+
+    What is not a field is made on its first use: a study that draws no Gaussian estimates no
+    covariance.
+
+    Attributes:
+        settings: What was asked, decided by which weights the model has.
+        subject: The model under study, in the SAE's coordinates where there is an SAE.
+        needs: What the study's parts cannot do without: ``pool``, ``moments``, ``sae``.
+        given_sae: The SAE of the site; None where no part needs one.
+        given_prompts: Prompts that stand in for the settings' own.
+        constants: What the study measured before its first part, as plain data; part of the run's
+            configuration.
+    """
+
+    settings: S
+    subject: Subject
+    needs: frozenset[str] = frozenset()
+    given_sae: Autoencoder | None = None
+    given_prompts: Any = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, settings: S, needs: frozenset[str], given: Given) -> Self:
+        """Load the model, and the SAE where one is needed.
+
+        Raises:
+            InputError: They do not exist, or do not fit each other.
+        """
+        if given.model is None:
+            settings, subject = open_subject(settings)
+        else:
+            subject = given.model
+            settings = settings.decided(asdict(subject.identity))
+        if "sae" not in needs:
+            return cls(settings, subject, needs, None, given.prompts)
+        sae = given.sae
+        if sae is None:
+            read = load_sae(settings.sae_source, device=subject.device)
+            site = Site.parse(settings.site).resolve(subject.n_layers)
+            check_belongs(read, subject, settings, site)
+            subject = in_coordinates_of({settings.sae_source: read}, subject, settings.coordinates)
+            sae = read
+        elif sae.W_dec.shape[1] != subject.d_model:
+            raise InputError(
+                "SAE",
+                got=f"W_dec of shape {tuple(sae.W_dec.shape)}",
+                expected=f"(latent, d_model = {subject.d_model})",
+                fix="give an SAE that was trained on this model",
+            )
+        return cls(settings, subject, needs, sae, given.prompts)
+
+    @cached_property
+    def site(self) -> Site:
+        """Where activations are moved."""
+        return self.resolve(self.settings.site)
+
+    @cached_property
+    def read(self) -> Site:
+        """Where metrics of the residual stream look."""
+        return self.resolve(self.settings.read)
+
+    def resolve(self, site: str) -> Site:
+        """A site of this model, its layer counted from 0."""
+        return Site.parse(site).resolve(self.subject.n_layers)
+
+    @cached_property
+    def check(self) -> SelfCheck:
+        """The comparison of suffix and full forward pass at the site."""
+        return require_self_check(self.subject, self.site)
+
+    @property
+    def centered(self) -> bool:
+        """Whether activations are in centred coordinates."""
+        return self.subject.coordinates == "centered"
+
+    @cached_property
+    def taken(self) -> StudyPrompts:
+        """The prompts, and whether BOS was put in front of them."""
+        if isinstance(self.given_prompts, StudyPrompts):
+            return self.given_prompts
+        if self.given_prompts is not None:
+            length = self.settings.prompt_length
+            prompts = as_prompts(self.given_prompts, self.subject, length)
+            return StudyPrompts(prompts, Bos(False, GIVEN))
+        saes = [sae for sae in [self.given_sae] if isinstance(sae, Sae)]
+        return take_prompts(self.settings, self.subject, saes)
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts."""
+        return self.taken.prompts
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """All prompts in the order that bases are taken in, ``(prompt,)``.
+
+        Raises:
+            InputError: There are fewer prompts than samples.
+        """
+        count = len(self.prompts)
+        if count < self.settings.samples:
+            raise InputError(
+                f"prompts {self.prompts.source}",
+                got=f"{count} prompts of {self.prompts.tokens.shape[1]} tokens",
+                expected=f"at least one per sample: {self.settings.samples}",
+                fix="give more text, ask for fewer --samples, or raise --max-prompts",
+            )
+        return stream(self.settings.seed, "base_prompts").permutation(count)
+
+    @cached_property
+    def pool_rows(self) -> NDArray[np.int64]:
+        """The prompts whose activations make the pool, ``(candidate,)``."""
+        rows = stream(self.settings.seed, "moment_prompts").permutation(len(self.prompts))
+        return rows[: self.settings.moments_samples]
+
+    @cached_property
+    def pool(self) -> Tensor:
+        """Real activations at the site, ``(candidate, d_model)``."""
+        return self.activations_of(self.pool_rows)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Mean and covariance of the pool.
+
+        Raises:
+            InputError: The pool is too small for a covariance.
+        """
+        if len(self.pool) <= self.subject.d_model:
+            raise InputError(
+                f"prompts {self.prompts.source}",
+                got=f"{len(self.pool)} activations",
+                expected=f"more than d_model = {self.subject.d_model}, for a covariance",
+                fix="give more text, raise moments_samples, or leave out random kinds",
+            )
+        return estimate_moments(self.pool)
+
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        """The normal distribution with the pool's mean and covariance."""
+        return Gaussian.from_moments(self.moments)
+
+    @property
+    def sae(self) -> Autoencoder:
+        """The SAE of the site.
+
+        Raises:
+            InputError: No part of the study said that it needs one.
+        """
+        if self.given_sae is None:
+            raise InputError(
+                f"study {self.settings.recipe}",
+                got="an SAE asked for by a part that did not say that it needs one",
+                expected="'sae' among the part's needs",
+                fix="declare it: needs=frozenset({'sae'})",
+            )
+        return self.given_sae
+
+    @cached_property
+    def rates(self) -> FiringRates:
+        """Its firing rates."""
+        return firing_rates(self.sae, self.pool)
+
+    @cached_property
+    def sae_fit(self) -> dict[str, Any]:
+        """How the SAE does on the pool; one that does badly is refused unless accepted."""
+        if "sae" not in self.needs:
+            return {}
+        sae = self.sae
+        if isinstance(sae, Sae):
+            found = trusted_quality(sae, self.subject, self.pool, self.settings)
+        else:
+            found = quality(sae, self.pool[:MEASURED_ON])
+        return fit_record({str(self.sae_identity["source"]): found})
+
+    @property
+    def sae_identity(self) -> dict[str, Any]:
+        """Which SAE it is."""
+        sae = self.sae
+        if isinstance(sae, Sae):
+            return asdict(sae.identity)
+        rows = sae.W_dec.detach().float().cpu().contiguous().numpy()
+        digest = hashlib.sha256(rows.tobytes()).hexdigest()
+        return {"source": f"an object of {type(sae).__name__}", "sha256": digest}
+
+    @cached_property
+    def untrained(self) -> Context[S]:
+        """The same study on the same architecture with weights drawn anew: a control."""
+        drawn = with_random_weights(self.subject, stream(self.settings.seed, "random_weights"))
+        require_self_check(drawn, self.site)
+        needs = self.needs - {"sae"}
+        return Context(self.settings, drawn, needs, None, self.taken, self.constants)
+
+    def activations_of(self, rows: NDArray[np.int64]) -> Tensor:
+        """Real activations of some prompts at the site, float32 on the CPU, ``(row, d_model)``."""
+        return self.activations_at(self.prompts.tokens[rows])
+
+    def activations_at(self, tokens: NDArray[np.int64]) -> Tensor:
+        """Activations of any tokens ``(row, position)`` at the site, float32 on the CPU."""
+        return read_residuals(self.subject, tokens, self.site)
+
+    def generators(self, name: str, samples: range) -> Sequence[np.random.Generator]:
+        """One generator per sample of the random stream called ``name``."""
+        return [stream(self.settings.seed, name, sample) for sample in samples]
+
+    def suffix(self, *, read: Sequence[Site], logits: bool) -> Suffix:
+        """The part of the model after the site; a context manager."""
+        return Suffix(self.subject, self.site, read=read, logits=logits)
+
+    def bases(self, samples: range) -> Bases:
+        """The real bases of some samples."""
+        rows = self.order[samples.start : samples.stop]
+        tokens = torch.from_numpy(self.prompts.tokens[rows])
+        prefixes = [build_prefix(self.subject, prompt, self.site) for prompt in tokens]
+        activations = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
+        return Bases(samples, prefixes, activations, rows)
+
+    def targets(self, bases: Bases, kinds: Sequence[str]) -> dict[str, Tensor]:
+        """Targets of several kinds, float32 on the CPU, ``(sample, d_model)`` each.
+
+        What a kind is drawn from depends on its name, the seed and the sample alone.
+        """
+        needs = {need for kind in kinds for need in KINDS.find(kind).needs}
+        real = bases.activations
+        if "pool" in needs or "sae_reconstruction" in kinds:
+            draws = self.generators("real_target", bases.samples)
+            real = draw_real_targets(bases.activations, self.pool, draws).targets
+        request = TargetRequest(
+            base=bases.activations,
+            real=real,
+            generators=lambda name: self.generators(name, bases.samples),
+            gaussian=self.gaussian if "moments" in needs else None,
+            sae=self.sae if "sae" in needs else None,
+            rates=self.rates if "sae" in needs else None,
+            reading=getattr(self.settings, "reading", "text"),
+            centered=self.centered,
+        )
+        return {kind: make_targets(kind, request) for kind in kinds}
+
+    def directions(self, bases: Bases, kind: str, draws: int = 1) -> Tensor:
+        """Unit directions of one kind, ``(sample, draw, d_model)``; NaN where there is none."""
+        needs = DIRECTIONS.find(kind).needs
+        request = DirectionRequest(
+            base=bases.activations[:, None].expand(-1, draws, -1),
+            generators=lambda name: self.generators(name, bases.samples),
+            gaussian=self.gaussian if "moments" in needs else None,
+            pool=self.pool if "pool" in needs else None,
+            sae=self.sae if "sae" in needs else None,
+            rates=self.rates if "sae" in needs else None,
+            centered=self.centered,
+        )
+        return make_directions(kind, request)
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that decides the run's numbers, as plain data."""
+        identity = self.sae_identity if "sae" in self.needs else None
+        return {
+            **resolved_settings(self.settings, self.subject, self.taken),
+            "site": self.site.name,
+            "read": self.read.name,
+            "sae": None if identity is None else identity["source"],
+            "sae_identity": identity,
+            **({} if identity is None else {"firing_rates": self.rates.source}),
+            **({"moments_from": len(self.pool)} if "moments" in self.needs else {}),
+            **self.constants,
+        }

@@ -1,0 +1,175 @@
+"""Search where a metric first reaches a level along paths from real activations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor
+
+from steppe.core.axes import DRAW, SAMPLE
+from steppe.core.errors import InputError
+from steppe.core.progress import progress
+from steppe.core.sites import Site, as_site
+from steppe.paths import END, Family, FamilyMode, family_of
+from steppe.propagation.forward import as_tokens
+from steppe.propagation.prefix import Prefix, build_prefix
+from steppe.propagation.propagate import LAST
+from steppe.propagation.self_check import require_self_check
+from steppe.propagation.suffix import Suffix
+from steppe.readouts.catalogue import Readout, find_readouts, read_sites
+from steppe.readouts.measure import metric_values
+from steppe.statistics.search import Crossings, find_crossings
+from steppe.subject.model import Subject
+
+# Points per forward pass of a search: what a batch may hold of GPT-2's logits.
+_ROWS = 128
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a path is followed to.
+
+    Attributes:
+        value: The level, in the metric's unit.
+        metric: A metric that is 0 at the base and grows; a name, or the metric itself.
+        read: Where it looks, if it reads the residual stream.
+    """
+
+    value: float = 0.5
+    metric: str | Readout = "kl"
+    read: Site | str = LAST
+
+
+def crossings(
+    subject: Subject,
+    tokens: Any,
+    site: Site | str,
+    displacements: Tensor,
+    *,
+    level: Level | float = 0.5,
+    path: FamilyMode = "sphere",
+    n_points: int = 101,
+) -> xr.Dataset:
+    """Search where a metric first reaches a level along paths from each prompt's own activation.
+
+    Some 12 points of a path are computed instead of all of them; a path that does not rise steadily
+    is scanned.
+
+    Args:
+        subject: The model; checked on its first use.
+        tokens: Token ids ``(prompt, position)``.
+        site: Where points are placed.
+        displacements: Where to, ``(prompt, d_model)`` or ``(prompt, draw, d_model)``: only the
+            direction matters.
+        level: The level; a number is one of KL in nats.
+        path: ``sphere`` (positions are angles in degrees) or ``straight`` (lengths in norms of the
+            base).
+        n_points: Points of the grid that crossings are interpolated on.
+
+    Returns:
+        ``crossing`` (in the path's unit; NaN where never, or without a direction), ``censored``
+        (whether it never reaches the level), ``scanned``, ``evaluations``; ``(sample[, draw])``.
+
+    Raises:
+        InputError: Anything that does not fit the subject, or the self-check failed.
+    """
+    asked = level if isinstance(level, Level) else Level(float(level))
+    ids, place = as_tokens(subject, tokens, axes=2), as_site(site)
+    vectors = torch.as_tensor(displacements).detach().cpu()
+    if vectors.ndim not in {2, 3} or len(vectors) != len(ids):
+        raise InputError(
+            "displacements",
+            got=f"shape {tuple(vectors.shape)} for {len(ids)} prompts",
+            expected="(prompt, d_model) or (prompt, draw, d_model)",
+            fix="give one displacement per prompt, or several",
+        )
+    require_self_check(subject, place)
+    (metric,) = find_readouts([asked.metric])
+    read, found = as_site(asked.read), []
+    reads, logits = read_sites([metric], read), metric.reads == "logits"
+    with Suffix(subject, place, read=reads, logits=logits) as suffix:
+        search = Search(suffix, metric, read, asked.value)
+        for row, sample in progress(zip(ids, vectors, strict=True), "prompts", total=len(ids)):
+            prefix = build_prefix(subject, row, place)
+            ways = sample.reshape(-1, sample.shape[-1])
+            base = prefix.base.float().cpu().expand(len(ways), -1)
+            centered = subject.coordinates == "centered"
+            found.append(search(prefix, family_of(path, base, ways, mean_free=centered), n_points))
+    dims = (SAMPLE, DRAW)[: vectors.ndim - 1]
+    unit = END[path] / (n_points - 1)
+    return _labelled(found, dims, vectors.shape[:-1], unit, "degrees" if path == "sphere" else "1")
+
+
+@dataclass(frozen=True)
+class Search:
+    """Searches crossings of one metric after one site.
+
+    Attributes:
+        suffix: Open.
+        metric: What is followed; its reference is the base.
+        read: Where it looks.
+        level: The level.
+    """
+
+    suffix: Suffix
+    metric: Readout
+    read: Site
+    level: float
+
+    def __call__(self, prefix: Prefix, family: Family, n_points: int) -> Crossings:
+        """Where the metric first reaches the level, in steps; one curve per path of the family.
+
+        All paths are of one prompt and start at one base.
+        """
+        defined = family.is_defined
+        kept, positions = family.select(defined), family.grid(n_points)
+
+        def evaluate(paths: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
+            values = []
+            rows = [torch.from_numpy(part) for part in (paths, steps)]
+            for path, step in zip(*(torch.split(part, _ROWS) for part in rows), strict=True):
+                points = torch.cat([kept.base[:1].float(), kept.at(path, positions[step])])
+                outputs = self.suffix(prefix, points, path_length=len(points))
+                values.append(metric_values(self.metric, outputs, self.read)[1:])
+            return torch.cat(values).double().cpu().numpy() if values else np.empty(0)
+
+        found = find_crossings(evaluate, len(kept), n_points, self.level)
+        return spread(found, defined.numpy())
+
+
+def spread(found: Crossings, defined: NDArray[np.bool_]) -> Crossings:
+    """Crossings of all paths, from those of the paths that have a direction."""
+
+    def whole(values: NDArray[Any], fill: object) -> NDArray[Any]:
+        array = np.full(len(defined), fill, dtype=values.dtype)
+        array[defined] = values
+        return array
+
+    return Crossings(
+        step=whole(found.step, np.nan),
+        censored=whole(found.censored, False),
+        scanned=whole(found.scanned, False),
+        evaluations=whole(found.evaluations, 0),
+    )
+
+
+def _labelled(
+    found: list[Crossings], dims: tuple[str, ...], shape: tuple[int, ...], unit: float, name: str
+) -> xr.Dataset:
+    def arranged(values: list[NDArray[Any]]) -> NDArray[Any]:
+        return np.stack(values).reshape(shape)
+
+    position = arranged([one.step for one in found]) * unit
+    variables: Mapping[str, Any] = {
+        "crossing": (dims, position, {"unit": name, "long_name": "where the level is reached"}),
+        "censored": (dims, arranged([one.censored for one in found])),
+        "scanned": (dims, arranged([one.scanned for one in found])),
+        "evaluations": (dims, arranged([one.evaluations for one in found])),
+    }
+    return xr.Dataset(variables)

@@ -1,0 +1,178 @@
+"""What a study measures, what it leaves out, and what it makes of objects that are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+
+import steppe
+from steppe.activations import TargetRequest
+from steppe.core.errors import InputError, SteppeError
+from steppe.execution.sweep import folder_name
+from steppe.study import BaseSettings, CurvePart, Study
+from steppe.study.prompts import as_prompts
+
+
+class Settings(BaseSettings):
+    recipe: Literal["probe"] = "probe"
+    site: str = "blocks.1.hook_resid_pre"
+
+
+def study(kinds: list[str], **further: Any) -> Study:
+    return Study(
+        name="probe",
+        question="Does it run?",
+        settings=Settings,
+        parts=lambda _: [CurvePart("paths", kinds, n_points=5, **further)],
+    )
+
+
+def run(kinds: list[str], tiny_files: Any, out: Path, **further: Any) -> steppe.store.Run:  # type: ignore[name-defined]
+    return steppe.run(
+        study(kinds, **further),
+        model=tiny_files.model,
+        prompts=tiny_files.prompts,
+        samples=6,
+        moments_samples=100,
+        device="cpu",
+        out=out,
+    )
+
+
+def test_what_needs_an_sae_is_left_out_without_one_and_said(
+    tiny_files: Any, tmp_path: Path
+) -> None:
+    done = run(["real", "synthetic_baseline"], tiny_files, tmp_path / "run")
+    assert list(done.dataset("paths")["kind"].values) == ["real"]
+    assert "synthetic_baseline" in str(done.config["resolved"]["left_out"])
+    assert "synthetic_baseline" in (done.path / "summary.md").read_text()
+
+
+def test_a_study_that_can_measure_nothing_is_refused_before_weights_are_read(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InputError, match="--sae"):
+        steppe.run(
+            study(["sae_reconstruction"]),
+            model=tmp_path / "no model at all",
+            prompts="nowhere.txt",
+            out=tmp_path / "run",
+        )
+
+
+def test_no_moments_are_estimated_where_no_part_needs_them(
+    tiny_files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steppe.study.context.estimate_moments", lambda _: 1 / 0)
+    done = run(["real"], tiny_files, tmp_path / "run")
+    assert not (done.path / "moments.safetensors").exists()
+    with pytest.raises(ZeroDivisionError):
+        run(["random"], tiny_files, tmp_path / "other")
+
+
+def test_logits_are_computed_for_metrics_of_logits_alone(
+    tiny_files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    suffix = steppe.study.Context.suffix
+    monkeypatch.setattr(
+        steppe.study.Context,
+        "suffix",
+        lambda self, **options: asked.append(options["logits"]) or suffix(self, **options),  # type: ignore[func-returns-value]
+    )
+    run(["real"], tiny_files, tmp_path / "l2")
+    run(["real"], tiny_files, tmp_path / "kl", metrics=("l2", "kl"))
+    assert asked == [False, True]
+
+
+def test_another_kind_changes_no_number(tiny_files: Any, tmp_path: Path) -> None:
+    alone = run(["real"], tiny_files, tmp_path / "alone").dataset("paths")
+    beside = run(["real", "random"], tiny_files, tmp_path / "beside").dataset("paths")
+    # The same targets; a batch of other size may round the last bit otherwise.
+    kept = beside.sel(kind="real")
+    np.testing.assert_array_equal(
+        alone["target_distance"].sel(kind="real"), kept["target_distance"]
+    )
+    np.testing.assert_allclose(alone["l2"].sel(kind="real"), kept["l2"], rtol=1e-5, atol=1e-6)
+
+
+def test_objects_give_the_numbers_of_the_folders(tiny_files: Any, tmp_path: Path) -> None:
+    named = run(["real"], tiny_files, tmp_path / "named").dataset("paths")
+    model = steppe.load_subject(tiny_files.model, device="cpu")
+    tokens = steppe.load_prompts(tiny_files.prompts, model, length=10).tokens
+    given = steppe.run(
+        study(["real"]),
+        model=model,
+        prompts=torch.from_numpy(tokens),
+        samples=6,
+        moments_samples=100,
+        device="cpu",
+        out=tmp_path / "given",
+    )
+    np.testing.assert_array_equal(given.dataset("paths")["l2"], named["l2"])
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda request: request.base[:-1], "one per base"),
+        (lambda request: request.base * float("nan"), "NaN"),
+        (lambda request: request.base[:, :-1], "shape"),
+    ],
+)
+def test_a_kind_that_makes_no_targets_is_named(
+    make: Any, match: str, tiny_files: Any, tmp_path: Path
+) -> None:
+    def broken(request: TargetRequest) -> torch.Tensor:
+        """A broken kind."""
+        result: torch.Tensor = make(request)
+        return result
+
+    steppe.register_kind()(broken)
+    with pytest.raises(InputError, match=f"(?s)'broken'.*{match}"):
+        run(["real", "broken"], tiny_files, tmp_path / "run")
+    steppe.activations.KINDS._entries.pop("broken")
+
+
+def test_an_unknown_kind_says_the_nearest(tiny_files: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="did you mean 'random'"):
+        run(["randm"], tiny_files, tmp_path / "run")
+
+
+@pytest.mark.parametrize("prompts", [[[1, 2], [3]], [[-1, 2]], [[1, 10**6]], [], ["text"], 3.5])
+def test_prompts_that_are_none_are_refused(prompts: Any, tiny_files: Any) -> None:
+    model = steppe.load_subject(tiny_files.model, device="cpu")
+    with pytest.raises((InputError, TypeError)):
+        as_prompts(prompts, model, 2)
+
+
+def test_a_sweeps_cell_that_fails_stops_no_other(tiny_files: Any, tmp_path: Path) -> None:
+    swept = steppe.sweep(
+        study(["real"]),
+        {"layer": [0, 99, 1]},
+        model=tiny_files.model,
+        prompts=tiny_files.prompts,
+        samples=2,
+        moments_samples=100,
+        device="cpu",
+        out=tmp_path,
+    )
+    assert [one.path.name for one in swept.runs] == ["layer=0", "layer=1"]
+    assert "99" in swept.failed["layer=99"]
+
+
+def test_names_of_cells_stay_apart() -> None:
+    assert folder_name({"seed": 1}) == "seed=1"
+    names = {folder_name({"model": name}) for name in ("a/b", "a_b", "a b", "x" * 300)}
+    assert len(names) == 4
+    assert all("/" not in name and len(name) < 200 for name in names)
+
+
+def test_an_axis_that_is_no_setting_is_refused(tmp_path: Path) -> None:
+    for grid in ({"sede": [0]}, {"seed": []}, {}, {"seed": "01"}):
+        with pytest.raises(SteppeError, match="sweep of probe"):
+            steppe.sweep(study(["real"]), grid, out=tmp_path)  # type: ignore[arg-type]

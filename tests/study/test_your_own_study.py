@@ -1,0 +1,75 @@
+"""The documentation's snippets on kinds, paths, metrics and studies of your own run as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+import pytest
+
+from steppe.activations import KINDS
+from steppe.paths import DIRECTIONS, PATHS
+from steppe.readouts import CATALOGUE as METRICS
+from steppe.recipes.catalogue import RECIPES
+from steppe.statistics import CATALOGUE as STATISTICS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "your_own_study.md"
+REGISTRIES: list[Any] = [KINDS, DIRECTIONS, PATHS, METRICS, STATISTICS, RECIPES]
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the snippets define, run one after the other."""
+    before = [dict(registry._entries) for registry in REGISTRIES]
+    defined: dict[str, Any] = {"FOLDER": tmp_path_factory.mktemp("own")}
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 6
+    for number, block in enumerate(blocks, start=1):
+        code = compile(block, f"{PAGE.name}, snippet {number}", "exec", dont_inherit=True)
+        exec(code, defined)
+    yield defined
+    for registry, entries in zip(REGISTRIES, before, strict=True):
+        registry._entries = entries
+
+
+def test_several_read_sites_are_one_pass(names: dict[str, Any]) -> None:
+    assert isinstance(names["figure"], matplotlib.figure.Figure)
+    assert set(names["curves"].data_vars) == {"l2", "margin"}
+    crossing = names["found"]["crossing"].values
+    assert ((crossing > 0) & (crossing < 180))[np.isfinite(crossing)].all()
+    assert np.isfinite(crossing).any()
+
+
+def test_own_kind_path_and_metric_are_measured_by_a_study(names: dict[str, Any]) -> None:
+    curves = names["run"].dataset("paths")
+    assert list(curves["kind"].values) == ["real", "half_random"]
+    assert list(curves["mode"].values) == ["linear", "there_and_back"]
+    np.testing.assert_array_equal(curves["l2"].isel(step=0), 0)
+    back = curves["l2"].sel(mode="there_and_back").isel(step=-1)
+    assert float(back.max()) < 1e-3 * float(curves["l2"].max())
+    assert (curves["margin"] >= 0).all()
+
+
+def test_its_report_has_its_table_figure_and_claim(names: dict[str, Any]) -> None:
+    folder = names["run"].path
+    assert (folder / "figures" / "curves.png").is_file()
+    claims = names["run"].claims
+    assert list(claims["id"]) == ["HW1"]
+    summary = (folder / "summary.md").read_text()
+    assert "HW1" in summary
+    assert "halfway" in summary
+
+
+def test_token_ids_and_a_model_object_are_enough(names: dict[str, Any]) -> None:
+    assert set(names["other"].claims["id"]) == {"JA1", "JA2", "JA3", "JA4"}
+
+
+def test_a_sweep_is_one_dataset_with_its_axes(names: dict[str, Any]) -> None:
+    both = names["both"]
+    assert set(both["l2"].dims) == {"kind", "mode", "sample", "step", "site", "seed"}
+    assert both.sizes["seed"] == both.sizes["site"] == 2
+    assert np.isfinite(both["l2"]).all()
