@@ -26,6 +26,10 @@ SMALL: dict[str, dict[str, Any]] = {
         "ascent_starts": 2, "ascent_steps": 11, "artificial_draws": 1, "control_samples": 100,
         "encoded": 30, "level": 0.3, "bootstrap": 100,
     },
+    "janiak2024": {
+        "samples": 24, "n_points": 5, "planes": 2, "plane_points": 5, "moments_samples": 100,
+        "bootstrap": 100,
+    },
     "lee2024": {
         "samples": 6, "prompt_length": 10, "moments_samples": 500, "lengths": [1, 51],
         "bootstrap": 100,
@@ -46,9 +50,10 @@ def no_reports() -> Iterator[None]:
 def run(recipe: str, tiny_files: Any, folder: Path, *workers: Workers) -> Path:
     files = {
         "subject": str(tiny_files.model),
-        "sae": str(tiny_files.sae),
         "prompts": str(tiny_files.prompts),
     }
+    if recipe != "janiak2024":
+        files["sae"] = str(tiny_files.sae)
     asked = {"recipe": recipe, "device": "cpu", **files, **SMALL[recipe]}
     for one in workers:
         outcome = run_study(settings_of(asked, "test"), Opening(folder), one)

@@ -17,8 +17,9 @@ SOURCES = {
     "recipes": "steppe.recipes.catalogue:RECIPES",
     "kinds": "steppe.activations:KINDS",
     "directions": "steppe.paths:DIRECTIONS",
+    "paths": "steppe.paths:PATHS",
     "substitutions": "steppe.paths:SUBSTITUTIONS",
-    "readouts": "steppe.readouts:CATALOGUE",
+    "metrics": "steppe.readouts:CATALOGUE",
     "statistics": "steppe.statistics:CATALOGUE",
     "sae releases": "steppe.sae:releases",
 }
