@@ -241,3 +241,13 @@ def test_an_sae_is_converted(tiny_files: Any, tmp_path: Path, steppe: Steppe) ->
     assert (tmp_path / "out/cfg.json").exists()
     again = steppe("sae", "convert", tiny_files.sae, tmp_path / "out")
     assert "something there already" in again.err
+
+
+def test_show_says_what_chance_and_holms_correction_make_of_the_claims(
+    steppe: Steppe, finished: Path
+) -> None:
+    shown = steppe("show", finished, "--table", "claims")
+    assert "Verdict (Holm)" in shown.out
+    assert "chance alone would give about 0.7 verdicts of 'holds'" in shown.out
+    assert "After Holm's correction for 27 claims" in shown.out
+    assert "After Holm's correction for 27 claims" in (finished / "summary.md").read_text()
