@@ -121,7 +121,7 @@ EARLY, LATE = [10.0, 20.0], [30.0, INFINITY]
         ("HM6d", columns([40, 30, INFINITY, 177], [43, 31, INFINITY, INFINITY]), 1 - 7 / 4),
         ("HM7", columns([100, 100]), 1),
         ("HM7", columns([1000, 1000]), 0),
-        ("HM8", columns([10] * 50 + [1000] * 50), 3.92 - 1),
+        ("HM8", columns([10] * 50 + [1000] * 50), np.log(3.92)),
         ("HM9b", columns(EARLY, EARLY), 0.1),
         ("HM9b", columns(LATE, EARLY), -0.4),
         ("HM9b", columns(EARLY, LATE), -0.4),

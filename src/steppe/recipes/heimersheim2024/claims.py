@@ -165,7 +165,8 @@ def _usual(values: Sampled) -> Floats:
 def _wide(values: Sampled) -> Floats:
     logs = np.log10(np.maximum(values["first"], 0.5))
     variance = values.mean(logs**2) - values.mean(logs) ** 2
-    span: Floats = 2 * _NORMAL_97_5 * np.sqrt(np.maximum(variance, 0)) - 1
+    # In logarithms: a spread is not symmetric about its mean.
+    span: Floats = np.log(2 * _NORMAL_97_5 * np.sqrt(np.maximum(variance, 1e-12)))
     return span
 
 
@@ -343,8 +344,8 @@ CLAIMS = (
           "factor of ten.", "1 minus the distance of the mean count from 100, in powers of ten",
           (ENCODING,), _counts("real"), _usual),
     Claim("HM8", "Random activations have very different numbers of active latents: the middle 95% "
-          "of them, taken as log-normal, span more than a factor of ten.", "3.92 standard "
-          "deviations of log10 of the count, minus 1", (ENCODING,), _counts("random"), _wide),
+          "of them, taken as log-normal, span more than a factor of ten.", "ln of 3.92 "
+          "standard deviations of log10 of the count", (ENCODING,), _counts("random"), _wide),
     Claim("HM9a", "Real-other directions lead random ones at the study's site by more than the two "
           "differ, either way, before the last layer.", "ROC area minus one half, study, minus "
           "its distance from one half, last layer (sphere, one direction per prompt)",
