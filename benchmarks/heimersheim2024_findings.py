@@ -42,7 +42,7 @@ def section(path: Path) -> str:
         f"{resolved['draws']} directions of each kind per base, seed {resolved['seed']}, weights "
         f"{resolved['subject_identity']['sha256'][:12]}; {seconds(run)}. Crossings in degrees "
         "(sphere) or in units of the base's norm (straight), at "
-        f"{resolved['level']:g} nats. Brackets: 95% bootstrap intervals over base prompts.*",
+        f"{resolved['level']:g} nats. Brackets: 95% intervals over base prompts.*",
         f"Claims ({verdicts(claims)}; every number is positive where its claim holds; "
         "`tables/claims.csv`):",
         _claims(claims),

@@ -29,7 +29,7 @@ def section(path: Path) -> str:
         f"*{resolved['samples']} sequences of {resolved['prompt_length']} tokens, seed "
         f"{resolved['seed']}, weights {resolved['subject_identity']['sha256'][:12]}, lengths "
         f"{', '.join(f'{x:g}' for x in resolved['paper_lengths'][1:])} in GPT-2's units, times "
-        f"{resolved['scale']:.3g}; {seconds(run)}. Brackets: 95% bootstrap intervals over "
+        f"{resolved['scale']:.3g}; {seconds(run)}. Brackets: 95% intervals over "
         "sequences.*",
         f"Claims ({verdicts(tables['claims'])}; numbers are differences of ln KL, positive where a "
         "claim holds, mean over lengths and at one length alone; `tables/claims.csv`):",

@@ -32,7 +32,6 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "lee2024": {
         "samples": 6, "prompt_length": 10, "moments_samples": 500, "lengths": [1, 51],
-        "bootstrap": 100,
     },
 }  # fmt: skip
 

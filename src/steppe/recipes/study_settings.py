@@ -112,7 +112,6 @@ class StudySettings(BaseModel):
     moments_samples: int = Field(
         32_000, ge=100, description="activations behind the mean, the covariance and own rates"
     )
-    bootstrap: int = Field(2000, ge=100, le=1_000_000, description="resamples behind each interval")
 
     @field_validator("subject", "sae", "prompts")
     @classmethod
@@ -236,6 +235,14 @@ class StudySettings(BaseModel):
             return asked
         self.refuse_lacking()
         return DEMO if self.subject == DEMO else of_the_paper
+
+
+class ResamplingSettings(StudySettings):
+    """Settings of a recipe some of whose intervals are made by a bootstrap."""
+
+    bootstrap: int = Field(
+        2000, ge=100, le=1_000_000, description="resamples behind intervals that are bootstrapped"
+    )
 
 
 def one_spelling(place: str | None) -> str | None:

@@ -64,7 +64,6 @@ def asked(tiny_files: Any, saes: Path) -> dict[str, Any]:
         "moments_samples": 500,
         "samples": 6,
         "lengths": [1, 11, 51],
-        "bootstrap": 100,
         "device": "cpu",
         # Random SAEs, far too dense or too sparse to explain anything.
         "accept_sae": True,

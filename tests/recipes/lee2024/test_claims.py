@@ -65,7 +65,7 @@ class MadeUp:
 
 def made_up(logs: dict[Series, float]) -> Analysis:
     plan = make_plan(HERE, SAES)
-    settings = Settings(site=HERE, bootstrap=100, samples=SAMPLES)
+    settings = Settings(site=HERE, samples=SAMPLES)
     analysis = Analysis(cast(Any, MadeUp(plan, logs)), settings)
     analysis.__dict__["plan"] = plan  # in place of what it reads from the SAEs' dataset
     return analysis

@@ -11,12 +11,12 @@ from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.recipes.faults import as_fault
 from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
-from steppe.recipes.study_settings import StudySettings
+from steppe.recipes.study_settings import ResamplingSettings
 
 PAPER_SAE = "gpt2-small-res-jb/blocks.1.hook_resid_pre"
 
 
-class Settings(StudySettings):
+class Settings(ResamplingSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE

@@ -9,13 +9,13 @@ from pydantic import Field, field_validator
 from steppe.core.names import in_order
 from steppe.recipes.faults import as_fault
 from steppe.recipes.heimersheim2024.outputs import PARTS
-from steppe.recipes.study_settings import StudySettings
+from steppe.recipes.study_settings import ResamplingSettings
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
 
 
-class Settings(StudySettings):
+class Settings(ResamplingSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE
