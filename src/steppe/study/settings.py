@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from steppe.recipes.study_settings import StudySettings
+from steppe.recipes.study_settings import ResamplingSettings
 
 
-class BaseSettings(StudySettings):
+class BaseSettings(ResamplingSettings):
     """Model, prompts, samples, seed and so on; what needs an SAE is left out where there is none.
 
     A study's own settings are a class of this, with the field ``recipe: Literal["its name"]`` and
