@@ -29,7 +29,7 @@ def test_all_faults_at_once(folders: Any) -> None:
         "'b_dec' of type torch.int64; 'b_enc' with 1 values not finite\n"
         "  expected: the tensors of architecture 'standard': W_enc (8, 24), W_dec (24, 8), "
         "b_dec (8,), b_enc (24,)\n"
-        "  fix:      fetch the SAE again, or correct cfg.json beside it"
+        "  fix:      fetch the SAE again, or correct the settings beside it"
     )
 
 

@@ -74,7 +74,7 @@ def test_a_step_dimension_is_needed(curves: xr.DataArray) -> None:
 def test_unknown_statistic() -> None:
     with pytest.raises(InputError, match="did you mean 'max_slope'"):
         find_statistic("max_slop")
-    assert np.isnan(find_statistic("area")(np.zeros(100)))
+    assert np.isnan(find_statistic("area").function(np.zeros(100)))
 
 
 def test_a_step_that_is_not_there_is_no_number(curves: xr.DataArray) -> None:

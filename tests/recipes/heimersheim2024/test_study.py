@@ -123,7 +123,10 @@ def test_an_output_that_never_reaches_the_level_is_reported_as_that(finished: Pa
             assert table["crossing"].isna().all()
             assert (table["never"] == table["n"]).all()
     claims = claims_table(analysis).set_index("id")
-    assert (claims.loc[["HM1a", "HM2a", "HM6a", "HM6d"], "verdict"] == "undefined").all()
+    # What never happens is later than any angle; a share of crossings that never are is none.
+    assert claims.loc["HM1a", "verdict"] == "holds"
+    assert claims.loc["HM2a", "verdict"] != "holds"
+    assert claims.loc["HM6a", "verdict"] == "undefined"
     assert claims.loc["HM3a", "number"] == 0
     for name, _, draw in FIGURES:
         for _, drawing in draw(analysis):
