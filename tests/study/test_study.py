@@ -13,7 +13,8 @@ import steppe
 from steppe.activations import TargetRequest
 from steppe.core.errors import InputError, SteppeError
 from steppe.execution.sweep import folder_name
-from steppe.study import BaseSettings, CurvePart, Study
+from steppe.study import BaseSettings, CurvePart, Study, positive
+from steppe.study.crossings import Level
 from steppe.study.prompts import as_prompts
 
 
@@ -176,3 +177,59 @@ def test_an_axis_that_is_no_setting_is_refused(tmp_path: Path) -> None:
     for grid in ({"sede": [0]}, {"seed": []}, {}, {"seed": "01"}):
         with pytest.raises(SteppeError, match="sweep of probe"):
             steppe.sweep(study(["real"]), grid, out=tmp_path)  # type: ignore[arg-type]
+
+
+def test_what_is_undefined_is_no_evidence() -> None:
+    values = np.full(100, np.nan)
+    values[:2] = 1.0
+    assert positive(lambda x: float(np.nanmean(x)), values).verdict == "undecided"
+    assert positive(lambda x: float(np.nanmean(x)), np.full(100, np.nan)).verdict == "undefined"
+    many = np.where(np.arange(100) < 90, 1.0, np.nan)
+    assert positive(lambda x: float(np.nanmean(x)), many).verdict == "holds"
+
+
+def test_another_definition_of_a_part_is_another_run(tiny_files: Any, tmp_path: Path) -> None:
+    run(["real"], tiny_files, tmp_path / "run")
+    with pytest.raises(InputError, match="parts"):
+        run(["random"], tiny_files, tmp_path / "run")
+
+
+def test_settings_that_a_model_object_contradicts_are_refused(
+    tiny_files: Any, tmp_path: Path
+) -> None:
+    model = steppe.load_subject(tiny_files.model, device="cpu")
+    for name, value in {"dtype": "bfloat16", "coordinates": "raw", "engine": "full"}.items():
+        with pytest.raises(InputError, match=f"setting {name}"):
+            steppe.run(
+                study(["real"]),
+                model=model,
+                prompts=tiny_files.prompts,
+                samples=2,
+                moments_samples=100,
+                out=tmp_path / name,
+                **{name: value},
+            )
+
+
+def test_a_crossing_is_of_a_metric_that_grows_from_zero(tiny_files: Any) -> None:
+    model = steppe.load_subject(tiny_files.model, device="cpu")
+    tokens = np.arange(20).reshape(2, 10)
+    ways = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+    site = "blocks.1.hook_resid_pre"
+    for level in (-1.0, 0.0, float("nan")):
+        with pytest.raises(InputError, match="level"):
+            steppe.crossings(model, tokens, site, ways, level=level)
+    with pytest.raises(InputError, match="at the base itself"):
+        steppe.crossings(model, tokens, site, ways, level=Level(0.5, "cosine"))
+    points = steppe.paths.sphere(steppe.read_residuals(model, tokens, site), ways)
+    curves = steppe.measure(model, tokens, site, points, ["kl"])["kl"].values
+    level = 0.5 * float(curves.max(axis=1).min())
+    found = steppe.crossings(model, tokens, site, ways, level=level)["crossing"].values
+    for curve, angle in zip(curves, found, strict=True):
+        first = int((curve >= level).argmax())
+        assert 1.8 * (first - 1) - 1e-6 <= angle <= 1.8 * first + 1e-6
+
+
+def test_a_listed_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing there"):
+        steppe.open_runs([tmp_path / "missing"])

@@ -14,14 +14,14 @@ import xarray as xr
 from steppe.core.errors import InputError
 from steppe.execution.run import run_study
 from steppe.execution.workers import workers_of
-from steppe.recipes.catalogue import find_recipe
+from steppe.recipes.catalogue import RECIPES, find_recipe
 from steppe.recipes.configuration import default_folder, settings_of
 from steppe.store import Opening, Run, open_run
 from steppe.study import Study
 from steppe.study.context import Given
 from steppe.study.prompts import GIVEN
 from steppe.study.registry import register_study
-from steppe.subject import Subject, load_subject
+from steppe.subject import Prompts, Subject, load_subject
 
 # Settings that tell runs apart without being an axis of anything.
 _NO_AXIS = {"out", "device", "engine", "bootstrap", "subject_identity", "left_out"}
@@ -64,7 +64,7 @@ def run(
     how = {
         name: settings.pop(name) for name in ("overwrite", "workers", "threads") if name in settings
     }
-    recipe = register_study(study).name if isinstance(study, Study) else study
+    recipe = _named(study)
     asked, given = _asked(model, sae, prompts, settings)
     checked = settings_of({**asked, "recipe": recipe}, "steppe.run")
     folder = Path(out) if out is not None else default_folder(checked)
@@ -72,6 +72,16 @@ def run(
     opening = Opening(folder, overwrite=bool(how.get("overwrite", False)))
     run_study(checked, opening, workers, given)
     return open_run(folder)
+
+
+def _named(study: str | Study) -> str:
+    """The name that a study is known by; one of somebody's own is registered."""
+    if isinstance(study, str):
+        return study
+    built_in = RECIPES.get(study.name)
+    if built_in is not None and built_in.is_of(study):
+        return study.name
+    return register_study(study).name
 
 
 def write_report(path: str | Path) -> Run:
@@ -130,7 +140,17 @@ def _renamed(joined: xr.Dataset, axes: Mapping[str, list[Any]]) -> xr.Dataset:
 
 def _folders(paths: str | Path | Sequence[str | Path]) -> list[Path]:
     several = [paths] if isinstance(paths, str | Path) else list(paths)
-    found = [Path(match) for path in several for match in sorted(glob(str(path)))]
+    found = []
+    for path in several:
+        matches = [str(path)] if Path(path).exists() else sorted(glob(str(path)))
+        if not matches:
+            raise InputError(
+                f"runs {path}",
+                got="nothing there",
+                expected="a run folder, or a pattern of some",
+                fix="check the path (relative paths start at the current folder)",
+            )
+        found += [Path(match) for match in matches]
     return [path for path in found if path.is_dir()]
 
 
@@ -144,6 +164,16 @@ def _axes(runs: Sequence[Run]) -> dict[str, list[Any]]:
         if plain and name not in _NO_AXIS and len(set(values)) > 1:
             axes[name] = values
     return axes
+
+
+def _width(prompts: Any) -> int:
+    """Tokens of each prompt where ids of one length are given; else 0."""
+    rows = prompts.tokens if isinstance(prompts, Prompts) else prompts
+    try:
+        shape = np.shape(rows)
+    except ValueError:
+        return 0
+    return int(shape[1]) if len(shape) == 2 else 0
 
 
 def _asked(
@@ -164,7 +194,7 @@ def _asked(
             objects[name] = value
     if "prompts" in objects:
         asked["prompts"] = GIVEN
-        width = np.shape(prompts)[1:]
-        if len(width) == 1:
-            asked["prompt_length"] = int(width[0])
+        width = _width(prompts)
+        if width:
+            asked["prompt_length"] = width
     return asked, Given(**objects)

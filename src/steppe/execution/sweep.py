@@ -91,8 +91,15 @@ def _with_site(cell: Mapping[str, Any], site: str) -> dict[str, Any]:
     """The cell's settings, a layer turned into the site at that layer."""
     asked = {name: value for name, value in cell.items() if name != LAYER}
     if LAYER in cell:
-        point = Site.parse(site).point
-        asked["site"] = Site(int(cell[LAYER]), point).name
+        layer = cell[LAYER]
+        if layer != "last" and (not isinstance(layer, int) or layer < 0):
+            raise InputError(
+                "axis layer",
+                got=repr(layer),
+                expected="whole numbers from 0 on, or last",
+                fix="count layers from 0, as sites do",
+            )
+        asked["site"] = f"blocks.{layer}.hook_{Site.parse(site).point}"
     return asked
 
 

@@ -76,7 +76,8 @@ def find_readouts(asked: Sequence[str | Readout]) -> list[Readout]:
             expected="one or more of " + ", ".join(CATALOGUE),
             fix="name at least one metric, for instance 'l2'",
         )
-    return [one if isinstance(one, Readout) else _find(one) for one in asked]
+    found = [one if isinstance(one, Readout) else _find(one) for one in asked]
+    return list({one.name: one for one in found}.values())
 
 
 def read_sites(readouts: Sequence[Readout], read: Site) -> list[Site]:

@@ -192,7 +192,7 @@ def _at_sites(
     """The metrics, each at every read site, and the first of these sites."""
     if isinstance(read, Site | str):
         return chosen, as_site(read)
-    sites = [as_site(one) for one in read]
+    sites = list(dict.fromkeys(as_site(one) for one in read))
     if not sites:
         return chosen, as_site(LAST)
     everywhere = [

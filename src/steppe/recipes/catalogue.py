@@ -70,6 +70,10 @@ class Recipe:
         study: Study = _loaded(self.study)(*arguments)
         return study
 
+    def is_of(self, study: Any) -> bool:
+        """Whether it is the built-in study that is given as an object."""
+        return isinstance(self.study, str) and self.settings_class() is study.settings
+
     def write_report(self, path: Path) -> None:
         """Write the tables, figures and summary of a finished run anew."""
         _loaded(self.report)(path)

@@ -61,10 +61,6 @@ class Settings(BaseSettings):
     n_points: int = Field(11, ge=3, description="points of a path, both ends included (11 or 21)")
     planes: int = Field(3, ge=1, description="planes through three activations that are drawn")
     plane_points: int = Field(41, ge=3, description="grid points along each side of a plane")
-    kinds: tuple[str, ...] = Field(
-        (NEXT, SAME_TOKEN, ONE_CHANGED),
-        description="how similar a target's prompt is to the base's",
-    )
 
 
 def targets(context: Context[Settings], bases: Bases) -> dict[str, Tensor]:
@@ -76,21 +72,26 @@ def targets(context: Context[Settings], bases: Bases) -> dict[str, Tensor]:
     for i, (row, generator) in enumerate(
         zip(bases.rows, context.generators("similar_prompt", bases.samples), strict=True)
     ):
-        others = np.flatnonzero((last == last[row]) & (np.arange(len(last)) != row))
+        others = np.flatnonzero((last == last[row]) & (tokens != tokens[row]).any(axis=1))
         same[i] = generator.choice(others) if len(others) else -1
-        changed[i, 0] = tokens[following[i], 0]
+        # After BOS, where there is one; by a token that differs.
+        place = int((tokens[:, 0] == tokens[0, 0]).all() and tokens.shape[1] > 2)
+        others = np.flatnonzero(tokens[:, place] != tokens[row, place])
+        changed[i, place] = tokens[generator.choice(others), place] if len(others) else -1
     found = {NEXT: context.activations_of(following), SAME_TOKEN: context.activations_of(same)}
     # No other prompt ends in this token: there is no such target.
     found[SAME_TOKEN][torch.from_numpy(same < 0)] = torch.nan
-    found[ONE_CHANGED] = context.activations_at(changed)
-    return {kind: found[kind] for kind in context.settings.kinds}
+    unchanged = torch.from_numpy((changed < 0).any(axis=1))
+    found[ONE_CHANGED] = context.activations_at(np.maximum(changed, 0))
+    found[ONE_CHANGED][unchanged] = torch.nan
+    return found
 
 
 def interpolations(settings: Settings) -> CurvePart:
     """L2 from the base along the straight line and the arc about the mean, to each kind."""
     return CurvePart(
         "interpolations",
-        settings.kinds,
+        (NEXT, SAME_TOKEN, ONE_CHANGED),
         paths=("linear", "arc"),
         metrics=("l2", AFTER_NORM),
         n_points=settings.n_points,

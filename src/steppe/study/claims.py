@@ -44,8 +44,13 @@ def positive(number: Callable[..., float], *values: Floats) -> Decision:
     Args:
         number: From the values to one number: a mean, a share, a ROC area, a smooth function of
             such. Not a median: ask for the share of samples above the bound instead.
-        values: ``(sample, ...)`` each, of the same samples.
+        values: ``(sample, ...)`` each, of the same samples; a sample in which one of them is
+            undefined is no evidence and is left out.
     """
+    known = np.all([~np.isnan(v.reshape(len(v), -1)).all(axis=1) for v in values], axis=0)
+    values = tuple(one[known] for one in values)
+    if not known.sum() > 1:
+        return Decision(math.nan, math.nan, math.nan, math.nan)
     left = [number(*(np.delete(one, i, axis=0) for one in values)) for i in range(len(values[0]))]
     return Decision.of_parts(parts_of(np.array(number(*values)), np.array(left, dtype=np.float64)))
 

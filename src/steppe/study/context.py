@@ -51,6 +51,8 @@ from steppe.subject import Bos, Prompts, Subject, with_random_weights
 
 S = TypeVar("S", bound=BaseSettings)
 Arrays = dict[str, NDArray[Any]]
+# Activations that an SAE object is told from another by.
+_TRIED = 64
 
 
 @dataclass(frozen=True)
@@ -128,20 +130,28 @@ class Context(Generic[S]):
         Raises:
             InputError: They do not exist, or do not fit each other.
         """
+        if given.prompts is not None and settings.bos != "auto":
+            raise InputError(
+                "bos",
+                got=f"{settings.bos!r}, for prompts given as texts or token ids",
+                expected="prompts as they are to be run: nothing is put in front of them",
+                fix="leave bos out, and begin each prompt with the token if it is wanted",
+            )
         if given.model is None:
             settings, subject = open_subject(settings)
         else:
             subject = given.model
+            _refuse_other(settings, subject)
             settings = settings.decided(asdict(subject.identity))
         if "sae" not in needs:
             return cls(settings, subject, needs, None, given.prompts)
         sae = given.sae
         if sae is None:
-            read = load_sae(settings.sae_source, device=subject.device)
+            sae = load_sae(settings.sae_source, device=subject.device)
+        if isinstance(sae, Sae):
             site = Site.parse(settings.site).resolve(subject.n_layers)
-            check_belongs(read, subject, settings, site)
-            subject = in_coordinates_of({settings.sae_source: read}, subject, settings.coordinates)
-            sae = read
+            check_belongs(sae, subject, settings, site)
+            subject = in_coordinates_of({"the SAE": sae}, subject, settings.coordinates)
         elif sae.W_dec.shape[1] != subject.d_model:
             raise InputError(
                 "SAE",
@@ -168,7 +178,7 @@ class Context(Generic[S]):
     @cached_property
     def check(self) -> SelfCheck:
         """The comparison of suffix and full forward pass at the site."""
-        return require_self_check(self.subject, self.site)
+        return require_self_check(self.subject, self.site, self.prompts.tokens.shape[1])
 
     @property
     def centered(self) -> bool:
@@ -280,15 +290,20 @@ class Context(Generic[S]):
         sae = self.sae
         if isinstance(sae, Sae):
             return asdict(sae.identity)
-        rows = sae.W_dec.detach().float().cpu().contiguous().numpy()
-        digest = hashlib.sha256(rows.tobytes()).hexdigest()
-        return {"source": f"an object of {type(sae).__name__}", "sha256": digest}
+        # What it does on the run's own activations tells encoders, thresholds and biases apart.
+        with torch.no_grad():
+            latents = sae.encode(self.pool[:_TRIED].to(sae.W_dec))
+            tensors = (sae.W_dec.detach(), latents, sae.decode(latents))
+        digest = hashlib.sha256()
+        for tensor in tensors:
+            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+        return {"source": f"an object of {type(sae).__name__}", "sha256": digest.hexdigest()}
 
     @cached_property
     def untrained(self) -> Context[S]:
         """The same study on the same architecture with weights drawn anew: a control."""
         drawn = with_random_weights(self.subject, stream(self.settings.seed, "random_weights"))
-        require_self_check(drawn, self.site)
+        require_self_check(drawn, self.site, self.prompts.tokens.shape[1])
         needs = self.needs - {"sae"}
         return Context(self.settings, drawn, needs, None, self.taken, self.constants)
 
@@ -365,3 +380,26 @@ class Context(Generic[S]):
             **({"moments_from": len(self.pool)} if "moments" in self.needs else {}),
             **self.constants,
         }
+
+
+def _refuse_other(settings: BaseSettings, subject: Subject) -> None:
+    """Refuse settings that were asked for and that a given model contradicts.
+
+    Raises:
+        InputError: The model has another number format, coordinates, engine or revision.
+    """
+    has = {
+        "dtype": str(subject.dtype).removeprefix("torch."),
+        "coordinates": subject.coordinates,
+        "engine": subject.engine,
+        "revision": subject.identity.revision,
+    }
+    for name in sorted(settings.model_fields_set & has.keys()):
+        asked = getattr(settings, name)
+        if asked not in (None, has[name]):
+            raise InputError(
+                f"setting {name}",
+                got=f"{asked!r}, for a model object that has {has[name]!r}",
+                expected="what the object has, or nothing",
+                fix=f"give {name} to load_subject, or the model's name to steppe.run",
+            )

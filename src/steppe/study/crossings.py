@@ -89,7 +89,14 @@ def crossings(
             expected="(prompt, d_model) or (prompt, draw, d_model)",
             fix="give one displacement per prompt, or several",
         )
-    require_self_check(subject, place)
+    if not (np.isfinite(asked.value) and asked.value > 0) or n_points < 2:
+        raise InputError(
+            "crossings",
+            got=f"level {asked.value}, {n_points} points",
+            expected="a level above zero, and at least two points",
+            fix="a crossing is of a metric that is 0 at the base and grows",
+        )
+    require_self_check(subject, place, ids.shape[1])
     (metric,) = find_readouts([asked.metric])
     read, found = as_site(asked.read), []
     reads, logits = read_sites([metric], read), metric.reads == "logits"
@@ -136,11 +143,23 @@ class Search:
             for path, step in zip(*(torch.split(part, _ROWS) for part in rows), strict=True):
                 points = torch.cat([kept.base[:1].float(), kept.at(path, positions[step])])
                 outputs = self.suffix(prefix, points, path_length=len(points))
-                values.append(metric_values(self.metric, outputs, self.read)[1:])
+                measured = metric_values(self.metric, outputs, self.read)
+                _require_zero_at_base(self.metric, float(measured[0]), self.level)
+                values.append(measured[1:])
             return torch.cat(values).double().cpu().numpy() if values else np.empty(0)
 
         found = find_crossings(evaluate, len(kept), n_points, self.level)
         return spread(found, defined.numpy())
+
+
+def _require_zero_at_base(metric: Readout, at_base: float, level: float) -> None:
+    if abs(at_base) > 1e-3 * level:
+        raise InputError(
+            f"crossings of {metric.name!r}",
+            got=f"{at_base:.3g} at the base itself",
+            expected="a metric that is 0 at the base and grows, such as kl, js, l2",
+            fix="search for one of these, or measure whole curves",
+        )
 
 
 def spread(found: Crossings, defined: NDArray[np.bool_]) -> Crossings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -36,11 +37,31 @@ class Part(Protocol):
     def without_sae(self) -> Part | None:
         """What is left of it where there is no SAE; None when that is nothing."""
 
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What it measures, as plain data: a run goes on with the same definition alone."""
+
     def spec(self, context: Context[Any]) -> Template:
         """Its variables, labels and sizes."""
 
     def measure(self, context: Context[Any], samples: range) -> Arrays:
         """Measure some samples: every variable with a sample axis, these samples only."""
+
+
+def code_of(function: Callable[..., Any] | None) -> str:
+    """What tells a function from another: its name, and for one of somebody's own its source.
+
+    steppe's own functions are told apart by their names: its version and commit are in the
+    provenance.
+    """
+    whole = getattr(function, "func", function)
+    name = f"{getattr(whole, '__module__', '')}:{getattr(whole, '__qualname__', '')}"
+    if whole is None or name.startswith("steppe."):
+        return name if whole is not None else ""
+    code = getattr(whole, "__code__", None)
+    parts = (code.co_code, repr(code.co_consts), repr(code.co_names)) if code else (repr(name),)
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+    return f"{name} {digest}"
 
 
 def dataset_spec(
@@ -103,6 +124,11 @@ class FunctionPart:
     function: Callable[[Context[Any], range], Arrays]
     needs: frozenset[str] = frozenset()
 
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The functions that lay it out and measure it."""
+        return {name: code_of(getattr(self, name)) for name in ("lay_out", "function")}
+
     def without_sae(self) -> FunctionPart | None:
         """Itself, where it needs no SAE."""
         return None if "sae" in self.needs else self
@@ -164,6 +190,18 @@ class CurvePart:
         if self.targets is None:
             made += [KINDS.find(kind).needs for kind in self.kinds]
         return self.further_needs.union(*made)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Kinds, paths and metrics, with the code of those that are somebody's own."""
+        kinds = {kind: code_of(KINDS[kind].make) for kind in self.kinds if kind in KINDS}
+        return {
+            "kinds": list(self.kinds) if self.targets else kinds,
+            "targets": code_of(self.targets),
+            "paths": {path: code_of(PATHS.find(path).lay) for path in self.paths},
+            "metrics": {one.name: code_of(one.measure) for one in self._readouts},
+            "n_points": self.n_points,
+        }
 
     def without_sae(self) -> CurvePart | None:
         """The same part without the kinds that need an SAE."""
@@ -242,6 +280,11 @@ class ControlPart:
     def needs(self) -> frozenset[str]:
         """What the part cannot be measured without."""
         return self.part.needs
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """That of the part."""
+        return self.part.definition
 
     def without_sae(self) -> ControlPart | None:
         """The same control of what is left of the part."""

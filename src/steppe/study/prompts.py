@@ -29,6 +29,8 @@ def as_prompts(prompts: Any, subject: Subject, length: int) -> Prompts:
         InputError: Texts without a tokenizer or too short, ids outside the vocabulary, or another
             shape.
     """
+    if isinstance(prompts, Prompts):
+        return prompts
     rows = list(prompts)
     if rows and isinstance(rows[0], str):
         rows = _tokenized(rows, subject, length)
@@ -40,6 +42,14 @@ def as_prompts(prompts: Any, subject: Subject, length: int) -> Prompts:
             got=f"shape {tokens.shape}, values from {low} to {high}",
             expected=f"token ids (prompt, position) from 0 to {subject.d_vocab - 1}, or texts",
             fix="give rows of equal length, made by this model's tokenizer",
+        )
+    longest = subject.context_length
+    if longest is not None and tokens.shape[1] > longest:
+        raise InputError(
+            "prompts",
+            got=f"{tokens.shape[1]} tokens each",
+            expected=f"at most {longest}, the context length of {subject.name}",
+            fix="give shorter prompts",
         )
     digest = hashlib.sha256(repr(tokens.shape).encode() + tokens.tobytes()).hexdigest()
     return Prompts(tokens, GIVEN, digest, len(tokens))

@@ -32,7 +32,7 @@ def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
         "seed": resolved["seed"],
     }
     if resolved.get("sae"):
-        facts["SAE"] = resolved["sae"]
+        facts |= {"SAE": resolved["sae"], "SAE fit": reporting.fit_text(analysis.run)}
     left_out = resolved.get("left_out", {})
     return facts | {f"left out: {name}": why for name, why in left_out.items()}
 

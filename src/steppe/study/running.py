@@ -46,6 +46,7 @@ class StudyRun(RunnableStudy):
         for name, spec in self._specs.items():
             self.folder.create_dataset(name, spec)
         for whole in self.plan.wholes:
+            # One that is there is kept: it may not depend on the number of samples.
             if not self.folder.has_dataset(whole.name):
                 self.folder.write_dataset(whole.name, whole.function(self.context))
         if "moments" in self.context.needs:
@@ -70,7 +71,10 @@ def open_study(
 
     def prepare() -> Context[Any]:
         context = Context.open(settings, plan.needs, objects)
-        constants: dict[str, Any] = {"left_out": dict(plan.left_out)}
+        constants: dict[str, Any] = {
+            "left_out": dict(plan.left_out),
+            "parts": {part.name: part.definition for part in plan.parts},
+        }
         if study.prepare is not None:
             constants |= study.prepare(context)
         context.constants = constants

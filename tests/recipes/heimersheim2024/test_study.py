@@ -231,7 +231,8 @@ def test_artificial_bases_change_as_many_latents_as_they_say(material: Material)
     torch.testing.assert_close(cosine.max(dim=1).values, torch.ones(4), atol=1e-4, rtol=0)
     assert not active[torch.arange(4), latent].any()
     # Two added are one added and another.
-    further = torch.nn.functional.normalize(two - one, dim=1) @ rows.T
+    units = torch.nn.functional.normalize(rows, dim=1)
+    further = torch.nn.functional.normalize(two - one, dim=1) @ units.T
     torch.testing.assert_close(further.max(dim=1).values, torch.ones(4), atol=1e-4, rtol=0)
 
 

@@ -6,6 +6,7 @@ All are paired: kinds, modes and contexts share samples. NaN is left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,13 +28,13 @@ ALIKE = 0.1
 def mean_gap(steps: Steps, later: Place, earlier: Place) -> Decision:
     """Mean of one minus mean of the other."""
     gaps = [_means(steps[place]) for place in (later, earlier)]
-    return _difference(gaps[0], gaps[1])
+    return _difference(gaps[0], gaps[1], _fewest(steps[later], steps[earlier]))
 
 
 def spread_gap(steps: Steps, wider: Place, tighter: Place) -> Decision:
     """Standard deviation (ddof 0) of one minus that of the other."""
     gaps = [_spreads(steps[place]) for place in (wider, tighter)]
-    return _difference(gaps[0], gaps[1])
+    return _difference(gaps[0], gaps[1], _fewest(steps[wider], steps[tighter]))
 
 
 def ks_gap(steps: Steps, terms: Mapping[Place, float], reference: str) -> Decision:
@@ -82,9 +83,14 @@ def _spreads(values: Floats) -> tuple[float, Floats]:
     )
 
 
-def _difference(one: tuple[float, Floats], other: tuple[float, Floats]) -> Decision:
+def _fewest(*steps: Floats) -> int:
+    """How many samples there are evidence of: an undefined step is none."""
+    return min(int((~np.isnan(one)).sum()) for one in steps)
+
+
+def _difference(one: tuple[float, Floats], other: tuple[float, Floats], samples: int) -> Decision:
     parts: Parts = parts_of(np.array([[one[0] - other[0]]]), (one[1] - other[1]).reshape(-1, 1, 1))
-    return Decision.of_parts(parts)
+    return Decision.of_parts(replace(parts, samples=samples))
 
 
 def _ratio(sums: ArrayLike, counts: ArrayLike) -> Floats:
