@@ -18,7 +18,7 @@ from steppe.recipes.catalogue import RECIPES, find_recipe
 from steppe.recipes.configuration import default_folder, settings_of
 from steppe.store import Opening, Run, open_run
 from steppe.study import Study
-from steppe.study.context import Given
+from steppe.study.given import Given
 from steppe.study.prompts import GIVEN
 from steppe.study.registry import register_study
 from steppe.subject import Prompts, Subject, load_subject

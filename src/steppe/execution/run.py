@@ -24,7 +24,7 @@ from steppe.recipes.study import Shard, Study
 from steppe.store import Opening, open_run
 from steppe.store.status import is_reported
 from steppe.store.verify import verify
-from steppe.study.context import Given
+from steppe.study.given import Given
 
 
 @dataclass(frozen=True)

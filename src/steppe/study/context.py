@@ -45,6 +45,7 @@ from steppe.recipes.using_saes import (
 )
 from steppe.sae import FiringRates, Sae, firing_rates, load_sae, quality
 from steppe.sae.autoencoder import Autoencoder
+from steppe.study.given import Given, refuse_other
 from steppe.study.prompts import GIVEN, as_prompts
 from steppe.study.settings import BaseSettings
 from steppe.subject import Bos, Prompts, Subject, with_random_weights
@@ -53,25 +54,6 @@ S = TypeVar("S", bound=BaseSettings)
 Arrays = dict[str, NDArray[Any]]
 # Activations that an SAE object is told from another by.
 _TRIED = 64
-
-
-@dataclass(frozen=True)
-class Given:
-    """Objects that stand in for what the settings name.
-
-    Attributes:
-        model: The model under study.
-        sae: An SAE of the site, or any object with ``encode``, ``decode`` and ``W_dec``.
-        prompts: Texts, or token ids ``(prompt, position)``.
-    """
-
-    model: Subject | None = None
-    sae: Autoencoder | None = None
-    prompts: Any = None
-
-    def named(self) -> list[str]:
-        """Which objects there are."""
-        return [name for name, value in vars(self).items() if value is not None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +123,7 @@ class Context(Generic[S]):
             settings, subject = open_subject(settings)
         else:
             subject = given.model
-            _refuse_other(settings, subject)
+            refuse_other(settings, subject)
             settings = settings.decided(asdict(subject.identity))
         if "sae" not in needs:
             return cls(settings, subject, needs, None, given.prompts)
@@ -380,26 +362,3 @@ class Context(Generic[S]):
             **({"moments_from": len(self.pool)} if "moments" in self.needs else {}),
             **self.constants,
         }
-
-
-def _refuse_other(settings: BaseSettings, subject: Subject) -> None:
-    """Refuse settings that were asked for and that a given model contradicts.
-
-    Raises:
-        InputError: The model has another number format, coordinates, engine or revision.
-    """
-    has = {
-        "dtype": str(subject.dtype).removeprefix("torch."),
-        "coordinates": subject.coordinates,
-        "engine": subject.engine,
-        "revision": subject.identity.revision,
-    }
-    for name in sorted(settings.model_fields_set & has.keys()):
-        asked = getattr(settings, name)
-        if asked not in (None, has[name]):
-            raise InputError(
-                f"setting {name}",
-                got=f"{asked!r}, for a model object that has {has[name]!r}",
-                expected="what the object has, or nothing",
-                fix=f"give {name} to load_subject, or the model's name to steppe.run",
-            )

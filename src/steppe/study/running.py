@@ -12,7 +12,8 @@ from steppe.recipes.starting import start_study
 from steppe.recipes.study import Shard, split
 from steppe.recipes.study import Study as RunnableStudy
 from steppe.store import Opening, RunFolder
-from steppe.study.context import Context, Given
+from steppe.study.context import Context
+from steppe.study.given import Given
 from steppe.study.report import report
 from steppe.study.settings import BaseSettings
 from steppe.study.study import Plan, Study

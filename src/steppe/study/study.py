@@ -11,7 +11,8 @@ import xarray as xr
 from steppe.core.errors import InputError
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim
-from steppe.study.context import Context, Given
+from steppe.study.context import Context
+from steppe.study.given import Given
 from steppe.study.outputs import Figure, Table
 from steppe.study.part import Part, WholePart
 from steppe.study.settings import BaseSettings

@@ -1,0 +1,53 @@
+"""Objects that stand in for what a study's settings name, and settings that they contradict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from steppe.core.errors import InputError
+from steppe.sae.autoencoder import Autoencoder
+from steppe.study.settings import BaseSettings
+from steppe.subject import Subject
+
+
+@dataclass(frozen=True)
+class Given:
+    """Objects that stand in for what the settings name.
+
+    Attributes:
+        model: The model under study.
+        sae: An SAE of the site, or any object with ``encode``, ``decode`` and ``W_dec``.
+        prompts: Texts, or token ids ``(prompt, position)``.
+    """
+
+    model: Subject | None = None
+    sae: Autoencoder | None = None
+    prompts: Any = None
+
+    def named(self) -> list[str]:
+        """Which objects there are."""
+        return [name for name, value in vars(self).items() if value is not None]
+
+
+def refuse_other(settings: BaseSettings, subject: Subject) -> None:
+    """Refuse settings that were asked for and that a given model contradicts.
+
+    Raises:
+        InputError: The model has another number format, coordinates, engine or revision.
+    """
+    has = {
+        "dtype": str(subject.dtype).removeprefix("torch."),
+        "coordinates": subject.coordinates,
+        "engine": subject.engine,
+        "revision": subject.identity.revision,
+    }
+    for name in sorted(settings.model_fields_set & has.keys()):
+        asked = getattr(settings, name)
+        if asked not in (None, has[name]):
+            raise InputError(
+                f"setting {name}",
+                got=f"{asked!r}, for a model object that has {has[name]!r}",
+                expected="what the object has, or nothing",
+                fix=f"give {name} to load_subject, or the model's name to steppe.run",
+            )
