@@ -16,7 +16,7 @@ demo: $(VENV)/.core  ## reproduce giglemiani2024 on the bundled subject with 500
 	$(BIN)/steppe reproduce giglemiani2024 --subject demo --samples 500 $(DEMO_OPTIONS)
 
 test: $(VENV)/.dev  ## the whole test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev  ## ruff (rules and format) and mypy --strict
 	$(BIN)/ruff check .
