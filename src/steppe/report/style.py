@@ -82,6 +82,9 @@ KINDS: dict[str, KindStyle] = {
     "norm_corrected": KindStyle("SAE with base's norm", "tab:orange"),
     "mean_ablation": KindStyle("Mean activation", "tab:purple", "dashed"),
     "zero_ablation": KindStyle("Zero", "tab:red", "dotted"),
+    "next_prompt": KindStyle("Unrelated prompt", "tab:orange"),
+    "same_last_token": KindStyle("Prompt of the same last token", "tab:blue", "dashed", "s"),
+    "one_token_changed": KindStyle("Prompt but for one token", "tab:green", "dotted", "^"),
 }
 
 _UNKNOWN = ("black", "tab:red", "tab:cyan")
