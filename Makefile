@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # More samples, another seed ...: make demo DEMO_OPTIONS="--samples 1000 --out runs/large"
 DEMO_OPTIONS ?=
+# Tests that kill and race processes have the machine to themselves.
+ALONE := tests/benchmarks/test_fault_campaign.py tests/execution/test_processes.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format clean
@@ -16,7 +18,8 @@ demo: $(VENV)/.core  ## reproduce giglemiani2024 on the bundled subject with 500
 	$(BIN)/steppe reproduce giglemiani2024 --subject demo --samples 500 $(DEMO_OPTIONS)
 
 test: $(VENV)/.dev  ## the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 lint: $(VENV)/.dev  ## ruff (rules and format) and mypy --strict
 	$(BIN)/ruff check .

@@ -129,8 +129,10 @@ def test_a_slurm_array_with_a_task_twice_and_a_task_that_is_killed_and_submitted
     lost.send_signal(signal.SIGKILL)
     assert end(lost)[0] == -signal.SIGKILL
     endings = sorted([end(task) for task in twice], key=lambda ending: ending[0])
-    assert [status for status, _, _ in endings] == [0, 2], endings
-    assert "another run is at work in it: process" in endings[1][2]
+    # On a busy machine the first may have ended before the second comes, which finds nothing left.
+    assert [status for status, _, _ in endings] in ([0, 2], [0, 0]), endings
+    if endings[1][0]:
+        assert "another run is at work in it: process" in endings[1][2]
     status, out, err = end(start(script, SLURM_ARRAY_TASK_ID=1))
     assert status == 0, err
     assert "done: " in out

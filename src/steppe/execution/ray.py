@@ -84,14 +84,13 @@ def run_on_ray(left: Sequence[Shard], assignment: Assignment, crew: Crew) -> Non
     for shard in left:
         pool.submit(lambda actor, given: actor.work.remote(given), shard)
     with deferred() as carry_out_signals:
-        try:
-            done = _answers(pool, ray.exceptions.RayActorError, carry_out_signals)
-            for answer in progress(done, "measuring", total=len(left), unit="shard"):
-                if isinstance(answer, SteppeError | OSError):
-                    raise answer
-        finally:
-            for actor in actors:
-                ray.kill(actor)
+        done = _answers(pool, ray.exceptions.RayActorError, carry_out_signals)
+        for answer in progress(done, "measuring", total=len(left), unit="shard"):
+            if isinstance(answer, SteppeError | OSError):
+                raise answer
+    # After an error leaving Ray ends them: killing an actor at work makes Ray tell of its retries.
+    for actor in actors:
+        ray.kill(actor)
 
 
 def _answers(pool: Any, lost: type[Exception], between: Callable[[], None]) -> Iterator[Any]:
