@@ -122,17 +122,22 @@ def test_a_slurm_array_with_a_task_twice_and_a_task_that_is_killed_and_submitted
     run = tmp_path / "run"
     # As docs/running.md has it: the shell puts the task's number in.
     script = ["bash", "-c", f"exec {shlex.join(words(run))} --shard $SLURM_ARRAY_TASK_ID/2"]
-    lost, *twice = [start(script, SLURM_ARRAY_TASK_ID=index) for index in (1, 0, 0)]
     deadline = time.monotonic() + 120
-    while not (run / "working" / "part-1-of-2.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    lost.send_signal(signal.SIGKILL)
+    tasks = []
+    # The one is lost at its work, the other held at it until its twin has come.
+    for index, told in ((1, signal.SIGKILL), (0, signal.SIGSTOP)):
+        tasks.append(start(script, SLURM_ARRAY_TASK_ID=index))
+        while not (run / "working" / f"part-{index}-of-2.json").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        tasks[-1].send_signal(told)
+    lost, first = tasks
     assert end(lost)[0] == -signal.SIGKILL
-    endings = sorted([end(task) for task in twice], key=lambda ending: ending[0])
-    # On a busy machine the first may have ended before the second comes, which finds nothing left.
-    assert [status for status, _, _ in endings] in ([0, 2], [0, 0]), endings
-    if endings[1][0]:
-        assert "another run is at work in it: process" in endings[1][2]
+    second = end(start(script, SLURM_ARRAY_TASK_ID=0))
+    first.send_signal(signal.SIGCONT)
+    endings = [end(first), second]
+    assert [status for status, _, _ in endings] == [0, 2], endings
+    assert "another run is at work in it: process" in endings[1][2]
     status, out, err = end(start(script, SLURM_ARRAY_TASK_ID=1))
     assert status == 0, err
     assert "done: " in out

@@ -78,7 +78,7 @@ _ALL = (
         "sae_reconstruction",
         "what the SAE makes of the real target",
         targets.sae_reconstruction_targets,
-        ("sae",),
+        ("pool", "sae"),
     ),
 )
 

@@ -16,6 +16,7 @@ from steppe.comparisons.intervals import (
     corrected_interval,
     corrected_p_value,
     mean_interval,
+    ratio,
 )
 from steppe.comparisons.jackknife import Parts, Sampled, both_sides, jackknife, parts_of
 from steppe.comparisons.ks_error import Closeness, Weighted, ks_interval, ks_sum, ks_within
@@ -50,6 +51,7 @@ __all__ = [
     "mean_interval",
     "parts_of",
     "ranked_median",
+    "ratio",
     "read_published",
     "roc_curve",
 ]

@@ -69,7 +69,7 @@ def mean_interval(values: ArrayLike, resamples: Resamples, level: float = 0.95) 
     filled = np.where(defined, numbers, 0)
     if defined.sum() < 2:
         return Interval(np.nan, np.nan)
-    drawn = [_ratio(filled[i].sum(axis=1), defined[i].sum(axis=1)) for i in resamples.blocks()]
+    drawn = [ratio(filled[i].sum(axis=1), defined[i].sum(axis=1)) for i in resamples.blocks()]
     mean = float(numbers[defined].mean())
     away = numbers[defined] - mean
     spread = float((away**2).sum()) ** 1.5
@@ -138,7 +138,8 @@ def _below_zero(ordered: NDArray[np.float64], bias: float) -> float:
     return float(ndtr(ndtri(place) - 2 * bias))
 
 
-def _ratio(sums: NDArray[np.floating], counts: NDArray[np.integer]) -> NDArray[np.float64]:
-    ratios = np.full(sums.shape, np.nan)
-    np.divide(sums, counts, out=ratios, where=counts > 0)
+def ratio(sums: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:
+    """Sums over counts, in the shape of the sums; NaN where nothing was counted."""
+    ratios = np.full(np.shape(sums), np.nan)
+    np.divide(sums, counts, out=ratios, where=np.asarray(counts) > 0)
     return ratios

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 
-from steppe.comparisons.intervals import Interval
+from steppe.comparisons.intervals import Interval, ratio
 
 Floats = NDArray[np.float64]
 
@@ -114,7 +114,7 @@ class Sampled:
         rows = values.reshape(len(values), -1)
         defined = ~np.isnan(rows)
         sums, counts = np.where(defined, rows, 0.0).sum(axis=1), defined.sum(axis=1)
-        return _ratio(self._total(sums), self._total(counts))
+        return ratio(self._total(sums), self._total(counts))
 
     def means(self, values: NDArray[Any]) -> Floats:
         """Mean over samples at every place of ``(sample, place)``; a leading axis for samples."""
@@ -128,7 +128,7 @@ class Sampled:
         known = [(~np.isnan(array)).sum(axis=1).astype(np.float64) for array in (one, other)]
         own = known[0] * known[1]
         pairs = self._pairs(known[0] * known[1].sum(), known[1] * known[0].sum(), own)
-        return _ratio(wins, 2 * pairs)
+        return ratio(wins, 2 * pairs)
 
     def _total(self, values: NDArray[Any]) -> Floats:
         total: Floats = values.sum(axis=0, dtype=np.float64)
@@ -201,12 +201,6 @@ def _own_wins(first: Floats, second: Floats) -> Floats:
     # A comparison with NaN is never true.
     wins: Floats = ((one < other).astype(np.float64) + (one <= other)).sum(axis=(1, 2))
     return wins
-
-
-def _ratio(sums: Floats, counts: Floats) -> Floats:
-    ratios = np.full(np.shape(sums), np.nan)
-    np.divide(sums, counts, out=ratios, where=counts > 0)
-    return ratios
 
 
 def _empty(array: NDArray[Any]) -> NDArray[np.bool_]:

@@ -61,16 +61,14 @@ def run(
         run.claims
         ```
     """
-    how = {
-        name: settings.pop(name) for name in ("overwrite", "workers", "threads") if name in settings
-    }
+    overwrite = bool(settings.pop("overwrite", False))
+    workers_asked, threads = settings.pop("workers", "serial"), settings.pop("threads", None)
     recipe = _named(study)
     asked, given = _asked(model, sae, prompts, settings)
     checked = settings_of({**asked, "recipe": recipe}, "steppe.run")
     folder = Path(out) if out is not None else default_folder(checked)
-    workers = workers_of(how.get("workers", "serial"), None, how.get("threads"), dict(os.environ))
-    opening = Opening(folder, overwrite=bool(how.get("overwrite", False)))
-    run_study(checked, opening, workers, given)
+    workers = workers_of(workers_asked, None, threads, dict(os.environ))
+    run_study(checked, Opening(folder, overwrite=overwrite), workers, given)
     return open_run(folder)
 
 
@@ -128,14 +126,9 @@ def open_runs(paths: str | Path | Sequence[str | Path], dataset: str = "") -> xr
     sizes = np.prod([len(set(values)) for values in axes.values()])
     if sizes != len(runs) or len(set(zip(*axes.values(), strict=True))) != len(runs):
         return joined
-    return (
-        joined.set_index(run=list(axes)).unstack("run") if len(axes) > 1 else _renamed(joined, axes)
-    )
-
-
-def _renamed(joined: xr.Dataset, axes: Mapping[str, list[Any]]) -> xr.Dataset:
-    (name,) = axes
-    return joined.swap_dims({"run": name})
+    if len(axes) == 1:
+        return joined.swap_dims({"run": next(iter(axes))})
+    return joined.set_index(run=list(axes)).unstack("run")
 
 
 def _folders(paths: str | Path | Sequence[str | Path]) -> list[Path]:

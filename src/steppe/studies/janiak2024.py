@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from steppe import study
+from steppe.comparisons import earlier_within
 from steppe.core.axes import COLUMN, CORNER, KIND, MODE, ROW, SAMPLE, STEP
 from steppe.report import Drawing, Setting, Slice, slices
 from steppe.statistics import sharpness
@@ -185,9 +186,7 @@ def _end(analysis: Analysis, kind: str) -> Any:
 
 def _more_often(first: Any, second: Any) -> float:
     """Share of samples whose first number is larger, ties counting half, minus one half."""
-    known = ~(np.isnan(first) | np.isnan(second))
-    wins = np.where(first > second, 1.0, np.where(first == second, 0.5, 0.0))
-    return float(wins[known].mean() - 0.5) if known.any() else float("nan")
+    return float(np.nanmean(earlier_within(second, first)) - 0.5)
 
 
 def _mostly_sharp(values: Any) -> float:

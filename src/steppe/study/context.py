@@ -35,6 +35,7 @@ from steppe.propagation import (
     require_self_check,
 )
 from steppe.recipes.starting import open_subject, resolved_settings
+from steppe.recipes.stock import generators
 from steppe.recipes.study_prompts import StudyPrompts, take_prompts
 from steppe.recipes.using_saes import (
     MEASURED_ON,
@@ -213,6 +214,11 @@ class Context(Generic[S]):
         return self.activations_of(self.pool_rows)
 
     @cached_property
+    def center(self) -> Tensor:
+        """The mean of the pool, ``(d_model,)``."""
+        return self.pool.mean(0)
+
+    @cached_property
     def moments(self) -> Moments:
         """Mean and covariance of the pool.
 
@@ -266,7 +272,7 @@ class Context(Generic[S]):
             found = quality(sae, self.pool[:MEASURED_ON])
         return fit_record({str(self.sae_identity["source"]): found})
 
-    @property
+    @cached_property
     def sae_identity(self) -> dict[str, Any]:
         """Which SAE it is."""
         sae = self.sae
@@ -299,7 +305,7 @@ class Context(Generic[S]):
 
     def generators(self, name: str, samples: range) -> Sequence[np.random.Generator]:
         """One generator per sample of the random stream called ``name``."""
-        return [stream(self.settings.seed, name, sample) for sample in samples]
+        return generators(self.settings.seed, name, samples)
 
     def suffix(self, *, read: Sequence[Site], logits: bool) -> Suffix:
         """The part of the model after the site; a context manager."""
@@ -320,7 +326,7 @@ class Context(Generic[S]):
         """
         needs = {need for kind in kinds for need in KINDS.find(kind).needs}
         real = bases.activations
-        if "pool" in needs or "sae_reconstruction" in kinds:
+        if "pool" in needs:
             draws = self.generators("real_target", bases.samples)
             real = draw_real_targets(bases.activations, self.pool, draws).targets
         request = TargetRequest(

@@ -239,7 +239,8 @@ class CurvePart:
         bases = context.bases(samples)
         make = self.targets or (lambda context, bases: context.targets(bases, self.kinds))
         targets = make(context, bases)
-        center = context.pool.mean(0) if "pool" in self.needs else None
+        around = any("pool" in PATHS.find(path).needs for path in self.paths)
+        center = context.center if around else None
         ends = {
             kind: Ends(bases.activations, targets[kind], center, context.centered)
             for kind in self.kinds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from steppe.core.errors import InputError
 from steppe.subject import Prompts, Subject
+from steppe.subject.prompts import check_vocabulary
 
 GIVEN = "given in the call"
 
@@ -35,14 +35,14 @@ def as_prompts(prompts: Any, subject: Subject, length: int) -> Prompts:
     if rows and isinstance(rows[0], str):
         rows = _tokenized(rows, subject, length)
     tokens = _as_ids(rows)
-    low, high = tokens.min(initial=0), tokens.max(initial=0)
-    if tokens.ndim != 2 or not tokens.size or low < 0 or high >= subject.d_vocab:
+    if tokens.ndim != 2 or not tokens.size:
         raise InputError(
             "prompts",
-            got=f"shape {tokens.shape}, values from {low} to {high}",
-            expected=f"token ids (prompt, position) from 0 to {subject.d_vocab - 1}, or texts",
+            got=f"shape {tokens.shape}",
+            expected="token ids (prompt, position), or texts",
             fix="give rows of equal length, made by this model's tokenizer",
         )
+    check_vocabulary(tokens, GIVEN, subject)
     longest = subject.context_length
     if longest is not None and tokens.shape[1] > longest:
         raise InputError(
@@ -51,8 +51,7 @@ def as_prompts(prompts: Any, subject: Subject, length: int) -> Prompts:
             expected=f"at most {longest}, the context length of {subject.name}",
             fix="give shorter prompts",
         )
-    digest = hashlib.sha256(repr(tokens.shape).encode() + tokens.tobytes()).hexdigest()
-    return Prompts(tokens, GIVEN, digest, len(tokens))
+    return Prompts.of(tokens, GIVEN, len(tokens))
 
 
 def _tokenized(texts: Sequence[str], subject: Subject, length: int) -> list[list[int]]:

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,19 @@ class Prompts:
     rows: int
     skipped: int = 0
     revision: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        tokens: NDArray[np.int64],
+        source: str,
+        rows: int,
+        skipped: int = 0,
+        revision: str | None = None,
+    ) -> Self:
+        """Prompts of these tokens, with their hash."""
+        digest = hashlib.sha256(repr(tokens.shape).encode() + tokens.tobytes()).hexdigest()
+        return cls(tokens, source, digest, rows, skipped, revision)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -121,9 +135,8 @@ def load_prompts(
     tally.check()
     _check_rows(rows, name, length, count)
     tokens = np.stack(rows)
-    _check_vocabulary(tokens, name, subject)
-    digest = hashlib.sha256(repr(tokens.shape).encode() + tokens.tobytes()).hexdigest()
-    return Prompts(tokens, name, digest, tally.rows, tally.skipped, opened.revision)
+    check_vocabulary(tokens, name, subject)
+    return Prompts.of(tokens, name, tally.rows, tally.skipped, opened.revision)
 
 
 def _bundled(length: int) -> Generator[Document]:
@@ -313,7 +326,8 @@ def _check_rows(rows: list[NDArray[np.int64]], source: str, length: int, count: 
         )
 
 
-def _check_vocabulary(tokens: NDArray[np.int64], source: str, subject: Subject) -> None:
+def check_vocabulary(tokens: NDArray[np.int64], source: str, subject: Subject) -> None:
+    """Refuse token ids that the subject's vocabulary does not have (InputError names the first)."""
     outside = (tokens < 0) | (tokens >= subject.d_vocab)
     if outside.any():
         prompt, position = (int(index) for index in np.argwhere(outside)[0])

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from steppe.comparisons import Parts, Resamples, Weighted, ks_sum, ks_within, parts_of
+from steppe.comparisons import Parts, Resamples, Weighted, ks_sum, ks_within, parts_of, ratio
 from steppe.recipes.deciding import LEVEL, Decision
 
 Floats = NDArray[np.float64]
@@ -70,7 +70,7 @@ def _means(values: Floats) -> tuple[float, Floats]:
     defined = ~np.isnan(values)
     filled = np.where(defined, values, 0.0)
     count, total = defined.sum(), filled.sum()
-    return float(_ratio(total, count)), _ratio(total - filled, count - defined)
+    return float(ratio(total, count)), ratio(total - filled, count - defined)
 
 
 def _spreads(values: Floats) -> tuple[float, Floats]:
@@ -91,10 +91,3 @@ def _fewest(*steps: Floats) -> int:
 def _difference(one: tuple[float, Floats], other: tuple[float, Floats], samples: int) -> Decision:
     parts: Parts = parts_of(np.array([[one[0] - other[0]]]), (one[1] - other[1]).reshape(-1, 1, 1))
     return Decision.of_parts(replace(parts, samples=samples))
-
-
-def _ratio(sums: ArrayLike, counts: ArrayLike) -> Floats:
-    ratio: Floats = np.divide(
-        sums, counts, out=np.full(np.shape(sums), np.nan), where=np.asarray(counts) > 0
-    )
-    return ratio

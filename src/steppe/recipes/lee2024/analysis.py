@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from steppe.comparisons import Parts, parts_of
+from steppe.comparisons import Parts, parts_of, ratio
 from steppe.core.axes import SAE, SAMPLE, SERIES
 from steppe.recipes.deciding import Decision
 from steppe.recipes.lee2024.outputs import DIRECTIONS, SAES, SUBSTITUTIONS
@@ -217,7 +216,7 @@ class Estimates:
     @property
     def means(self) -> Floats:
         """``(series, step)``."""
-        return _ratio(self.sums, self.counts)
+        return ratio(self.sums, self.counts)
 
     def parts(self, function: Callable[[Means], Floats]) -> Parts:
         """A function of means, ``(row, column)`` or one number, with standard errors."""
@@ -240,7 +239,7 @@ class Estimates:
             defined = ~np.isnan(values)
             used.append(int(defined.any(axis=1).sum()))
             rest = self.sums[place] - np.where(defined, values, 0.0)
-            return _ratio(rest, self.counts[place] - defined)
+            return ratio(rest, self.counts[place] - defined)
 
         with np.errstate(invalid="ignore", divide="ignore"):
             means = self.means
@@ -251,12 +250,6 @@ class Estimates:
 def log_ratio(get: Means, over: Series, under: Series) -> Floats:
     """Mean over all lengths but 0 of ln(KL of one series / KL of another)."""
     ratios: Floats = np.log(get(over)[..., 1:] / get(under)[..., 1:]).mean(axis=-1)
-    return ratios
-
-
-def _ratio(sums: Any, counts: Any) -> Floats:
-    ratios = np.full(np.shape(sums), np.nan)
-    np.divide(sums, counts, out=ratios, where=counts > 0)
     return ratios
 
 
