@@ -90,8 +90,8 @@ def measure_paths(
     for group in torch.split(paths, at_once):
         for first, outputs in _outputs(suffix, prefix, group):
             for readout in chosen:
-                for path in torch.split(_source(readout, outputs, read), len(group[0])):
-                    found[readout.name].append(_values(readout, path)[first:])
+                for path in torch.split(source_of(readout, outputs, read), len(group[0])):
+                    found[readout.name].append(values_of(readout, path)[first:])
     return {name: _stacked(values, paths.shape[:2]) for name, values in found.items()}
 
 
@@ -204,7 +204,8 @@ def _at_sites(
     return [*everywhere, *(one for one in chosen if one.reads == "logits" or one.read)], sites[0]
 
 
-def _source(readout: Readout, outputs: Outputs, read: Site) -> Tensor:
+def source_of(readout: Readout, outputs: Outputs, read: Site) -> Tensor:
+    """What a metric looks at of a suffix' outputs; at ``read`` if it names no site of its own."""
     site = readout.read or read
     source = outputs.logits if readout.reads == "logits" else outputs.residuals.get(site.name)
     if source is None:
@@ -212,19 +213,12 @@ def _source(readout: Readout, outputs: Outputs, read: Site) -> Tensor:
     return source
 
 
-def metric_values(readout: Readout, outputs: Outputs, read: Site) -> Tensor:
-    """A metric's numbers for the outputs of one path, ``(step, ...)``, float32.
+def values_of(readout: Readout, outputs: Tensor) -> Tensor:
+    """A metric's numbers for the outputs of one path, ``(step, ...)``, float32; step 0 is the base.
 
-    Args:
-        readout: The metric.
-        outputs: What a suffix returned; step 0 is the reference.
-        read: The site that it looks at, if it names none.
+    Raises:
+        InputError: A metric of somebody's own returned something else.
     """
-    return _values(readout, _source(readout, outputs, read))
-
-
-def _values(readout: Readout, outputs: Tensor) -> Tensor:
-    """A metric's numbers for one path; one of somebody's own may return anything."""
     values = readout.measure(outputs)
     if values.shape != outputs.shape[:-1]:
         raise InputError(

@@ -23,12 +23,9 @@ from steppe.propagation.propagate import LAST
 from steppe.propagation.self_check import require_self_check
 from steppe.propagation.suffix import Suffix
 from steppe.readouts.catalogue import Readout, find_readouts, read_sites
-from steppe.readouts.measure import metric_values
+from steppe.readouts.probe import ROWS, Probe
 from steppe.statistics.search import Crossings, find_crossings
 from steppe.subject.model import Subject
-
-# Points per forward pass of a search: what a batch may hold of GPT-2's logits.
-_ROWS = 128
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def crossings(
     read, found = as_site(asked.read), []
     reads, logits = read_sites([metric], read), metric.reads == "logits"
     with Suffix(subject, place, read=reads, logits=logits) as suffix:
-        search = Search(suffix, metric, read, asked.value)
+        search = Search(Probe(suffix, metric, read), asked.value)
         for row, sample in progress(zip(ids, vectors, strict=True), "prompts", total=len(ids)):
             prefix = build_prefix(subject, row, place)
             ways = sample.reshape(-1, sample.shape[-1])
@@ -115,51 +112,57 @@ def crossings(
 
 @dataclass(frozen=True)
 class Search:
-    """Searches crossings of one metric after one site.
+    """Searches where a metric first reaches a level.
 
     Attributes:
-        suffix: Open.
-        metric: What is followed; its reference is the base.
-        read: Where it looks.
+        probe: The metric, and what it is measured with.
         level: The level.
     """
 
-    suffix: Suffix
-    metric: Readout
-    read: Site
+    probe: Probe
     level: float
 
     def __call__(self, prefix: Prefix, family: Family, n_points: int) -> Crossings:
-        """Where the metric first reaches the level, in steps; one curve per path of the family.
+        """Where the metric, from each path's own base, first reaches the level, in steps.
 
-        All paths are of one prompt and start at one base.
+        All paths of a family are searched together: they share the prompt, and every round of the
+        search is one batch of single points.
+
+        Args:
+            prefix: The prompt.
+            family: Its paths; those without a direction stay undefined.
+            n_points: Points of the grid that crossings are interpolated on.
         """
         defined = family.is_defined
         kept, positions = family.select(defined), family.grid(n_points)
+        if not len(kept):
+            found = find_crossings(lambda paths, _: np.empty(len(paths)), 0, n_points, self.level)
+            return spread(found, defined.numpy())
+        bases, which = kept.base.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+        references = self._references(prefix, bases.float())
 
         def evaluate(paths: NDArray[np.int64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
             values = []
             rows = [torch.from_numpy(part) for part in (paths, steps)]
-            for path, step in zip(*(torch.split(part, _ROWS) for part in rows), strict=True):
-                points = torch.cat([kept.base[:1].float(), kept.at(path, positions[step])])
-                outputs = self.suffix(prefix, points, path_length=len(points))
-                measured = metric_values(self.metric, outputs, self.read)
-                _require_zero_at_base(self.metric, float(measured[0]), self.level)
-                values.append(measured[1:])
+            for path, step in zip(*(torch.split(part, ROWS) for part in rows), strict=True):
+                points = kept.at(path, positions[step])
+                outputs = self.probe.outputs(prefix, points, kept.base[path])
+                values.append(self.probe.values(references, which[path], outputs))
             return torch.cat(values).double().cpu().numpy() if values else np.empty(0)
 
-        found = find_crossings(evaluate, len(kept), n_points, self.level)
-        return spread(found, defined.numpy())
+        return spread(find_crossings(evaluate, len(kept), n_points, self.level), defined.numpy())
 
-
-def _require_zero_at_base(metric: Readout, at_base: float, level: float) -> None:
-    if abs(at_base) > 1e-3 * level:
-        raise InputError(
-            f"crossings of {metric.name!r}",
-            got=f"{at_base:.3g} at the base itself",
-            expected="a metric that is 0 at the base and grows, such as kl, js, l2",
-            fix="search for one of these, or measure whole curves",
-        )
+    def _references(self, prefix: Prefix, bases: Tensor) -> Tensor:
+        found = self.probe.outputs(prefix, bases, bases)
+        at_base = float(self.probe.values(found, torch.arange(len(found)), found).abs().max())
+        if at_base > 1e-3 * self.level:
+            raise InputError(
+                f"crossings of {self.probe.metric.name!r}",
+                got=f"{at_base:.3g} at the base itself",
+                expected="a metric that is 0 at the base and grows, such as kl, js, l2",
+                fix="search for one of these, or measure whole curves",
+            )
+        return found
 
 
 def spread(found: Crossings, defined: NDArray[np.bool_]) -> Crossings:
