@@ -1,4 +1,4 @@
-"""How do the findings of a run get into its recipe's page of the documentation?"""
+"""Puts the findings of a run into its study's page of the documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long does `reproduce lee2024` take at the paper's size on a subject of GPT-2 small's shape?
+"""Duration of `reproduce lee2024` at the paper's size on a subject of GPT-2 small's shape.
 
 python benchmarks/lee2024_cost.py            random weights; about two minutes on two cores
 

@@ -1,4 +1,4 @@
-"""In which ways can one and the same curve be computed, from the authors' to the fastest?"""
+"""The ways in which one curve can be computed, from the authors' to the fastest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of a finished run, damaged one at a time: is each found, named and mended?"""
+"""Files of a finished run, damaged one at a time: each is to be found, named and mended."""
 
 from __future__ import annotations
 

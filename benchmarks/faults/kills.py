@@ -1,4 +1,4 @@
-"""One run, stopped again and again at random moments: is any finished shard ever lost?"""
+"""One run, stopped again and again at random moments: no finished shard may be lost."""
 
 from __future__ import annotations
 

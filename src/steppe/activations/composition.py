@@ -1,4 +1,4 @@
-"""How does a rule that chooses latents turn base activations into synthetic ones?
+"""Synthetic activations from base activations and a rule that chooses latents.
 
 Encode the bases, let the rule choose latents for the active ones, decode what it chose. The rules
 themselves are in `synthetic` and `structured`.

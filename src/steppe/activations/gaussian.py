@@ -1,4 +1,4 @@
-"""What are random activations that have the mean and covariance of a subject's own?
+"""Random activations with the mean and covariance of a model's own.
 
 Giglemiani et al. 2024, section 4.2, "random". Centred activations have a covariance that is exactly
 singular along (1, ..., 1); draws go through the symmetric square root of the covariance, which

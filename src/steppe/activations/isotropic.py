@@ -1,4 +1,4 @@
-"""What are targets in directions drawn evenly from the sphere, blind to the data?
+"""Targets in directions drawn evenly from the sphere, blind to the data.
 
 The naive random baseline of Heimersheim and Mendel 2024.
 """

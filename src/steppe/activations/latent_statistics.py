@@ -1,4 +1,4 @@
-"""How many latents make up an activation, how unequal are they, and at what angles do they lie?
+"""Number, shares and angles of the latents that make up an activation.
 
 Giglemiani et al. 2024, Appendix E. A latent's share is its part of the sum of the activations (the
 paper calls it the share of the norm). Cosines are between decoder rows; they are counted into fixed

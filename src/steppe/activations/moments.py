@@ -1,4 +1,4 @@
-"""What are the mean and covariance of a cloud of activations?
+"""Mean and covariance of a cloud of activations.
 
 Accumulated in float64, a few thousand activations at a time, so that neither the number of
 activations nor their mean costs precision.

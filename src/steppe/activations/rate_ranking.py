@@ -1,4 +1,4 @@
-"""Which latents fire about as often as a given one?
+"""Latents that fire about as often as a given one.
 
 Similarity is the distance between linear firing rates, which is what the published tables used
 (not between their logarithms). Equal distances are ranked by latent id.

@@ -1,4 +1,4 @@
-"""Which of a subject's own activations is each base moved towards?
+"""Which of the model's own activations each base is moved towards.
 
 Giglemiani et al. 2024, section 4.2, "model-generated": one independent draw per base.
 """

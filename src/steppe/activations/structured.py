@@ -1,4 +1,4 @@
-"""What are synthetic activations whose latents keep the geometry of the base's latents?
+"""Synthetic activations whose latents keep the geometry of the base's latents.
 
 Giglemiani et al. 2024, section 4.3, synthetic-structured: the angles between a base's strongest
 latent and its other latents are looked for around another strongest latent.

@@ -1,4 +1,4 @@
-"""What are synthetic activations whose latents are drawn: at random, or matched in firing rate?
+"""Synthetic activations whose latents are drawn: at random, or matched in firing rate.
 
 Giglemiani et al. 2024, section 4.3 and Appendix A. The ``code`` reading repeats what the authors'
 code does; the ``text`` reading does what the paper says, with every choice it leaves open settled

@@ -1,4 +1,4 @@
-"""Which vectors is each base moved towards, for each kind?
+"""Targets of each kind for each base.
 
 One function a kind, each reading what it needs from one request. `catalogue` lists them.
 """

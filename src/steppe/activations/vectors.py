@@ -1,4 +1,4 @@
-"""How are activations given to this package: as tensors or arrays, on any device, in any type?"""
+"""Activations as this package takes them: tensors or arrays, of any device and type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`steppe check`: is this model, and this SAE on it, measured right?"""
+"""`steppe check`: compare the suffix with full forward passes, and an SAE with its description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`steppe check-run`: is everything that a run has stored still as it was written?"""
+"""`steppe check-run`: verify every stored file of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do the files of the bundled subject lie: its model, its SAEs and its prompts?"""
+"""Where the files of the bundled subject lie: its model, its SAEs and its prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are curves averaged?"""
+"""Averages of curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do Ctrl-C and SIGTERM reach a process that is inside of Ray, which loses what they raise?"""
+"""Ctrl-C and SIGTERM in a process inside of Ray, which loses what they raise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which processes compute: this one, or Ray's; how many, with how many threads, for which part?"""
+"""The processes that compute: this one or Ray's, how many, and with how many threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can directions be made from, and how is a vector made a direction?"""
+"""What directions are made from, and how a vector is made a direction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do the steps of a path lie: at which length, or which fraction of the way?
+"""Positions of the steps of a path: lengths, or fractions of the way.
 
 Giglemiani et al. 2024, section 4.1, says steps 0 to 100 of length 0.5; the authors' code has 100
 points that share the same ends, so that a step is 50/99 long. Both are presets.

@@ -1,4 +1,4 @@
-"""Which points lie in the plane through three activations?
+"""Points in the plane through three activations.
 
 Heimersheim and Mendel 2024 show the output's change over such a plane. Its axes are orthogonal and
 in the activations' own units, so that distances on the map are distances in the residual stream.

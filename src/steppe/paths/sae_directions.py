@@ -1,4 +1,4 @@
-"""Which directions does an SAE single out: its error at each base, and its decoder rows?"""
+"""Directions from an SAE: its error at each base, and its decoder rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which points lie on the great circle from a base, through a direction, to its antipode?
+"""Points on the great circle from a base, through a direction, to its antipode.
 
 Heimersheim and Mendel 2024, "sphere mode": the norm stays the base's, the angle grows from 0 to 180
 degrees. Base, displacement and target all lie in the plane of the circle, so either of the latter

@@ -1,4 +1,4 @@
-"""What is put in the place of each base: its reconstruction, or what is as far from it?
+"""Replacements of each base: its reconstruction, or a point as far away from it.
 
 Gurnee 2024 ("SAE reconstruction errors are (empirically) pathological") and Lee and Heimersheim
 2024: x is the base, SAE(x) its reconstruction. Each is one point per base, not a path.

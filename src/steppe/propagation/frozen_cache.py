@@ -1,4 +1,4 @@
-"""How do many points share one prompt's keys and values without changing them?
+"""A cache of one prompt's keys and values that many points share and none changes.
 
 transformers' own cache grows at every forward pass and holds one row per batch row. A frozen cache
 holds one row, joins it to what comes in, and keeps nothing.

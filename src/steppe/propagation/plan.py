@@ -1,4 +1,4 @@
-"""How many points run as one batch, so that what they need fits in the memory that may be used?
+"""Batch sizes that keep the points that run together within the memory that may be used.
 
 The size of a batch follows from shapes alone, and so do the numbers, down to the last bit. Only
 where even that does not fit in the budget, or memory runs out all the same, is it halved.

@@ -1,4 +1,4 @@
-"""How do many points attend to one prompt without a copy of its keys and values for each?
+"""Attention of many points to one prompt's keys and values, which are not copied for each.
 
 A frozen cache hands attention `JoinedTensor`s: the prefix once, and each point's own keys or
 values. torch's scaled dot-product attention is answered in two products, one over the shared prefix

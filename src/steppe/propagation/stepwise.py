@@ -1,4 +1,4 @@
-"""How are the points of a path multiplied in half precision without every point's own rounding?
+"""Half-precision products of the points of a path without rounding each point by itself.
 
 Rounding each point by itself adds steps of its own to a curve. Here the steps between neighbours
 are multiplied, and their products added up in the stream's number format: what is rounded is as

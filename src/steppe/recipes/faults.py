@@ -1,4 +1,4 @@
-"""How does a recipe's own check join pydantic's, so that all faults are told at once?"""
+"""An InputError as a pydantic error, so that all faults of some settings are reported together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are many rows computed so that one row's numbers do not depend on how many there are?
+"""Row-wise computation in blocks of fixed size: a row's numbers do not depend on the others.
 
 Matrix kernels round differently for different numbers of rows. Rows therefore always go through in
 blocks of one shape, the last one filled up.

@@ -1,4 +1,4 @@
-"""How is an SAE's input normalised, and its output brought back to the input's scale?
+"""Normalisation of an SAE's input, and its undoing on the output.
 
 Both directions read the scale off the activation itself, so nothing is remembered between an
 encode and a decode and latents composed elsewhere can be decoded at any time.
