@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from steppe.cli.main import Stopped
-from steppe.core.errors import InputError
+from steppe.core.errors import InputError, RunFailedError
 
 Steppe = Callable[..., Any]
 
@@ -72,6 +73,11 @@ def test_a_refusal_of_the_operating_system_has_its_traceback_too(
     ("command", "target", "said"),
     [
         (["reproduce", "lee2024"], "studies.run_study", "goes on where this one stopped"),
+        (
+            ["reproduce", "lee2024", "--overwrite"],
+            "studies.run_study",
+            "leave out --overwrite to go on",
+        ),
         (["check", "demo"], "check.load", "the same command begins anew"),
     ],
 )
@@ -86,7 +92,39 @@ def test_a_command_that_was_ended_says_what_is_true_of_it(
     assert told.status == 143
     assert "steppe: told to end: " in told.err
     assert said in told.err
-    assert told.err.count("goes on") == said.count("goes on")
+    assert ("the same command goes on" in told.err) == ("goes on" in said)
+
+
+@pytest.mark.parametrize(
+    "error", [RunFailedError("x", got="", expected="", fix="again"), OSError()]
+)
+def test_a_failed_run_that_overwrites_is_not_to_be_given_again(
+    steppe: Steppe, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr("steppe.cli.studies.run_study", raising(error))
+    assert "leave out --overwrite" in steppe("reproduce", "lee2024", "--overwrite").err
+    assert "overwrite" not in steppe("reproduce", "lee2024").err
+
+
+@pytest.mark.parametrize("before", [None, "module://of_a_notebook"])
+def test_what_is_set_for_the_process_is_given_back(
+    steppe: Steppe, monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    if before is None:
+        monkeypatch.delenv("MPLBACKEND", raising=False)
+    else:
+        monkeypatch.setenv("MPLBACKEND", before)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", errors="strict")
+    seen: list[object] = []
+    monkeypatch.setattr(
+        "steppe.cli.studies.run_study",
+        lambda *_: seen.append((os.environ["MPLBACKEND"], stream.errors)),
+    )
+    monkeypatch.setattr("sys.stdout", stream)
+    steppe("reproduce", "lee2024")
+    assert seen == [("agg", "backslashreplace")]
+    assert os.environ.get("MPLBACKEND") == before
+    assert stream.errors == "strict"
 
 
 def test_show_prints_no_control_characters(steppe: Steppe, monkeypatch: Any) -> None:

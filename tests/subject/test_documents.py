@@ -32,7 +32,7 @@ def test_a_missing_file(subject: Subject, name: str) -> None:
     assert "no such file or folder" in refused(name, subject)
 
 
-@pytest.mark.parametrize("name", ["prompts.docx", "prompts", "prompts.zip", "prompts.parquet.gz"])
+@pytest.mark.parametrize("name", ["prompts.docx", "prompts", "prompts.zip", "prompts.parquet.bz2"])
 def test_a_file_of_another_kind(subject: Subject, tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     assert f"a file of another kind, {name}" in refused(tmp_path / name, subject)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +42,31 @@ def test_the_seed_decides_the_weights_and_nothing_else_is_drawn():
     assert torch.equal(torch.rand(3), expected)
     assert control.identity.sha256 == drawn(original, 1).identity.sha256
     assert control.identity.sha256 != drawn(original, 2).identity.sha256
+
+
+def test_the_generators_of_other_devices_and_libraries_are_left_as_they_are(monkeypatch):
+    original, seeded = subject(), []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    torch.manual_seed(0)
+    assert seeded == [0], "torch.manual_seed seeds the generators of all devices"
+    before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    drawn(original, 1)
+    assert seeded == [0]
+    after = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert after == before
+
+
+def test_weights_are_drawn_on_the_cpu_whatever_the_default_device(monkeypatch):
+    original, seen = subject(), []
+
+    def stop(*_, **__):
+        seen.append(torch.empty(0).device.type)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_config", stop)
+    with torch.device("meta"), pytest.raises(KeyboardInterrupt):
+        drawn(original, 1)
+    assert seen == ["cpu"]
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -42,6 +42,15 @@ CONTENTS = {
 }
 
 
+def parquet_file() -> bytes:
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.table({"id": range(3), "text": TEXTS}), sink)
+    return bytes(sink.getvalue())
+
+
+BYTES = {ending: text.encode() for ending, text in CONTENTS.items()} | {".parquet": parquet_file()}
+
+
 def loaded(path: Path, subject: Subject, length: int = 2, **options: Any) -> Prompts:
     return load_prompts(path, subject, length=length, **options)
 
@@ -59,12 +68,12 @@ def write_lines(path: Path, *records: Any) -> Path:
 
 
 @pytest.mark.parametrize("packing", PACK)
-@pytest.mark.parametrize("ending", CONTENTS)
+@pytest.mark.parametrize("ending", BYTES)
 def test_every_format_and_compression(
     subject: Subject, tmp_path: Path, ending: str, packing: str
 ) -> None:
     path = tmp_path / f"prompts{ending}{packing}"
-    path.write_bytes(PACK[packing](CONTENTS[ending].encode()))
+    path.write_bytes(PACK[packing](BYTES[ending]))
     assert loaded(path, subject).tokens.tolist() == WINDOWS
     capitals = path.rename(path.with_name(f"PROMPTS{ending.upper()}{packing.upper()}"))
     assert loaded(capitals, subject).tokens.tolist() == WINDOWS
@@ -121,6 +130,23 @@ def test_rows_of_csv_with_other_fields_than_headings(subject: Subject, tmp_path:
     assert loaded(path, subject, max_bad_rows=0.5).tokens.tolist() == [[1, 2]]
 
 
+def test_headings_of_csv_that_cannot_be_told_apart(subject: Subject, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    # Not the next line's words are its headings then.
+    for heading in ('"te"xt,id', '"text'):
+        path.write_text(f"{heading}\ntext,id\nw01 w02,1\n")
+        assert "line 1\n  got:      headings that cannot be told apart" in refused(path, subject)
+    path.write_text("\n\ntext\nw01 w02\n")
+    assert loaded(path, subject).tokens.tolist() == [[1, 2]]
+
+
+def test_two_columns_of_one_name(subject: Subject, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,other,text\nw01 w02,w03 w04,w05 w06\n")
+    assert "2 columns called text" in refused(path, subject)
+    assert loaded(path, subject, column="other").tokens.tolist() == [[3, 4]]
+
+
 def test_token_ids_in_csv(subject: Subject, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('input_ids\n"[1, 2, 3]"\n')
@@ -128,15 +154,24 @@ def test_token_ids_in_csv(subject: Subject, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".gz", ".xz", ".zst"])
-@pytest.mark.parametrize("kind", [".txt", ".jsonl"])
+@pytest.mark.parametrize("kind", [".txt", ".jsonl", ".parquet"])
 def test_packed_files_that_are_damaged(
     subject: Subject, tmp_path: Path, kind: str, ending: str
 ) -> None:
     path = tmp_path / f"a{kind}{ending}"
-    path.write_bytes(PACK[ending](CONTENTS[kind].encode() * 1000)[:-20])
+    path.write_bytes(PACK[ending](BYTES[kind] * 1000)[:-20])
     assert "cannot be read" in refused(path, subject, max_bad_rows=0.9)
     path.write_bytes(b"neither packed nor empty")
     assert "cannot be read" in refused(path, subject)
+
+
+def test_a_packed_parquet_file_too_large_to_unpack(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.parquet.gz"
+    path.write_bytes(gzip.compress(BYTES[".parquet"]))
+    monkeypatch.setattr("steppe.subject.text_files.LARGEST_UNPACKED", 100)
+    assert "more than 100 bytes once unpacked" in refused(path, subject)
 
 
 @pytest.mark.parametrize("ending", [*CONTENTS, ".parquet", ".txt.gz"])

@@ -19,18 +19,24 @@ from steppe.cli.check import check
 from steppe.cli.check_run import check_run
 from steppe.cli.explain import explain
 from steppe.cli.listing import listing
+from steppe.cli.options import OVERWRITE
 from steppe.cli.sae import sae
 from steppe.cli.show import show
 from steppe.cli.status import status
 from steppe.cli.studies import reproduce, run
 from steppe.cli.sweep import report, sweep
-from steppe.cli.telling import say, stop, write_anything
+from steppe.cli.telling import say, stop, writing_anything
 from steppe.core.command import command_line
 from steppe.core.errors import RunFailedError, SteppeError
 
 TRACEBACK = "--traceback"
 # The commands that keep what they have done.
 RESUMED = ("reproduce", "run", "sweep")
+_OVERWRITING = (
+    f"leave out {OVERWRITE} to go on with what is finished in the run folder: with it the run "
+    "starts anew"
+)
+_BACKEND = "MPLBACKEND"
 
 
 class Stopped(BaseException):
@@ -101,18 +107,22 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     with_traceback = TRACEBACK in words or os.environ.get("STEPPE_TRACEBACK", "0") not in {"", "0"}
     words = [word for word in words if word != TRACEBACK]
-    write_anything()
-    # No window is ever opened, and a notebook's own backend need not be installed here.
-    os.environ["MPLBACKEND"] = "agg"
+    with writing_anything(), _no_window():
+        _run(words, with_traceback=with_traceback)
+
+
+def _run(words: list[str], *, with_traceback: bool) -> None:
     try:
         with _signals(), command_line(words):
             app(args=words, standalone_mode=True)
     except SteppeError as error:
-        stop(error, with_traceback=with_traceback)
+        note = _OVERWRITING if isinstance(error, RunFailedError) and _overwrites(words) else ""
+        stop(error, note, with_traceback=with_traceback)
     except OSError as error:
         failed = _explained(error)
         failed.__cause__ = error
-        stop(failed, with_traceback=with_traceback)
+        note = _OVERWRITING if _overwrites(words) else ""
+        stop(failed, note, with_traceback=with_traceback)
     except Stopped as signalled:
         what = "interrupted" if signalled.number == signal.SIGINT else "told to end"
         say(f"steppe: {what}: {_afterwards(words)}", error=True)
@@ -122,10 +132,33 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _afterwards(words: list[str]) -> str:
     """What a command that was ended does when it is given again."""
-    command = next((word for word in words if not word.startswith("-")), "")
-    if command in RESUMED:
+    if _overwrites(words):
+        return _OVERWRITING
+    if _command(words) in RESUMED:
         return "the same command goes on where this one stopped"
     return "the same command begins anew"
+
+
+def _command(words: list[str]) -> str:
+    return next((word for word in words if not word.startswith("-")), "")
+
+
+def _overwrites(words: list[str]) -> bool:
+    """Whether the command, given again, would remove what it has done."""
+    return _command(words) in RESUMED and OVERWRITE in words
+
+
+@contextmanager
+def _no_window() -> Iterator[None]:
+    """No window is ever opened, and a notebook's own backend need not be installed here."""
+    before = os.environ.get(_BACKEND)
+    os.environ[_BACKEND] = "agg"
+    try:
+        yield
+    finally:
+        del os.environ[_BACKEND]
+        if before is not None:
+            os.environ[_BACKEND] = before
 
 
 def _explained(error: OSError) -> RunFailedError:

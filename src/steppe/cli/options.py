@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 RUNNING = "How it is run"
+OVERWRITE = "--overwrite"
 
 Prompts = Annotated[
     str | None,
     typer.Option(
-        help="A .txt, .md, .jsonl, .json, .csv or .parquet file (all but the last also .gz, .zst "
-        "or .xz), a folder of them, or a data set (folder or hub id).",
+        help="A .txt, .md, .jsonl, .json, .csv or .parquet file (also .gz, .zst or .xz), "
+        "a folder of them, or a data set (folder or hub id).",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
@@ -54,7 +55,7 @@ Out = Annotated[
 Overwrite = Annotated[
     bool,
     typer.Option(
-        "--overwrite",
+        OVERWRITE,
         help="Remove the run that is in the folder, and start anew.",
         rich_help_panel=RUNNING,
     ),

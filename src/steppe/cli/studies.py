@@ -95,7 +95,9 @@ def study_command(name: str, asked: Mapping[str, Any], place: str) -> Any:
     def command(ctx: typer.Context, **given: Any) -> None:
         _refuse_words(ctx.args, known)
         how = How(**{field: given.pop(field) for field in _HOW})
-        chosen = {key: _value(known[key], text) for key, text in given.items() if text is not None}
+        chosen = {
+            key: value_of(known[key], text) for key, text in given.items() if text is not None
+        }
         run_study({**asked, **chosen}, place, how)
 
     context = inspect.Parameter("ctx", _KEYWORD, annotation=typer.Context)
@@ -144,16 +146,16 @@ def _help(setting: Setting) -> str:
     return f"{setting.meaning} [{notes}]".replace("[", r"\[")
 
 
-def _value(setting: Setting, given: Any) -> Any:
+def value_of(setting: Setting, given: Any) -> Any:
     """What an option's text says; the settings' own class checks it."""
     if isinstance(given, list):
         if len(given) == 1 and given[0] in setting.forms and "NUMBER" in setting.forms:
             return given[0]
         parts = [part for text in given for part in _parts(text)]
-        return [_number(part) if "NUMBER" in setting.forms else part for part in parts]
+        return [number_of(part) if "NUMBER" in setting.forms else part for part in parts]
     if "TEXT" in setting.forms or isinstance(given, bool):
         return given
-    return _number(given)
+    return number_of(given)
 
 
 def _parts(text: str) -> list[str]:
@@ -161,7 +163,8 @@ def _parts(text: str) -> list[str]:
     return [text] if Path(text).exists() else [part.strip() for part in text.split(",")]
 
 
-def _number(text: str) -> Any:
+def number_of(text: str) -> Any:
+    """The number that a text is, or the text."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from steppe.cli import options
+from steppe.cli.studies import number_of, value_of
 from steppe.cli.telling import say
 from steppe.core.errors import InputError, RunFailedError
 from steppe.core.lazy import load
+from steppe.core.names import check_names
+
+if TYPE_CHECKING:
+    from steppe.recipes.explaining import Setting
+
+# What `steppe.run` takes beside the settings of a study; and axes that are no settings.
+_WORDS = ("workers", "threads")
+_AXES = ("layer", "model")
+# Commas between values, not those within one in brackets.
+_BETWEEN = re.compile(r",(?![^\[]*\])")
 
 
 def sweep(
     study: Annotated[str, typer.Argument(help="A study's name, or its YAML file.")],
     grid: Annotated[
         list[str],
-        typer.Option(help="One axis (repeatable), for instance layer=1,4,8 or seed=0,1,2."),
+        typer.Option(
+            help="One axis (repeatable): layer=1,4,8 or seed=0,1,2; kinds=[real,random],[real]."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The folder that holds one run folder per cell.")],
     setting: Annotated[
@@ -41,8 +55,13 @@ def sweep(
     if study.endswith((".yaml", ".yml")):
         asked = load("steppe.recipes.configuration:read_config")(Path(study))
         name = str(asked.pop("recipe"))
-    asked |= {key: _read(value) for key, value in map(_split, setting or [])}
-    axes = {key: [_read(one) for one in text.split(",")] for key, text in map(_split, grid)}
+    known = {one.name: one for one in load("steppe.recipes.explaining:explain")(name)}
+    for key, text in map(_split, setting or []):
+        asked[key] = _value("--setting", key, text, known)
+    axes = {}
+    for key, text in map(_split, grid):
+        values = [text] if Path(text).exists() else _BETWEEN.split(text)
+        axes[key] = [_value("--grid", key, one, known) for one in values]
     model = asked.pop("subject", None)
     if "subject" in axes:
         axes["model"] = axes.pop("subject")
@@ -78,5 +97,11 @@ def _split(text: str) -> tuple[str, str]:
     return key.replace("-", "_"), value
 
 
-def _read(text: str) -> Any:
-    return yaml.safe_load(text)
+def _value(option: str, key: str, text: str, known: Mapping[str, Setting]) -> Any:
+    """A setting's value, read as the option of its name reads it; ``[a,b]`` is several."""
+    if key in known:
+        setting = known[key]
+        return value_of(setting, [text.strip("[]")] if setting.many else text.strip())
+    further = _WORDS if option == "--setting" else _AXES
+    check_names(f"{option} {key}={text}", [key], [*further, *known])
+    return number_of(text.strip())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from steppe.core.errors import SteppeError
@@ -16,23 +18,33 @@ def say(text: object = "", *, error: bool = False) -> None:
     print(printable(str(text)), file=sys.stderr if error else sys.stdout)
 
 
-def write_anything() -> None:
+@contextmanager
+def writing_anything() -> Iterator[None]:
     """Let what the terminal's encoding does not hold be spelt out instead of ending the command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    streams = [one for one in (sys.stdout, sys.stderr) if isinstance(one, io.TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, before, strict=True):
+            stream.reconfigure(errors=errors)
 
 
-def stop(error: SteppeError, *, with_traceback: bool) -> NoReturn:
+def stop(error: SteppeError, note: str = "", *, with_traceback: bool) -> NoReturn:
     """Tell of an error, and what it arose from, and end with its exit status.
 
     Args:
         error: What went wrong.
+        note: What is to be minded beside the error's own advice.
         with_traceback: Whether to show where, and where all that it arose from.
     """
     if with_traceback:
         say("".join(traceback.format_exception(error)).rstrip(), error=True)
     say(f"steppe: {error}", error=True)
+    if note:
+        say(f"  note:     {note}", error=True)
     if error.cause:
         hint = "" if with_traceback else " (--traceback shows where)"
         say(f"  cause:    {error.cause}{hint}", error=True)

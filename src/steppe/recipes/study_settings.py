@@ -57,8 +57,8 @@ class StudySettings(BaseModel):
     )
     prompts: str | None = Field(
         None,
-        description="a .txt, .md, .jsonl, .json, .csv or .parquet file (the first five also .gz, "
-        ".zst or .xz), a folder of them, or a data set (folder or hub id); None: "
+        description="a .txt, .md, .jsonl, .json, .csv or .parquet file (also .gz, .zst or .xz), "
+        "a folder of them, or a data set (folder or hub id); None: "
         "those that belong to the subject",
     )
     prompts_revision: str | None = Field(

@@ -90,7 +90,7 @@ def load_prompts(
 
     Args:
         source: ``"demo"`` or None (the bundled prompts, for the bundled subject); a file
-            (``.txt .md .jsonl .json .csv``, also ``.gz .zst .xz``, or ``.parquet``), a folder of
+            (``.txt .md .jsonl .json .csv .parquet``, also ``.gz .zst .xz``), a folder of
             them or of a data set, or a hub id. A .txt or .md file is one text.
         subject: Gives the tokenizer and the vocabulary.
         length: Tokens per prompt, BOS included.

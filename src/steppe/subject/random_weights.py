@@ -25,9 +25,11 @@ def with_random_weights(subject: Subject, generator: np.random.Generator) -> Sub
     """
     config = copy.deepcopy(subject.model.config)
     attention = config._attn_implementation
-    # transformers draws from torch's own generator, whose state is put back afterwards.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(generator.integers(2**63)))
+    # transformers draws from torch's own generator, whose state is put back afterwards. Weights are
+    # drawn on the CPU, whatever device torch makes tensors on otherwise; `torch.manual_seed` would
+    # seed the generators of all devices.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(int(generator.integers(2**63)))
         model = AutoModelForCausalLM.from_config(
             config, dtype=loaded_format(subject.dtype), attn_implementation=attention
         )

@@ -58,11 +58,18 @@ class Columns:
         """Settle on a column of a table whose columns are known; returns those to be read.
 
         Raises:
-            InputError: There is none with text or token ids.
+            InputError: There is none with text or token ids, or several of its name.
         """
         found = self._find(names)
         if found is None:
             raise self._absent(InputError, place, f"the columns {list(names)}")
+        if list(names).count(found) > 1:
+            raise InputError(
+                place,
+                got=f"{list(names).count(found)} columns called {found}",
+                expected="one",
+                fix="rename the others, or name another column (--column)",
+            )
         self.name = found
         return [name for name in names if name in (found, MASK)]
 

@@ -9,6 +9,7 @@ import io
 import json
 import lzma
 import re
+import tempfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -30,7 +31,10 @@ from steppe.subject.rows import (
 # Bytes of a line, and characters of a record or a field, that are read at most.
 LONGEST = 1 << 25
 FORMATS = (".parquet", ".jsonl", ".json", ".csv", ".txt", ".md")
-ENDINGS = ".txt, .md, .jsonl, .json, .csv (also .gz, .zst, .xz) or .parquet"
+ENDINGS = ".txt, .md, .jsonl, .json, .csv or .parquet (also .gz, .zst, .xz)"
+# Bytes of a packed parquet file that are unpacked at most: its end is read first, so it is unpacked
+# whole, into a temporary file.
+LARGEST_UNPACKED = 1 << 34
 # Rows of a parquet file that are held at once.
 _BATCH = 64
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -45,7 +49,7 @@ def format_of(path: Path) -> tuple[str, str] | None:
     *others, last = ["", *(suffix.lower() for suffix in path.suffixes)]
     if last in FORMATS:
         return last, ""
-    if last in _OPENERS and last and others[-1] in FORMATS and others[-1] != ".parquet":
+    if last in _OPENERS and last and others[-1] in FORMATS:
         return others[-1], last
     return None
 
@@ -76,7 +80,8 @@ def read_file(path: Path, columns: Columns) -> Found:
                 fix="fetch it with `git lfs pull`",
             )
     if kind == ".parquet":
-        yield from _read_parquet(path, columns)
+        with _seekable(path, compression) as whole:
+            yield from _read_parquet(whole, path, columns)
         return
     with _errors_named(path), _OPENERS[compression](path) as raw:
         yield from _READERS[kind](raw, path, columns)
@@ -198,16 +203,26 @@ def _csv_rows(text: io.TextIOWrapper, path: Path, columns: Columns) -> Found:
         try:
             fields = _next_fields(lines)
         except csv.Error as fault:
+            if heading is None:
+                # The next line is no heading.
+                raise InputError(
+                    place,
+                    got=f"headings that cannot be told apart ({fault})",
+                    expected="a first line of headings, those with commas or quotes in quotes",
+                    fix="mend the first line",
+                ) from fault
             yield _bad_fields(place, f"fields that cannot be told apart ({fault})")
             continue
         if fields is None:
             return
+        if not fields:
+            continue
         if heading is None:
             heading = fields
             columns.choose(heading, f"prompts {path}")
         elif len(fields) == len(heading):
             yield columns.document(dict(zip(heading, fields, strict=True)), place)
-        elif fields:
+        else:
             yield _bad_fields(place, f"{len(fields)} fields under {len(heading)} headings")
 
 
@@ -220,12 +235,42 @@ def _next_fields(lines: Iterator[list[str]]) -> list[str] | None:
         csv.field_size_limit(before)
 
 
-def _read_parquet(path: Path, columns: Columns) -> Found:
+@contextmanager
+def _seekable(path: Path, compression: str) -> Iterator[IO[bytes]]:
+    """The bytes of a file, unpacked where it is packed, to be read in any order.
+
+    Raises:
+        InputError: There are more than `LARGEST_UNPACKED`.
+    """
+    if not compression:
+        with path.open("rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as unpacked:
+        for piece in _packed_pieces(path, compression):
+            if unpacked.tell() + len(piece) > LARGEST_UNPACKED:
+                raise InputError(
+                    f"prompts {path}",
+                    got=f"more than {LARGEST_UNPACKED:,} bytes once unpacked",
+                    expected="at most as many: such a file is unpacked whole before it is read",
+                    fix="unpack it, and give the .parquet file",
+                )
+            unpacked.write(piece)
+        yield unpacked
+
+
+def _packed_pieces(path: Path, compression: str) -> Iterator[bytes]:
+    with _errors_named(path), _OPENERS[compression](path) as raw:
+        while piece := raw.read(PIECE):
+            yield piece
+
+
+def _read_parquet(whole: IO[bytes], path: Path, columns: Columns) -> Found:
     pyarrow = _import_pyarrow(path)
     row = 0
     try:
         # Pages are read as they are needed: a row group may be larger than the memory.
-        file = pyarrow.parquet.ParquetFile(path, buffer_size=PIECE, pre_buffer=False)
+        file = pyarrow.parquet.ParquetFile(whole, buffer_size=PIECE, pre_buffer=False)
         wanted = columns.choose(file.schema_arrow.names, f"prompts {path}")
         for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
             for record in batch.to_pylist():
