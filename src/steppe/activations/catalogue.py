@@ -49,6 +49,8 @@ _ALL = (
         "isotropic",
         "draw in a random direction, blind to the data",
         targets.isotropic_targets,
+        # As far away as real targets are.
+        ("pool",),
     ),
     Kind(
         "synthetic_random",

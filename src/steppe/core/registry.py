@@ -67,6 +67,10 @@ class Registry(Mapping[str, T], Generic[T]):
         self._entries[entry.name] = entry
         return entry
 
+    def is_own(self, name: str) -> bool:
+        """Whether the entry of that name was registered, and is no built-in one."""
+        return name not in self._builtin and name in self
+
     def find(self, name: str) -> T:
         """Return the entry of that name.
 

@@ -59,6 +59,16 @@ def check_before_weights(settings: StudySettings) -> None:
             _check_sae(one, stated, site)
 
 
+def may_be_papers(settings: StudySettings) -> bool:
+    """Whether only the weights can say that a study with an SAE of its paper's is on its model.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    is_open = settings.paper_settings is None and hasattr(type(settings), "SAE_OF_PAPER")
+    return is_open and read_stated(settings.subject, settings.revision).has_papers_shape
+
+
 def read_stated(subject: str, revision: str | None) -> Stated:
     """Read a model's config.json.
 

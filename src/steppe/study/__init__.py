@@ -7,15 +7,18 @@ reports.
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim, positive
 from steppe.study.context import Bases, Context
+from steppe.study.curve_part import CurvePart, Laid
+from steppe.study.needs import Need
 from steppe.study.outputs import CurveFigure, Figure, MeanTable, Table
 from steppe.study.part import (
     ControlPart,
-    CurvePart,
     FunctionPart,
     Part,
     WholePart,
+    attributes,
     dataset_spec,
 )
+from steppe.study.published import is_published
 from steppe.study.report import report
 from steppe.study.running import StudyRun, open_study
 from steppe.study.settings import BaseSettings
@@ -32,13 +35,17 @@ __all__ = [
     "CurvePart",
     "Figure",
     "FunctionPart",
+    "Laid",
     "MeanTable",
+    "Need",
     "Part",
     "Study",
     "StudyRun",
     "Table",
     "WholePart",
+    "attributes",
     "dataset_spec",
+    "is_published",
     "open_study",
     "positive",
     "report",

@@ -14,6 +14,7 @@ from steppe.comparisons import Resamples
 from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.store import Run
+from steppe.study.needs import Need, as_need
 from steppe.study.settings import BaseSettings
 
 
@@ -82,9 +83,19 @@ class Analysis:
                 )
         return self._made[name]
 
-    def has(self, *names: str) -> bool:
-        """Whether all of these datasets were measured, or derived quantities are defined."""
-        return all(name in self.datasets or self._can_derive(name) for name in names)
+    def has(self, *needs: str | Need, whole: bool = True) -> bool:
+        """Whether all of these datasets were measured, or derived quantities are defined.
+
+        Args:
+            needs: Datasets, derived quantities, or what of a dataset.
+            whole: Whether all labels of a need have to be there, and not only some.
+        """
+        return all(
+            need.is_met(self.datasets[need.dataset], whole=whole)
+            if need.dataset in self.datasets
+            else self._can_derive(need.dataset)
+            for need in map(as_need, needs)
+        )
 
     def _can_derive(self, name: str) -> bool:
         if name not in self.derived:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from steppe.comparisons.jackknife import parts_of
 from steppe.recipes.deciding import Decision, claims_frame
 from steppe.study.analysis import Analysis
+from steppe.study.needs import Need
 
 Floats = NDArray[np.float64]
 
@@ -25,17 +27,22 @@ class Claim:
         id: Its fixed name, for instance ``JA1``.
         statement: What it says; it stands alone, and says no more than the number decides.
         quantity: What the number is; it is positive where the claim holds.
-        decide: From the run to the number with its interval; see `positive`.
+        decide: From the values to the number with its interval; see `positive`.
         needs: Datasets or derived quantities that it is decided from.
         published: The same number from the paper; NaN where it is not known.
+        values: From the run's analysis to what ``decide`` takes; by default the analysis itself.
+        outputs: Tables and figures that it belongs to: where outputs are singled out, it is decided
+            with one of these; none: with any.
     """
 
     id: str
     statement: str
     quantity: str
-    decide: Callable[[Analysis], Decision]
-    needs: Sequence[str] = field(default_factory=tuple)
+    decide: Callable[[Any], Decision]
+    needs: Sequence[str | Need] = field(default_factory=tuple)
     published: float = math.nan
+    values: Callable[[Analysis], Any] = lambda analysis: analysis
+    outputs: Sequence[str] = ()
 
 
 def positive(number: Callable[..., float], *values: Floats) -> Decision:
@@ -62,7 +69,7 @@ def claims_table(claims: Sequence[Claim], analysis: Analysis) -> pd.DataFrame:
         The columns of `steppe.recipes.deciding.COLUMNS`, ``quantity``, ``published``.
     """
     rows = [
-        claim.decide(analysis).row(
+        claim.decide(claim.values(analysis)).row(
             claim.id, claim.statement, quantity=claim.quantity, published=claim.published
         )
         for claim in claims

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Self, TypeVar
@@ -17,11 +17,13 @@ from steppe.activations import (
     KINDS,
     Gaussian,
     Moments,
+    RealTargets,
     TargetRequest,
     draw_real_targets,
     estimate_moments,
     make_targets,
 )
+from steppe.activations.structured import TOP_COSINE
 from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
@@ -33,6 +35,7 @@ from steppe.propagation import (
     build_prefix,
     read_residuals,
     require_self_check,
+    weights_stay,
 )
 from steppe.recipes.starting import open_subject, resolved_settings
 from steppe.recipes.stock import generators
@@ -96,7 +99,7 @@ class Context(Generic[S]):
         given_sae: The SAE of the site; None where no part needs one.
         given_prompts: Prompts that stand in for the settings' own.
         constants: What the study measured before its first part, as plain data; part of the run's
-            configuration.
+            configuration. ``top_cosine`` among them is that of `TargetRequest`.
     """
 
     settings: S
@@ -107,8 +110,13 @@ class Context(Generic[S]):
     constants: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, settings: S, needs: frozenset[str], given: Given) -> Self:
+    def open(cls, settings: S, needs_of: Callable[[S], frozenset[str]], given: Given) -> Self:
         """Load the model, and the SAE where one is needed.
+
+        Args:
+            settings: What was asked.
+            needs_of: From settings that the model's weights have decided to what parts need.
+            given: Objects that stand in for what the settings name.
 
         Raises:
             InputError: They do not exist, or do not fit each other.
@@ -126,6 +134,7 @@ class Context(Generic[S]):
             subject = given.model
             refuse_other(settings, subject)
             settings = settings.decided(asdict(subject.identity))
+        needs = needs_of(settings)
         if "sae" not in needs:
             return cls(settings, subject, needs, None, given.prompts)
         sae = given.sae
@@ -315,9 +324,15 @@ class Context(Generic[S]):
         """The real bases of some samples."""
         rows = self.order[samples.start : samples.stop]
         tokens = torch.from_numpy(self.prompts.tokens[rows])
-        prefixes = [build_prefix(self.subject, prompt, self.site) for prompt in tokens]
+        with weights_stay():
+            prefixes = [build_prefix(self.subject, prompt, self.site) for prompt in tokens]
         activations = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
         return Bases(samples, prefixes, activations, rows)
+
+    def real_targets(self, bases: Bases) -> RealTargets:
+        """The real target of each base, drawn from the pool."""
+        draws = self.generators("real_target", bases.samples)
+        return draw_real_targets(bases.activations, self.pool, draws)
 
     def targets(self, bases: Bases, kinds: Sequence[str]) -> dict[str, Tensor]:
         """Targets of several kinds, float32 on the CPU, ``(sample, d_model)`` each.
@@ -325,19 +340,16 @@ class Context(Generic[S]):
         What a kind is drawn from depends on its name, the seed and the sample alone.
         """
         needs = {need for kind in kinds for need in KINDS.find(kind).needs}
-        real = bases.activations
-        if "pool" in needs:
-            draws = self.generators("real_target", bases.samples)
-            real = draw_real_targets(bases.activations, self.pool, draws).targets
         request = TargetRequest(
             base=bases.activations,
-            real=real,
+            real=self.real_targets(bases).targets if "pool" in needs else bases.activations,
             generators=lambda name: self.generators(name, bases.samples),
             gaussian=self.gaussian if "moments" in needs else None,
             sae=self.sae if "sae" in needs else None,
             rates=self.rates if "sae" in needs else None,
             reading=getattr(self.settings, "reading", "text"),
             centered=self.centered,
+            top_cosine=self.constants.get("top_cosine", TOP_COSINE),
         )
         return {kind: make_targets(kind, request) for kind in kinds}
 

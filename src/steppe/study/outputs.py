@@ -14,6 +14,7 @@ from steppe.comparisons import mean_interval
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
 from steppe.report import BandPanel, Drawing, Setting, Spread, curve_bands
 from steppe.study.analysis import Analysis
+from steppe.study.needs import Need
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class Table:
         name: Its file name.
         caption: What it shows: n, units, what brackets mean.
         make: Makes it.
-        needs: Datasets or derived quantities that it is made from.
+        needs: Datasets or derived quantities that it is made from, and what of them.
     """
 
     name: str
     caption: str
     make: Callable[[Analysis], pd.DataFrame]
-    needs: Sequence[str] = ()
+    needs: Sequence[str | Need] = ()
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ class Figure:
     Attributes:
         name: Its file name.
         draw: Draws it; several ones as pairs of a file name's ending and a drawing.
-        needs: Datasets or derived quantities that it is drawn from.
+        needs: Datasets or derived quantities that it is drawn from, and what of them.
     """
 
     name: str
     draw: Callable[[Analysis], Drawing | Iterable[tuple[str, Drawing]]]
-    needs: Sequence[str] = ()
+    needs: Sequence[str | Need] = ()
 
 
 class MeanTable(Table):

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 import xarray as xr
-from torch import Tensor
 
-from steppe.activations import KINDS
-from steppe.core.axes import KIND, MODE, POSITION, SAMPLE, STEP
-from steppe.paths import PATHS, Ends, lay_path
-from steppe.readouts import Readout, find_readouts, measure_paths, needs_logits, read_sites
+from steppe.core.axes import POSITION, SAMPLE
 from steppe.store import Template, Variable
-from steppe.study.context import Arrays, Bases, Context
+from steppe.study.context import Arrays, Context
+from steppe.study.needs import Need
 
 SHARD_SIZE = 20
 
@@ -36,6 +31,9 @@ class Part(Protocol):
 
     def without_sae(self) -> Part | None:
         """What is left of it where there is no SAE; None when that is nothing."""
+
+    def only(self, needs: Sequence[Need]) -> Part:
+        """What of it the outputs need that were singled out."""
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -96,16 +94,24 @@ def dataset_spec(
         },
         fixed=xr.Dataset(
             coords={**named, **(coordinates or {})},
-            attrs={
-                "subject": context.subject.name,
-                # Not "coordinates": xarray takes that attribute for its own.
-                "residual_coordinates": context.subject.coordinates,
-                "site": context.site.name,
-                "read": context.read.name,
-            },
+            attrs=attributes(context),
         ),
         sizes={**sizes, POSITION: context.prompts.tokens.shape[1]},
     )
+
+
+def attributes(context: Context[Any]) -> dict[str, str | float]:
+    """What a dataset says of itself: the model, the sites, and what the study measured first."""
+    reading = getattr(context.settings, "reading", None)
+    return {
+        "subject": context.subject.name,
+        # Not "coordinates": xarray takes that attribute for its own.
+        "residual_coordinates": context.subject.coordinates,
+        "site": context.site.name,
+        "read": context.read.name,
+        **({} if reading is None else {"reading": reading}),
+        **{k: v for k, v in context.constants.items() if isinstance(v, str | int | float)},
+    }
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,10 @@ class FunctionPart:
         """Itself, where it needs no SAE."""
         return None if "sae" in self.needs else self
 
+    def only(self, needs: Sequence[Need]) -> FunctionPart:  # noqa: ARG002
+        """Itself, whole."""
+        return self
+
     def spec(self, context: Context[Any]) -> Template:
         """Its variables, labels and sizes."""
         return self.lay_out(context)
@@ -156,113 +166,13 @@ class WholePart:
     function: Callable[[Context[Any]], xr.Dataset]
     needs: frozenset[str] = frozenset()
 
+    def without_sae(self) -> WholePart | None:
+        """Itself, where it needs no SAE."""
+        return None if "sae" in self.needs else self
 
-@dataclass(frozen=True)
-class CurvePart:
-    """Metrics along paths from real bases to targets of several kinds.
-
-    Its dataset has one variable per metric with the dimensions kind, mode, sample, step; ``mode``
-    is the path. ``<path>_position`` says where a step of each path lies, in the path's unit.
-
-    Attributes:
-        name: Name of the dataset.
-        kinds: Kinds of target, names of `steppe.activations.KINDS`; or, where ``targets`` is given,
-            the labels of what it returns.
-        paths: Names of `steppe.paths.PATHS`.
-        metrics: Names of metrics, or metrics; ``l2@<site>`` reads at that site.
-        n_points: Points of a path, the base and the end included.
-        targets: Makes the targets itself, by kind, ``(sample, d_model)`` each.
-        further_needs: What ``targets`` cannot do without.
-    """
-
-    name: str
-    kinds: Sequence[str]
-    paths: Sequence[str] = ("linear",)
-    metrics: Sequence[str | Readout] = ("l2",)
-    n_points: int = 101
-    targets: Callable[[Context[Any], Bases], Mapping[str, Tensor]] | None = None
-    further_needs: frozenset[str] = field(default_factory=frozenset)
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What its kinds and paths cannot be made without."""
-        made = [PATHS.find(path).needs for path in self.paths]
-        if self.targets is None:
-            made += [KINDS.find(kind).needs for kind in self.kinds]
-        return self.further_needs.union(*made)
-
-    @property
-    def definition(self) -> dict[str, Any]:
-        """Kinds, paths and metrics, with the code of those that are somebody's own."""
-        kinds = {kind: code_of(KINDS[kind].make) for kind in self.kinds if kind in KINDS}
-        return {
-            "kinds": list(self.kinds) if self.targets else kinds,
-            "targets": code_of(self.targets),
-            "paths": {path: code_of(PATHS.find(path).lay) for path in self.paths},
-            "metrics": {one.name: code_of(one.measure) for one in self._readouts},
-            "n_points": self.n_points,
-        }
-
-    def without_sae(self) -> CurvePart | None:
-        """The same part without the kinds that need an SAE."""
-        if self.targets is not None:
-            return None if "sae" in self.needs else self
-        kinds = [kind for kind in self.kinds if "sae" not in KINDS.find(kind).needs]
-        return replace(self, kinds=kinds) if kinds else None
-
-    @cached_property
-    def _readouts(self) -> list[Readout]:
-        return find_readouts(self.metrics)
-
-    def spec(self, context: Context[Any]) -> Template:
-        """One variable per metric, and where the steps lie."""
-        dims = (KIND, MODE, SAMPLE, STEP)
-        chosen = [PATHS.find(path) for path in self.paths]
-        return dataset_spec(
-            context,
-            {one.name: Variable(dims, one.unit, one.long_name) for one in self._readouts}
-            | {"target_distance": Variable((KIND, SAMPLE), "residual stream", "base to target")},
-            labels={KIND: self.kinds, MODE: self.paths},
-            sizes={STEP: self.n_points},
-            coordinates={
-                f"{path.name}_position": (
-                    STEP,
-                    np.linspace(0, path.end, self.n_points),
-                    {"unit": path.unit, "long_name": f"where a step of a {path.name} path lies"},
-                )
-                for path in chosen
-            },
-        )
-
-    def measure(self, context: Context[Any], samples: range) -> Arrays:
-        """Measure every kind and path of some samples."""
-        bases = context.bases(samples)
-        make = self.targets or (lambda context, bases: context.targets(bases, self.kinds))
-        targets = make(context, bases)
-        around = any("pool" in PATHS.find(path).needs for path in self.paths)
-        center = context.center if around else None
-        ends = {
-            kind: Ends(bases.activations, targets[kind], center, context.centered)
-            for kind in self.kinds
-        }
-        laid = [
-            lay_path(path, ends[kind], self.n_points) for kind in self.kinds for path in self.paths
-        ]
-        shape = (len(self.kinds), len(self.paths), self.n_points)
-        found: dict[str, list[Any]] = {one.name: [] for one in self._readouts}
-        reads, logits = read_sites(self._readouts, context.read), needs_logits(self._readouts)
-        with context.suffix(read=reads, logits=logits) as suffix:
-            for sample, prefix in enumerate(bases.prefixes):
-                points = torch.stack([paths[sample] for paths in laid])
-                curves = measure_paths(suffix, prefix, points, self._readouts, context.read)
-                for name, values in curves.items():
-                    found[name].append(values.reshape(shape))
-        distances = [(targets[kind] - bases.activations).norm(dim=1) for kind in self.kinds]
-        return {
-            **{name: np.stack(values, axis=2) for name, values in found.items()},
-            "target_distance": torch.stack(distances).numpy(),
-            **bases.variables(),
-        }
+    def only(self, needs: Sequence[Need]) -> WholePart:  # noqa: ARG002
+        """Itself, whole."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -291,6 +201,10 @@ class ControlPart:
         """The same control of what is left of the part."""
         kept = self.part.without_sae()
         return None if kept is None else ControlPart(self.name, kept)
+
+    def only(self, needs: Sequence[Need]) -> ControlPart:
+        """The same control of what the outputs need of the part."""
+        return ControlPart(self.name, self.part.only(needs))
 
     def spec(self, context: Context[Any]) -> Template:
         """That of the part, on the untrained model."""

@@ -10,6 +10,7 @@ from steppe.report import Drawing
 from steppe.store import open_run
 from steppe.study.analysis import Analysis
 from steppe.study.claims import claims_table
+from steppe.study.outputs import Figure, Table
 from steppe.study.study import Study
 
 CLAIMS_CAPTION = (
@@ -51,16 +52,22 @@ def report(study: Study, path: str | Path) -> None:
     run = open_run(path)
     analysis = Analysis.of(run, study.settings, study.derived)
     written = reporting.Report(run=run)
+
+    def is_made(output: Table | Figure) -> bool:
+        asked = study.wants(analysis.settings, [output.name], output.needs)
+        return asked and analysis.has(*output.needs, whole=False)
+
     for table in study.tables:
-        if analysis.has(*table.needs):
+        if is_made(table):
             caption = f"{table.caption} Model: {analysis.subject}."
             written.add_table(table.name, table.make(analysis), caption)
     for figure in study.figures:
-        if analysis.has(*figure.needs):
+        if is_made(figure):
             drawn = figure.draw(analysis)
             pairs = [("", drawn)] if isinstance(drawn, Drawing) else drawn
             for ending, drawing in pairs:
                 written.add_figure(f"{figure.name}{ending}", drawing)
     facts = facts_of(study, analysis)
+    claims = [c for c in study.claims if study.wants(analysis.settings, c.outputs, c.needs)]
     title = study.paper or study.question
-    written.finish(title, facts, claims_table(study.claims, analysis), CLAIMS_CAPTION)
+    written.finish(title, facts, claims_table(claims, analysis), CLAIMS_CAPTION)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steppe.core.errors import InputError
+from steppe.recipes.before_weights import may_be_papers
 from steppe.recipes.starting import start_study
 from steppe.recipes.study import Shard, split
 from steppe.recipes.study import Study as RunnableStudy
@@ -68,19 +70,36 @@ def open_study(
         InputError: Settings that do not fit, or a folder of another configuration.
     """
     objects = given or Given()
-    plan = study.plan(settings, objects)
-
-    def prepare() -> Context[Any]:
-        context = Context.open(settings, plan.needs, objects)
-        constants: dict[str, Any] = {
-            "left_out": dict(plan.left_out),
-            "parts": {part.name: part.definition for part in plan.parts},
-        }
-        if study.prepare is not None:
-            constants |= study.prepare(context)
-        context.constants = constants
-        return context
-
+    try:
+        study.plan(settings, objects)
+    except InputError:
+        # The weights may turn out to be the paper's, which come with an SAE.
+        if objects.model is not None or not may_be_papers(settings):
+            raise
     return start_study(
-        settings, opening, prepare, lambda context, folder: StudyRun(study, plan, context, folder)
+        settings,
+        opening,
+        lambda: open_context(study, settings, objects),
+        lambda context, folder: StudyRun(
+            study, study.plan(context.settings, objects), context, folder
+        ),
     )
+
+
+def open_context(study: Study, settings: BaseSettings, given: Given | None = None) -> Context[Any]:
+    """What the parts of a study draw on, with the constants that it measures first.
+
+    Raises:
+        InputError: Settings that do not fit.
+    """
+    objects = given or Given()
+    context = Context.open(settings, lambda decided: study.plan(decided, objects).needs, objects)
+    plan = study.plan(context.settings, objects)
+    # Before anything is measured by it.
+    _ = context.check
+    context.constants = {
+        "left_out": dict(plan.left_out),
+        "parts": {part.name: part.definition for part in plan.parts},
+        **(study.prepare(context) if study.prepare else {}),
+    }
+    return context

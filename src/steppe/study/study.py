@@ -13,6 +13,7 @@ from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim
 from steppe.study.context import Context
 from steppe.study.given import Given
+from steppe.study.needs import Need, as_need
 from steppe.study.outputs import Figure, Table
 from steppe.study.part import Part, WholePart
 from steppe.study.settings import BaseSettings
@@ -58,21 +59,17 @@ class Study:
         """
         objects = given or Given()
         has_sae = objects.sae is not None or settings.has_sae
-        parts, left_out = [], {}
-        for part in self.parts(settings):
-            kept: Part | None = part if has_sae or "sae" not in part.needs else part.without_sae()
-            if kept is not None:
-                parts.append(kept)
-            gone = _gone(part, kept)
+        every: list[Part | WholePart] = [*self.parts(settings), *self.wholes(settings)]
+        kept: list[Part | WholePart] = []
+        left_out = {}
+        for part in self._singled_out(settings, every):
+            rest = part if has_sae or "sae" not in part.needs else part.without_sae()
+            if rest is not None:
+                kept.append(rest)
+            gone = _gone(part, rest)
             if gone:
                 left_out[gone] = "it needs an SAE of the site (--sae)"
-        wholes = []
-        for whole in self.wholes(settings):
-            if has_sae or "sae" not in whole.needs:
-                wholes.append(whole)
-            else:
-                left_out[whole.name] = "it needs an SAE of the site (--sae)"
-        if not parts and not wholes:
+        if not kept:
             raise InputError(
                 f"study {self.name} on {settings.subject}",
                 got="nothing that could be measured: "
@@ -80,7 +77,42 @@ class Study:
                 expected="what at least one part needs",
                 fix="give an SAE of the site with --sae",
             )
-        return Plan(tuple(parts), tuple(wholes), left_out)
+        return Plan(
+            parts=tuple(part for part in kept if not isinstance(part, WholePart)),
+            wholes=tuple(part for part in kept if isinstance(part, WholePart)),
+            left_out=left_out,
+            uses_sae=has_sae and any("sae" in part.needs for part in every),
+        )
+
+    def _singled_out(
+        self, settings: BaseSettings, parts: Sequence[Part | WholePart]
+    ) -> list[Part | WholePart]:
+        """The parts, or what is needed of them for what the setting ``only`` names."""
+        only: Sequence[str] = getattr(settings, "only", ())
+        asked = [need for one in self._outputs if one.name in only for need in one.needs]
+        needs = [*map(as_need, asked), *map(Need, {*only} & {part.name for part in parts})]
+        # A derived quantity may be made from any of them.
+        if not only or any(need.dataset in self.derived for need in needs):
+            return [*parts]
+        found = [(part, [n for n in needs if n.dataset == part.name]) for part in parts]
+        return [part.only(of_it) for part, of_it in found if of_it]
+
+    @property
+    def _outputs(self) -> tuple[Table | Figure, ...]:
+        return (*self.tables, *self.figures)
+
+    def wants(self, settings: Any, names: Sequence[str], needs: Sequence[str | Need]) -> bool:
+        """Whether a table, figure or claim is to be made.
+
+        Args:
+            settings: What was asked: ``only`` may single out some, or parts.
+            names: The output, or those that a claim belongs to.
+            needs: What it is made from.
+        """
+        only = {*getattr(settings, "only", ())}
+        datasets = {as_need(need).dataset for need in needs}
+        singled_out = only & {one.name for one in self._outputs}
+        return not singled_out or not names or bool(only & {*names, *datasets})
 
 
 @dataclass(frozen=True)
@@ -91,20 +123,24 @@ class Plan:
         parts: The datasets that are filled shard by shard.
         wholes: Those measured in one go.
         left_out: What is left out, and why.
+        uses_sae: Whether there is an SAE that any part of the study can use: then the model is in
+            its coordinates, whichever parts are singled out.
     """
 
     parts: tuple[Part, ...]
     wholes: tuple[WholePart, ...]
     left_out: Mapping[str, str]
+    uses_sae: bool = False
 
     @property
     def needs(self) -> frozenset[str]:
         """What all of it together cannot do without."""
         parts: tuple[Part | WholePart, ...] = (*self.parts, *self.wholes)
-        return frozenset[str]().union(*(part.needs for part in parts))
+        sae = ["sae"] if self.uses_sae else []
+        return frozenset(sae).union(*(part.needs for part in parts))
 
 
-def _gone(part: Part, kept: Part | None) -> str:
+def _gone(part: Part | WholePart, kept: Part | WholePart | None) -> str:
     """What of a part is left out, in words; empty for nothing."""
     if kept is None:
         return part.name

@@ -1,0 +1,207 @@
+"""Metrics along paths from real bases to targets of several kinds: the commonest part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steppe.activations import KINDS
+from steppe.core.axes import KIND, MODE, SAMPLE, STEP
+from steppe.paths import PATHS, Ends, lay_path
+from steppe.readouts import Readout, find_readouts, measure_paths, needs_logits, read_sites
+from steppe.store import Template, Variable
+from steppe.study.context import Arrays, Bases, Context
+from steppe.study.needs import Need, wanted
+from steppe.study.part import code_of, dataset_spec
+
+TARGET_DISTANCE = {"target_distance": Variable((KIND, SAMPLE), "residual stream", "base to target")}
+
+
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """The paths of some samples, and what is known of them before anything is measured.
+
+    Attributes:
+        paths: By their labels along the part's dimensions: ``(sample, step, d_model)``. Of labels
+            that share one tensor the curves are measured once.
+        variables: Further variables of the dataset, these samples only.
+    """
+
+    paths: Mapping[tuple[str, ...], Tensor]
+    variables: Arrays
+
+
+Lay = Callable[[Context[Any], Bases, Mapping[str, Tensor]], Laid]
+
+
+@dataclass(frozen=True)
+class CurvePart:
+    """Metrics along paths from real bases to targets of several kinds.
+
+    Its dataset has one variable per metric with the dimensions kind, mode, sample, step; ``mode``
+    is the path. ``<path>_position`` says where a step of each path lies, in the path's unit.
+
+    Attributes:
+        name: Name of the dataset.
+        kinds: Kinds of target, names of `steppe.activations.KINDS`; or, where ``targets`` is given,
+            the labels of what it returns.
+        paths: Names of `steppe.paths.PATHS`; or, where ``lay`` is given, labels of what it lays.
+        metrics: Names of metrics, or metrics; ``l2@<site>`` reads at that site.
+        n_points: Points of a path, the base and the end included.
+        targets: Makes the targets itself, by kind, ``(sample, d_model)`` each.
+        further_needs: What ``targets`` and ``lay`` cannot do without.
+        lay: Lays the paths itself, from the bases and the targets by kind; the labels of kinds and
+            paths that are not measured need not be there.
+        dims: The dimensions of kinds and paths, in the dataset's order.
+        variables: What ``lay`` knows beside the paths.
+    """
+
+    name: str
+    kinds: Sequence[str]
+    paths: Sequence[str] = ("linear",)
+    metrics: Sequence[str | Readout] = ("l2",)
+    n_points: int = 101
+    targets: Callable[[Context[Any], Bases], Mapping[str, Tensor]] | None = None
+    further_needs: frozenset[str] = field(default_factory=frozenset)
+    lay: Lay | None = None
+    dims: tuple[str, str] = (KIND, MODE)
+    variables: Mapping[str, Variable] = field(default_factory=lambda: TARGET_DISTANCE)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What its kinds and paths cannot be made without."""
+        made = [PATHS.find(path).needs for path in self.paths] if self.lay is None else []
+        if self.targets is None:
+            made += [KINDS.find(kind).needs for kind in self.kinds]
+        return self.further_needs.union(*made)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Kinds, paths and metrics, with the code of those that are somebody's own."""
+        kinds = {kind: code_of(KINDS[kind].make) for kind in self.kinds if kind in KINDS}
+        laid = {path: code_of(self.lay or PATHS.find(path).lay) for path in self.paths}
+        return {
+            "kinds": list(self.kinds) if self.targets else kinds,
+            "targets": code_of(self.targets),
+            "paths": laid,
+            "metrics": {one.name: code_of(one.measure) for one in self._readouts},
+            "n_points": self.n_points,
+        }
+
+    def without_sae(self) -> CurvePart | None:
+        """The same part without the kinds that need an SAE."""
+        if "sae" in self.further_needs:
+            return None
+        if self.targets is not None:
+            return self
+        kinds = [kind for kind in self.kinds if "sae" not in KINDS.find(kind).needs]
+        return replace(self, kinds=kinds) if kinds else None
+
+    def only(self, needs: Sequence[Need]) -> CurvePart:
+        """The kinds, paths and metrics that outputs need, and the kinds of somebody's own."""
+        asked = wanted(KIND, self.kinds, needs)
+        metrics = {name for need in needs for name in need.metrics}
+        every = not all(need.metrics for need in needs)
+        other = next(dim for dim in self.dims if dim != KIND)
+        return replace(
+            self,
+            kinds=[kind for kind in self.kinds if kind in asked or KINDS.is_own(kind)],
+            paths=wanted(other, self.paths, needs),
+            metrics=[one for one in self._readouts if every or one.name in metrics],
+        )
+
+    @cached_property
+    def _readouts(self) -> list[Readout]:
+        return find_readouts(self.metrics)
+
+    @property
+    def _labels(self) -> dict[str, Sequence[str]]:
+        """The labels along both dimensions, in the dataset's order."""
+        return {dim: self.kinds if dim == KIND else self.paths for dim in self.dims}
+
+    def spec(self, context: Context[Any]) -> Template:
+        """One variable per metric, and where the steps lie."""
+        dims = (*self.dims, SAMPLE, STEP)
+        steps = {STEP: np.arange(self.n_points)} if self.lay else self._positions()
+        return dataset_spec(
+            context,
+            {one.name: Variable(dims, one.unit, one.long_name) for one in self._readouts}
+            | dict(self.variables),
+            labels=self._labels,
+            sizes={STEP: self.n_points},
+            coordinates=steps,
+        )
+
+    def _positions(self) -> dict[str, Any]:
+        return {
+            f"{path.name}_position": (
+                STEP,
+                np.linspace(0, path.end, self.n_points),
+                {"unit": path.unit, "long_name": f"where a step of a {path.name} path lies"},
+            )
+            for path in map(PATHS.find, self.paths)
+        }
+
+    def measure(self, context: Context[Any], samples: range) -> Arrays:
+        """Measure every kind and path of some samples."""
+        bases = context.bases(samples)
+        make = self.targets or (lambda context, bases: context.targets(bases, self.kinds))
+        laid = (self.lay or self._lay)(context, bases, make(context, bases))
+        return {
+            **self._curves(context, bases, laid.paths),
+            **laid.variables,
+            **bases.variables(),
+        }
+
+    def _lay(self, context: Context[Any], bases: Bases, targets: Mapping[str, Tensor]) -> Laid:
+        """The paths of the registry."""
+        around = any("pool" in PATHS.find(path).needs for path in self.paths)
+        center = context.center if around else None
+        ends = {
+            kind: Ends(bases.activations, targets[kind], center, context.centered)
+            for kind in self.kinds
+        }
+        distances = [(targets[kind] - bases.activations).norm(dim=1) for kind in self.kinds]
+        return Laid(
+            {
+                (kind, path): lay_path(path, ends[kind], self.n_points)
+                for kind in self.kinds
+                for path in self.paths
+            },
+            {"target_distance": torch.stack(distances).numpy()},
+        )
+
+    def _curves(
+        self, context: Context[Any], bases: Bases, paths: Mapping[tuple[str, ...], Tensor]
+    ) -> Arrays:
+        """By metric: ``(*dims, sample, step)``."""
+        labels = list(product(*self._labels.values()))
+        distinct = {id(path): path for key, path in paths.items() if key in labels}
+        reads, logits = read_sites(self._readouts, context.read), needs_logits(self._readouts)
+        with context.suffix(read=reads, logits=logits) as suffix:
+            found = [
+                measure_paths(
+                    suffix,
+                    prefix,
+                    torch.stack([path[sample] for path in distinct.values()]),
+                    self._readouts,
+                    context.read,
+                )
+                for sample, prefix in enumerate(bases.prefixes)
+            ]
+        order = list(distinct)
+        places = [order.index(id(paths[key])) for key in labels]
+        shape = [len(names) for names in self._labels.values()]
+        return {
+            one.name: np.stack([curves[one.name] for curves in found], axis=1)[places].reshape(
+                *shape, len(found), -1
+            )
+            for one in self._readouts
+        }
