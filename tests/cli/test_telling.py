@@ -102,8 +102,8 @@ def test_a_failed_run_that_overwrites_is_not_to_be_given_again(
     steppe: Steppe, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr("steppe.cli.studies.run_study", raising(error))
-    assert "leave out --overwrite" in steppe("reproduce", "lee2024", "--overwrite").err
     assert "overwrite" not in steppe("reproduce", "lee2024").err
+    assert "leave out --overwrite" in steppe("reproduce", "lee2024", "--overwrite").err
 
 
 @pytest.mark.parametrize("before", [None, "module://of_a_notebook"])

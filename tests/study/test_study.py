@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import steppe
 from steppe.activations import TargetRequest
 from steppe.core.errors import InputError, SteppeError
 from steppe.execution.sweep import folder_name
-from steppe.study import BaseSettings, CurvePart, Study, positive
+from steppe.study import BaseSettings, CurvePart, Study, Table, WholePart, positive
 from steppe.study.crossings import Level
 from steppe.study.prompts import as_prompts
 
@@ -137,6 +139,97 @@ def test_a_kind_that_makes_no_targets_is_named(
     with pytest.raises(InputError, match=f"(?s)'broken'.*{match}"):
         run(["real", "broken"], tiny_files, tmp_path / "run")
     steppe.activations.KINDS._entries.pop("broken")
+
+
+def test_a_kind_that_needs_real_activations_is_given_them(tiny_files: Any, tmp_path: Path) -> None:
+    pools: list[torch.Tensor] = []
+
+    def half_mean(request: TargetRequest) -> torch.Tensor:
+        """Half the base, half the mean of real activations."""
+        assert request.pool is not None
+        pools.append(request.pool)
+        return (request.base + request.pool.mean(0)) / 2
+
+    steppe.register_kind(needs=("pool",))(half_mean)
+    run(["half_mean"], tiny_files, tmp_path / "run")
+    steppe.activations.KINDS._entries.pop("half_mean")
+    assert pools[0].shape == (100, 16)
+    assert (pools[0].dtype, pools[0].device.type) == (torch.float32, "cpu")
+
+
+def with_whole(whole: Any, **further: Any) -> Study:
+    return replace(study(["real"]), wholes=lambda _: [WholePart("whole", whole)], **further)
+
+
+def test_a_whole_is_measured_anew_for_more_samples_and_only_then(
+    tiny_files: Any, tmp_path: Path
+) -> None:
+    measured: list[int] = []
+
+    def count(context: Any) -> xr.Dataset:
+        measured.append(context.settings.samples)
+        return xr.Dataset({"norms": ("base", np.ones(context.settings.samples))})
+
+    def other(_context: Any) -> xr.Dataset:
+        return xr.Dataset({"norms": ("base", np.zeros(2))})
+
+    def go(whole: Any, samples: int) -> Any:
+        return steppe.run(
+            with_whole(whole), model=tiny_files.model, prompts=tiny_files.prompts,
+            samples=samples, moments_samples=100, device="cpu", out=tmp_path / "run",
+        )  # fmt: skip
+
+    for samples in (3, 3, 5):
+        assert go(count, samples).dataset("whole").sizes == {"base": samples}
+    assert measured == [3, 5]
+    with pytest.raises(InputError, match=r"parts\.whole\.function"):
+        go(other, 5)
+
+
+@pytest.mark.parametrize(
+    ("derive", "error"),
+    [
+        (lambda analysis: analysis["paths/l2"].sel(kind="rael"), KeyError),
+        (lambda analysis: {}["gone"], KeyError),
+        (lambda analysis: steppe.open_run("nowhere"), InputError),
+        (lambda analysis: analysis["second"], ZeroDivisionError),
+    ],
+)
+def test_a_fault_of_a_derived_quantity_is_not_taken_for_a_part_left_out(
+    tiny_files: Any, tmp_path: Path, derive: Any, error: type[Exception]
+) -> None:
+    broken = replace(
+        study(["real"]),
+        derived={"mine": derive, "second": lambda _: 1 / 0},
+        tables=[Table("mine", "", lambda analysis: analysis["mine"].to_dataframe(), ("mine",))],
+    )
+    options = {"samples": 2, "moments_samples": 100, "device": "cpu", "out": tmp_path / "run"}
+    with pytest.raises(error) as raised:
+        steppe.run(broken, model=tiny_files.model, prompts=tiny_files.prompts, **options)
+    assert "while the derived quantity 'mine' was made" in raised.value.__notes__
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda analysis: analysis["gone/l2"],
+        lambda analysis: analysis["paths/kl"],
+        lambda analysis: analysis.datasets["gone"]["l2"],
+        lambda analysis: analysis.run.dataset("gone")["l2"],
+        lambda analysis: analysis["second"] / 2,
+    ],
+)
+def test_what_is_made_from_a_part_left_out_is_left_out(
+    tiny_files: Any, tmp_path: Path, derive: Any
+) -> None:
+    partial = replace(
+        study(["real"]),
+        derived={"mine": derive, "second": lambda analysis: analysis["gone/l2"]},
+        tables=[Table("mine", "", lambda analysis: analysis["mine"].to_dataframe(), ("mine",))],
+    )
+    options = {"samples": 2, "moments_samples": 100, "device": "cpu", "out": tmp_path / "run"}
+    done = steppe.run(partial, model=tiny_files.model, prompts=tiny_files.prompts, **options)
+    assert "mine" not in done.tables
 
 
 def test_an_unknown_kind_says_the_nearest(tiny_files: Any, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class TargetRequest:
         gaussian: The distribution that random targets are drawn from.
         sae: The SAE that synthetic targets are composed with.
         rates: The SAE's firing rates.
+        pool: Real activations, float32 on the CPU, ``(pool, d_model)``, for kinds that need some.
         reading: ``text`` or ``code``.
         centered: Whether activations are in centred coordinates.
         top_cosine: Cosine sought by ``synthetic_structured``; the default is GPT-2's.
@@ -44,6 +45,7 @@ class TargetRequest:
     gaussian: Gaussian | None = None
     sae: Autoencoder | None = None
     rates: FiringRates | None = None
+    pool: Tensor | None = None
     reading: Reading = "text"
     centered: bool = True
     top_cosine: float = TOP_COSINE

@@ -115,14 +115,11 @@ def _run(words: list[str], *, with_traceback: bool) -> None:
     try:
         with _signals(), command_line(words):
             app(args=words, standalone_mode=True)
-    except SteppeError as error:
-        note = _OVERWRITING if isinstance(error, RunFailedError) and _overwrites(words) else ""
-        stop(error, note, with_traceback=with_traceback)
-    except OSError as error:
-        failed = _explained(error)
-        failed.__cause__ = error
-        note = _OVERWRITING if _overwrites(words) else ""
-        stop(failed, note, with_traceback=with_traceback)
+    except (SteppeError, OSError) as error:
+        told = error if isinstance(error, SteppeError) else _explained(error)
+        if isinstance(told, RunFailedError) and _overwrites(words):
+            told.add_note(_OVERWRITING)
+        stop(told, with_traceback=with_traceback)
     except Stopped as signalled:
         what = "interrupted" if signalled.number == signal.SIGINT else "told to end"
         say(f"steppe: {what}: {_afterwards(words)}", error=True)
@@ -164,13 +161,15 @@ def _no_window() -> Iterator[None]:
 def _explained(error: OSError) -> RunFailedError:
     """What the operating system refused, in the form of every other error."""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return RunFailedError(
+    failed = RunFailedError(
         str(error.filename or "the operating system"),
         got="no space left on the device" if full else error.strerror or str(error),
         expected="room for the run's results" if full else "a file that can be read or written",
         fix=f"{'free some space' if full else 'check the path and its permissions'}, then repeat "
         "the command: finished work is kept",
     )
+    failed.__cause__ = error
+    return failed
 
 
 @contextmanager

@@ -32,18 +32,17 @@ def writing_anything() -> Iterator[None]:
             stream.reconfigure(errors=errors)
 
 
-def stop(error: SteppeError, note: str = "", *, with_traceback: bool) -> NoReturn:
+def stop(error: SteppeError, *, with_traceback: bool) -> NoReturn:
     """Tell of an error, and what it arose from, and end with its exit status.
 
     Args:
         error: What went wrong.
-        note: What is to be minded beside the error's own advice.
         with_traceback: Whether to show where, and where all that it arose from.
     """
     if with_traceback:
         say("".join(traceback.format_exception(error)).rstrip(), error=True)
     say(f"steppe: {error}", error=True)
-    if note:
+    for note in getattr(error, "__notes__", ()):
         say(f"  note:     {note}", error=True)
     if error.cause:
         hint = "" if with_traceback else " (--traceback shows where)"

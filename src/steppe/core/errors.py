@@ -68,6 +68,10 @@ class MissingExtraError(InputError):
         )
 
 
+class NotMeasuredError(InputError):
+    """A dataset or variable that this run does not have; another one may."""
+
+
 class RunFailedError(SteppeError):
     """A run that was rightly asked for could not be finished; the command line exits with 1."""
 

@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from steppe.core.axes import SAMPLE
-from steppe.core.errors import InputError
+from steppe.core.errors import InputError, NotMeasuredError
 from steppe.core.names import find
 from steppe.curves import check_curves
 from steppe.store import layout
@@ -138,10 +138,11 @@ class Run:
         coordinate ``sample``.
 
         Raises:
-            InputError: The run has no such dataset, or what belongs to no shard of it is damaged.
+            NotMeasuredError: The run has no such dataset.
+            InputError: What belongs to no shard of it is damaged.
         """
         if name not in self.datasets():
-            raise InputError(
+            raise NotMeasuredError(
                 f"run {self.path}",
                 got=f"no dataset {name!r}",
                 expected=f"one of {', '.join(self.datasets()) or 'none: nothing is finished yet'}",

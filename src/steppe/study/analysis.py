@@ -11,11 +11,36 @@ import numpy as np
 import xarray as xr
 
 from steppe.comparisons import Resamples
-from steppe.core.errors import InputError
+from steppe.core.errors import NotMeasuredError
 from steppe.core.seeds import stream
 from steppe.store import Run
 from steppe.study.needs import Need, as_need
 from steppe.study.settings import BaseSettings
+
+
+class _Datasets(dict[str, xr.Dataset]):
+    """The datasets of a run; one that it does not have is said to be missing from it."""
+
+    def __init__(self, run: Run, found: Mapping[str, xr.Dataset]) -> None:
+        super().__init__(found)
+        self._run = run
+
+    def __missing__(self, name: str) -> xr.Dataset:
+        return self._run.dataset(name)
+
+
+@dataclass(frozen=True)
+class _Making:
+    """Adds to what goes wrong meanwhile which derived quantity was being made."""
+
+    name: str
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _where: object) -> None:
+        if error is not None and not isinstance(error, NotMeasuredError):
+            error.add_note(f"while the derived quantity {self.name!r} was made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +81,7 @@ class Analysis:
     @cached_property
     def datasets(self) -> dict[str, xr.Dataset]:
         """The datasets of the run; values are read when they are used."""
-        return {name: self.run.dataset(name) for name in self.run.datasets()}
+        return _Datasets(self.run, {name: self.run.dataset(name) for name in self.run.datasets()})
 
     @cached_property
     def _made(self) -> dict[str, xr.DataArray]:
@@ -66,16 +91,19 @@ class Analysis:
         """A derived quantity, or ``dataset/variable``; made once.
 
         Raises:
-            InputError: There is neither.
+            NotMeasuredError: There is neither, or a dataset or variable that it is made from was
+                not measured. Any other error of the function that makes it is raised as it is, with
+                the quantity's name as a note.
         """
         if name not in self._made:
             dataset, _, variable = name.partition("/")
             if name in self.derived:
-                self._made[name] = self.derived[name](self)
+                with _Making(name):
+                    self._made[name] = self.derived[name](self)
             elif dataset in self.datasets and variable in self.datasets[dataset]:
                 self._made[name] = self.datasets[dataset][variable].load()
             else:
-                raise InputError(
+                raise NotMeasuredError(
                     f"run {self.run.path}",
                     got=f"no quantity {name!r}",
                     expected=", ".join([*self.derived, *self.datasets]) or "nothing was measured",
@@ -84,11 +112,14 @@ class Analysis:
         return self._made[name]
 
     def has(self, *needs: str | Need, whole: bool = True) -> bool:
-        """Whether all of these datasets were measured, or derived quantities are defined.
+        """Whether all of these datasets, and what derived quantities are made from, were measured.
 
         Args:
             needs: Datasets, derived quantities, or what of a dataset.
             whole: Whether all labels of a need have to be there, and not only some.
+
+        Raises:
+            Exception: Whatever else goes wrong while a derived quantity is made.
         """
         return all(
             need.is_met(self.datasets[need.dataset], whole=whole)
@@ -102,8 +133,7 @@ class Analysis:
             return False
         try:
             self[name]
-        except (KeyError, InputError):
-            # What it is made from was left out of this run.
+        except NotMeasuredError:
             return False
         return True
 

@@ -347,6 +347,7 @@ class Context(Generic[S]):
             gaussian=self.gaussian if "moments" in needs else None,
             sae=self.sae if "sae" in needs else None,
             rates=self.rates if "sae" in needs else None,
+            pool=self.pool if "pool" in needs else None,
             reading=getattr(self.settings, "reading", "text"),
             centered=self.centered,
             top_cosine=self.constants.get("top_cosine", TOP_COSINE),

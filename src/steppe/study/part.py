@@ -154,7 +154,7 @@ class FunctionPart:
 
 @dataclass(frozen=True)
 class WholePart:
-    """A small dataset that is measured in one go.
+    """A small dataset that is measured in one go, anew where a run is extended by more samples.
 
     Attributes:
         name: Name of the dataset.
@@ -169,6 +169,11 @@ class WholePart:
     def without_sae(self) -> WholePart | None:
         """Itself, where it needs no SAE."""
         return None if "sae" in self.needs else self
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The function that measures it."""
+        return {"function": code_of(self.function)}
 
     def only(self, needs: Sequence[Need]) -> WholePart:  # noqa: ARG002
         """Itself, whole."""

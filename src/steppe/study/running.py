@@ -13,12 +13,15 @@ from steppe.recipes.before_weights import may_be_papers
 from steppe.recipes.starting import start_study
 from steppe.recipes.study import Shard, split
 from steppe.recipes.study import Study as RunnableStudy
-from steppe.store import Opening, RunFolder
+from steppe.store import Opening, RunFolder, open_run
 from steppe.study.context import Context
 from steppe.study.given import Given
 from steppe.study.report import report
 from steppe.study.settings import BaseSettings
 from steppe.study.study import Plan, Study
+
+# Attribute of a dataset that was measured in one go: of how many samples the run was.
+OF_SAMPLES = "of_samples"
 
 
 class StudyRun(RunnableStudy):
@@ -49,12 +52,22 @@ class StudyRun(RunnableStudy):
         for name, spec in self._specs.items():
             self.folder.create_dataset(name, spec)
         for whole in self.plan.wholes:
-            # One that is there is kept: it may not depend on the number of samples.
-            if not self.folder.has_dataset(whole.name):
-                self.folder.write_dataset(whole.name, whole.function(self.context))
+            samples = self.context.settings.samples
+            # It may depend on all samples of the run.
+            if self._samples_of(whole.name) != samples:
+                found = whole.function(self.context).assign_attrs({OF_SAMPLES: samples})
+                self.folder.dataset(whole.name).remove()
+                self.folder.write_dataset(whole.name, found)
         if "moments" in self.context.needs:
             moments = self.context.moments
             self.folder.write_moments({"mean": moments.mean, "covariance": moments.covariance})
+
+    def _samples_of(self, whole: str) -> int | None:
+        """How many samples the run had when a dataset without shards was measured."""
+        if not self.folder.has_dataset(whole):
+            return None
+        found: int | None = open_run(self.folder.path).dataset(whole).attrs.get(OF_SAMPLES)
+        return found
 
     def report(self) -> None:
         """Write tables, figures, claims and the summary."""
@@ -99,7 +112,7 @@ def open_context(study: Study, settings: BaseSettings, given: Given | None = Non
     _ = context.check
     context.constants = {
         "left_out": dict(plan.left_out),
-        "parts": {part.name: part.definition for part in plan.parts},
+        "parts": {part.name: part.definition for part in plan.datasets},
         **(study.prepare(context) if study.prepare else {}),
     }
     return context

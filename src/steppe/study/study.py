@@ -133,11 +133,15 @@ class Plan:
     uses_sae: bool = False
 
     @property
+    def datasets(self) -> tuple[Part | WholePart, ...]:
+        """Parts and wholes."""
+        return (*self.parts, *self.wholes)
+
+    @property
     def needs(self) -> frozenset[str]:
         """What all of it together cannot do without."""
-        parts: tuple[Part | WholePart, ...] = (*self.parts, *self.wholes)
         sae = ["sae"] if self.uses_sae else []
-        return frozenset(sae).union(*(part.needs for part in parts))
+        return frozenset(sae).union(*(part.needs for part in self.datasets))
 
 
 def _gone(part: Part | WholePart, kept: Part | WholePart | None) -> str:

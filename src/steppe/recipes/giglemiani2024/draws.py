@@ -67,6 +67,7 @@ def draw(material: Material, samples: range, kinds: Sequence[str]) -> Draws:
         gaussian=material.stock.gaussian,
         sae=material.sae,
         rates=material.rates,
+        pool=material.stock.pool,
         reading=material.settings.reading,
         centered=material.subject.coordinates == "centered",
         top_cosine=material.scales.cosine,
