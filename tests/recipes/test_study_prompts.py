@@ -20,7 +20,7 @@ from steppe.recipes.stock import choose_rows
 from steppe.recipes.study_prompts import take_prompts
 from steppe.recipes.study_settings import PAPER_PROMPTS
 from steppe.sae import Sae
-from steppe.subject import Bos, Subject, load_prompts
+from steppe.subject import Subject, load_prompts
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +46,13 @@ def write_rows(path: Path, *rows: Any) -> Path:
     return path
 
 
-def test_only_rows_that_lack_bos_get_it(subject: Subject, tmp_path: Path) -> None:
+def test_only_rows_that_lack_bos_get_it(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [[0, 1, 2, 3]] * 5 + [[7, 8, 9, 10]]
     path = write_rows(tmp_path / "a.jsonl", *({"input_ids": row} for row in rows))
-    taken = take_prompts(settings(path), subject, [], auto=Bos(True, "as in the paper"))
+    monkeypatch.setattr(Settings, "BOS_WHERE_THERE_IS_ONE", True)
+    taken = take_prompts(settings(path), subject, [])
     expected = np.array([[0, 1, 2]] * 5 + [[0, 7, 8]])
     np.testing.assert_array_equal(taken.prompts.tokens, expected)
     # The checksum is that of the tokens that are run.

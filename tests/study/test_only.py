@@ -153,7 +153,7 @@ def test_what_needs_the_papers_sae_is_planned_once_the_weights_are_known(
 ) -> None:
     monkeypatch.setattr("steppe.recipes.study_settings.is_papers_model", lambda _: True)
     monkeypatch.setattr(
-        "steppe.study.context.load_sae", lambda source, **_: pytest.fail(f"opened {source}")
+        "steppe.study.saes.load_sae", lambda source, **_: pytest.fail(f"opened {source}")
     )
     with pytest.raises(pytest.fail.Exception, match="opened the paper's"):
         run(tiny_files, tmp_path / "run")

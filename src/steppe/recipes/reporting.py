@@ -20,6 +20,7 @@ from steppe.report import (
     write_table,
 )
 from steppe.store import FIGURES, SUMMARY, TABLES, Run
+from steppe.store.writing import write_atomically
 
 CLAIMS = "claims"
 
@@ -47,6 +48,11 @@ class Report:
         """Write a table and remember it for the summary."""
         write_table(self.root / TABLES, name, table, caption)
         self.tables.append(TableEntry(name, table, caption))
+
+    def add_data(self, name: str, table: pd.DataFrame) -> None:
+        """Write what figures are drawn from as CSV beside them."""
+        content = table.to_csv(index=False).encode()
+        write_atomically(self.root / FIGURES / f"{name}.csv", content)
 
     def add_figure(self, name: str, drawing: Drawing) -> None:
         """Write a figure and remember it for the summary."""

@@ -38,26 +38,26 @@ class StudyPrompts:
         }
 
 
-def take_prompts(
-    settings: StudySettings, subject: Subject, saes: Sequence[Sae], auto: Bos | None = None
-) -> StudyPrompts:
+def take_prompts(settings: StudySettings, subject: Subject, saes: Sequence[Sae]) -> StudyPrompts:
     """Take the first prompts of the source, at most ``max_prompts``.
 
     Args:
         settings: What was asked.
         subject: The model under study.
         saes: The study's SAEs: ``bos`` may follow them.
-        auto: What ``bos: auto`` stands for in this study; None: as the SAEs and the tokenizer say.
 
     Raises:
         InputError: There are none, or they do not fit the subject.
     """
-    bos = auto
     if settings.bos != "auto":
         bos = choose_bos(settings.bos, subject)
-    elif bos is None and settings.prompts_source == PAPER_PROMPTS:
+    elif settings.BOS_WHERE_THERE_IS_ONE:
+        has_one = subject.bos_token_id is not None
+        reason = "sequences begin with it, as in the paper" if has_one else "the subject has none"
+        bos = Bos(has_one, reason)
+    elif settings.prompts_source == PAPER_PROMPTS:
         bos = Bos(False, "the papers' prompts are read as their authors read them")
-    elif bos is None:
+    else:
         bos = choose_bos("auto", subject, [sae.prepend_bos for sae in saes])
     prompts = load_prompts(
         settings.prompts_source,

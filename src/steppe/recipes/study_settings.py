@@ -35,6 +35,8 @@ class StudySettings(BaseModel):
     # The SAE and the prompts of the published study; the bundled subject brings its own.
     SAE_OF_PAPER: ClassVar[str]
     PROMPTS_OF_PAPER: ClassVar[str] = PAPER_PROMPTS
+    # Whether `bos: auto` means BOS wherever the model has one.
+    BOS_WHERE_THERE_IS_ONE: ClassVar[bool] = False
     # Whether the study goes on without an SAE, leaving out what needs one.
     SAE_IS_OPTIONAL: ClassVar[bool] = False
     # What these resolve to is not known before the subject is loaded: for instance the best device.
@@ -235,6 +237,25 @@ class StudySettings(BaseModel):
             return asked
         self.refuse_lacking()
         return DEMO if self.subject == DEMO else of_the_paper
+
+
+class SiteSettings(StudySettings):
+    """Settings of a study that moves activations at a site; parts that need an SAE may be missing.
+
+    Where each SAE is used at a site of its own (`sae_site` is None), ``sae_sources`` names them.
+    """
+
+    SAE_IS_OPTIONAL: ClassVar[bool] = True
+    UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "site", "sae", "prompts"})
+    # Whether the pool holds the activations of all positions but each prompt's first, instead of
+    # those of the position that is moved.
+    POOL_OF_ALL_POSITIONS: ClassVar[bool] = False
+
+    site: str = Field("blocks.0.hook_resid_post", description="where activations are moved")
+
+    def site_in(self, n_layers: int) -> Site:
+        """The site in a model of that many blocks."""
+        return Site.parse(self.site).resolve(n_layers)
 
 
 class ResamplingSettings(StudySettings):

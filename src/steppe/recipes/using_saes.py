@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from steppe.core.bundled import DEMO, demo_saes
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
+from steppe.recipes.before_weights import saes_in
 from steppe.recipes.study_settings import StudySettings
-from steppe.sae import Sae, SaeQuality, check_fits, quality
+from steppe.sae import Sae, SaeQuality, check_fits, load_sae, quality
 from steppe.sae.belonging import coordinates_of, require_trust
 from steppe.subject import Subject
 
 # Activations that quality is measured on, at most.
 MEASURED_ON = 8192
+
+
+def open_saes(sources: Sequence[str], device: torch.device) -> dict[str, Sae]:
+    """Load SAEs, those of a folder of SAEs in the order of their names.
+
+    Args:
+        sources: SAEs as `load_sae` takes them, ``demo`` for all that are bundled, or folders that
+            hold one SAE folder each.
+        device: Where to put them.
+
+    Returns:
+        By label: the SAE's id or folder name, with its source where two would be called the same.
+
+    Raises:
+        InputError: One cannot be read, or is given twice.
+    """
+    found: dict[str, Sae] = {}
+    every = [one for given in sources for one in (demo_saes() if given == DEMO else saes_in(given))]
+    for source in dict.fromkeys(every):
+        sae = load_sae(source, device=device)
+        label = _label(sae)
+        if label in found:
+            label = f"{sae.identity.source}/{label}"
+        if label in found:
+            raise InputError(
+                f"SAE {source}",
+                got="an SAE that was given already",
+                expected="each SAE once",
+                fix="leave one of them out",
+            )
+        found[label] = sae
+    return found
+
+
+def _label(sae: Sae) -> str:
+    identity = sae.identity
+    if identity.release not in (None, DEMO):
+        return f"{identity.release}/{identity.sae_id}"
+    return identity.sae_id or Path(identity.source).name
 
 
 def in_coordinates_of(saes: Mapping[str, Sae], subject: Subject, asked: str | None) -> Subject:

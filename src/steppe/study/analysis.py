@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
@@ -13,9 +13,9 @@ import xarray as xr
 from steppe.comparisons import Resamples
 from steppe.core.errors import NotMeasuredError
 from steppe.core.seeds import stream
+from steppe.recipes.study_settings import SiteSettings
 from steppe.store import Run
 from steppe.study.needs import Need, as_need
-from steppe.study.settings import BaseSettings
 
 
 class _Datasets(dict[str, xr.Dataset]):
@@ -55,15 +55,15 @@ class Analysis:
 
     run: Run
     settings: Any
-    derived: Mapping[str, Callable[[Analysis], xr.DataArray]] = field(default_factory=dict)
+    derived: Mapping[str, Callable[[Any], xr.DataArray]] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
         run: Run,
-        settings: type[BaseSettings],
-        derived: Mapping[str, Callable[[Analysis], xr.DataArray]] | None = None,
-    ) -> Analysis:
+        settings: type[SiteSettings],
+        derived: Mapping[str, Callable[[Any], xr.DataArray]] | None = None,
+    ) -> Self:
         """Read the settings of a run from its config."""
         return cls(run, settings.of_run(run.config["resolved"]), derived or {})
 

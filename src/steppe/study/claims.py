@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ class Claim:
         values: From the run's analysis to what ``decide`` takes; by default the analysis itself.
         outputs: Tables and figures that it belongs to: where outputs are singled out, it is decided
             with one of these; none: with any.
+        also: Further columns of its row, such as ``number_at_...``: the same number elsewhere.
     """
 
     id: str
@@ -41,8 +42,9 @@ class Claim:
     decide: Callable[[Any], Decision]
     needs: Sequence[str | Need] = field(default_factory=tuple)
     published: float = math.nan
-    values: Callable[[Analysis], Any] = lambda analysis: analysis
+    values: Callable[[Any], Any] = lambda analysis: analysis
     outputs: Sequence[str] = ()
+    also: Callable[[Any], Mapping[str, float]] = lambda _analysis: {}
 
 
 def positive(number: Callable[..., float], *values: Floats) -> Decision:
@@ -66,13 +68,15 @@ def claims_table(claims: Sequence[Claim], analysis: Analysis) -> pd.DataFrame:
     """Decide every claim whose needs were measured.
 
     Returns:
-        The columns of `steppe.recipes.deciding.COLUMNS`, ``quantity``, ``published``.
+        The columns of `steppe.recipes.deciding.COLUMNS`, ``quantity``, those of `Claim.also`,
+        ``published``.
     """
-    rows = [
-        claim.decide(claim.values(analysis)).row(
-            claim.id, claim.statement, quantity=claim.quantity, published=claim.published
-        )
-        for claim in claims
-        if analysis.has(*claim.needs)
-    ]
-    return claims_frame(rows, "quantity", "published")
+    rows, further = [], dict[str, None]()
+    for claim in claims:
+        if analysis.has(*claim.needs):
+            also = claim.also(analysis)
+            further |= dict.fromkeys(also)
+            beside = {"quantity": claim.quantity, **also, "published": claim.published}
+            decision = claim.decide(claim.values(analysis))
+            rows.append(decision.row(claim.id, claim.statement, **beside))
+    return claims_frame(rows, "quantity", *further, "published")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, Self, TypeVar
 
@@ -40,24 +39,18 @@ from steppe.propagation import (
 from steppe.recipes.starting import open_subject, resolved_settings
 from steppe.recipes.stock import generators
 from steppe.recipes.study_prompts import StudyPrompts, take_prompts
-from steppe.recipes.using_saes import (
-    MEASURED_ON,
-    check_belongs,
-    fit_record,
-    in_coordinates_of,
-    trusted_quality,
-)
-from steppe.sae import FiringRates, Sae, firing_rates, load_sae, quality
+from steppe.recipes.study_settings import SiteSettings
+from steppe.recipes.using_saes import fit_record
+from steppe.sae import FiringRates, Sae
 from steppe.sae.autoencoder import Autoencoder
 from steppe.study.given import Given, refuse_other
 from steppe.study.prompts import GIVEN, as_prompts
-from steppe.study.settings import BaseSettings
+from steppe.study.saes import UsedSae, open_for
 from steppe.subject import Bos, Prompts, Subject, with_random_weights
 
-S = TypeVar("S", bound=BaseSettings)
+S = TypeVar("S", bound=SiteSettings)
+T = TypeVar("T")
 Arrays = dict[str, NDArray[Any]]
-# Activations that an SAE object is told from another by.
-_TRIED = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +80,7 @@ class Bases:
 
 @dataclass(eq=False)
 class Context(Generic[S]):
-    """The model, the prompts, the pool of real activations, its moments and the SAE of a study.
+    """The model, the prompts, the pool of real activations, its moments and the SAEs of a study.
 
     What is not a field is made on its first use: a study that draws no Gaussian estimates no
     covariance.
@@ -96,18 +89,22 @@ class Context(Generic[S]):
         settings: What was asked, decided by which weights the model has.
         subject: The model under study, in the SAE's coordinates where there is an SAE.
         needs: What the study's parts cannot do without: ``pool``, ``moments``, ``sae``.
-        given_sae: The SAE of the site; None where no part needs one.
+        given_saes: The SAEs by label; none where no part needs one.
         given_prompts: Prompts that stand in for the settings' own.
         constants: What the study measured before its first part, as plain data; part of the run's
             configuration. ``top_cosine`` among them is that of `TargetRequest`.
+        place: Another site than the settings'; see `at`.
     """
 
     settings: S
     subject: Subject
     needs: frozenset[str] = frozenset()
-    given_sae: Autoencoder | None = None
+    given_saes: Mapping[str, Autoencoder] = field(default_factory=dict)
     given_prompts: Any = None
-    constants: Mapping[str, Any] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)
+    place: Site | None = None
+    _places: dict[str, Self] = field(default_factory=dict, repr=False)
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def open(cls, settings: S, needs_of: Callable[[S], frozenset[str]], given: Given) -> Self:
@@ -135,33 +132,41 @@ class Context(Generic[S]):
             refuse_other(settings, subject)
             settings = settings.decided(asdict(subject.identity))
         needs = needs_of(settings)
-        if "sae" not in needs:
-            return cls(settings, subject, needs, None, given.prompts)
-        sae = given.sae
-        if sae is None:
-            sae = load_sae(settings.sae_source, device=subject.device)
-        if isinstance(sae, Sae):
-            site = Site.parse(settings.site).resolve(subject.n_layers)
-            check_belongs(sae, subject, settings, site)
-            subject = in_coordinates_of({"the SAE": sae}, subject, settings.coordinates)
-        elif sae.W_dec.shape[1] != subject.d_model:
-            raise InputError(
-                "SAE",
-                got=f"W_dec of shape {tuple(sae.W_dec.shape)}",
-                expected=f"(latent, d_model = {subject.d_model})",
-                fix="give an SAE that was trained on this model",
-            )
-        return cls(settings, subject, needs, sae, given.prompts)
+        saes: Mapping[str, Autoencoder] = {}
+        if "sae" in needs:
+            saes, subject = open_for(settings, subject, given.sae)
+        return cls(settings, subject, needs, saes, given.prompts)
+
+    def at(self, site: Site | str) -> Self:
+        """The same study at another site: its pool, moments and prefixes; made once a site.
+
+        Args:
+            site: The site; as text, at the position of this one.
+        """
+        if isinstance(site, str):
+            site = replace(self.resolve(site), position=self.site.position)
+        key = f"{site.name} {site.position}"
+        self._places.setdefault(f"{self.site.name} {self.site.position}", self)
+        if key not in self._places:
+            self._places[key] = replace(self, place=site, given_prompts=self.taken)
+        return self._places[key]
+
+    def once(self, make: Callable[[Self], T]) -> T:
+        """What a function of the study makes of this context, made on its first use."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        found: T = self._made[make]
+        return found
 
     @cached_property
     def site(self) -> Site:
         """Where activations are moved."""
-        return self.resolve(self.settings.site)
+        return self.place or self.settings.site_in(self.subject.n_layers)
 
     @cached_property
     def read(self) -> Site:
         """Where metrics of the residual stream look."""
-        return self.resolve(self.settings.read)
+        return self.resolve(getattr(self.settings, "read", "blocks.last.hook_resid_post"))
 
     def resolve(self, site: str) -> Site:
         """A site of this model, its layer counted from 0."""
@@ -186,7 +191,7 @@ class Context(Generic[S]):
             length = self.settings.prompt_length
             prompts = as_prompts(self.given_prompts, self.subject, length)
             return StudyPrompts(prompts, Bos(False, GIVEN))
-        saes = [sae for sae in [self.given_sae] if isinstance(sae, Sae)]
+        saes = [sae for sae in self.given_saes.values() if isinstance(sae, Sae)]
         return take_prompts(self.settings, self.subject, saes)
 
     @property
@@ -215,11 +220,15 @@ class Context(Generic[S]):
     def pool_rows(self) -> NDArray[np.int64]:
         """The prompts whose activations make the pool, ``(candidate,)``."""
         rows = stream(self.settings.seed, "moment_prompts").permutation(len(self.prompts))
-        return rows[: self.settings.moments_samples]
+        all_positions = self.settings.POOL_OF_ALL_POSITIONS
+        per_prompt = self.prompts.tokens.shape[1] - 1 if all_positions else 1
+        return rows[: -(-self.settings.moments_samples // per_prompt)]
 
     @cached_property
     def pool(self) -> Tensor:
         """Real activations at the site, ``(candidate, d_model)``."""
+        if self.settings.POOL_OF_ALL_POSITIONS:
+            return self.activations_everywhere(self.pool_rows)[:, 1:].flatten(0, 1)
         return self.activations_of(self.pool_rows)
 
     @cached_property
@@ -248,53 +257,47 @@ class Context(Generic[S]):
         """The normal distribution with the pool's mean and covariance."""
         return Gaussian.from_moments(self.moments)
 
+    @cached_property
+    def saes(self) -> Mapping[str, UsedSae]:
+        """Every SAE of the study by its label, each at the site where it is used."""
+        return {label: self._used(sae) for label, sae in self.given_saes.items()}
+
+    def _used(self, sae: Autoencoder) -> UsedSae:
+        # One that goes with the study's site is used there, even if it was accepted from elsewhere.
+        own = sae.hook_name if isinstance(sae, Sae) and self.settings.sae_site is None else None
+        there = self.at(own) if own is not None else self
+        return UsedSae(sae, there.site, lambda: there.pool, self.subject, self.settings)
+
     @property
-    def sae(self) -> Autoencoder:
-        """The SAE of the site.
+    def used_sae(self) -> UsedSae:
+        """The only SAE of the study.
 
         Raises:
-            InputError: No part of the study said that it needs one.
+            InputError: No part of the study said that it needs one, or there are several.
         """
-        if self.given_sae is None:
+        if len(self.saes) != 1:
             raise InputError(
                 f"study {self.settings.recipe}",
-                got="an SAE asked for by a part that did not say that it needs one",
-                expected="'sae' among the part's needs",
-                fix="declare it: needs=frozenset({'sae'})",
+                got=f"the SAE asked for by a part, of {len(self.saes)}",
+                expected="'sae' among the part's needs, and one SAE",
+                fix="declare it: needs=frozenset({'sae'}); one of several is context.saes[label]",
             )
-        return self.given_sae
+        return next(iter(self.saes.values()))
 
-    @cached_property
+    @property
+    def sae(self) -> Autoencoder:
+        """The SAE of the site."""
+        return self.used_sae.sae
+
+    @property
     def rates(self) -> FiringRates:
         """Its firing rates."""
-        return firing_rates(self.sae, self.pool)
+        return self.used_sae.rates
 
-    @cached_property
+    @property
     def sae_fit(self) -> dict[str, Any]:
-        """How the SAE does on the pool; one that does badly is refused unless accepted."""
-        if "sae" not in self.needs:
-            return {}
-        sae = self.sae
-        if isinstance(sae, Sae):
-            found = trusted_quality(sae, self.subject, self.pool, self.settings)
-        else:
-            found = quality(sae, self.pool[:MEASURED_ON])
-        return fit_record({str(self.sae_identity["source"]): found})
-
-    @cached_property
-    def sae_identity(self) -> dict[str, Any]:
-        """Which SAE it is."""
-        sae = self.sae
-        if isinstance(sae, Sae):
-            return asdict(sae.identity)
-        # What it does on the run's own activations tells encoders, thresholds and biases apart.
-        with torch.no_grad():
-            latents = sae.encode(self.pool[:_TRIED].to(sae.W_dec))
-            tensors = (sae.W_dec.detach(), latents, sae.decode(latents))
-        digest = hashlib.sha256()
-        for tensor in tensors:
-            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
-        return {"source": f"an object of {type(sae).__name__}", "sha256": digest.hexdigest()}
+        """How the SAEs do on the pool; one that does badly is refused unless accepted."""
+        return fit_record({label: used.quality for label, used in self.saes.items()})
 
     @cached_property
     def untrained(self) -> Context[S]:
@@ -302,7 +305,12 @@ class Context(Generic[S]):
         drawn = with_random_weights(self.subject, stream(self.settings.seed, "random_weights"))
         require_self_check(drawn, self.site, self.prompts.tokens.shape[1])
         needs = self.needs - {"sae"}
-        return Context(self.settings, drawn, needs, None, self.taken, self.constants)
+        return Context(self.settings, drawn, needs, {}, self.taken, self.constants, self.place)
+
+    def activations_everywhere(self, rows: NDArray[np.int64]) -> Tensor:
+        """Real activations of some prompts at all positions, ``(row, position, d_model)``."""
+        site = replace(self.site, position="all")
+        return read_residuals(self.subject, self.prompts.tokens[rows], site, batch_size=32)
 
     def activations_of(self, rows: NDArray[np.int64]) -> Tensor:
         """Real activations of some prompts at the site, float32 on the CPU, ``(row, d_model)``."""
@@ -370,14 +378,23 @@ class Context(Generic[S]):
 
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
-        identity = self.sae_identity if "sae" in self.needs else None
         return {
             **resolved_settings(self.settings, self.subject, self.taken),
             "site": self.site.name,
-            "read": self.read.name,
-            "sae": None if identity is None else identity["source"],
-            "sae_identity": identity,
-            **({} if identity is None else {"firing_rates": self.rates.source}),
+            **({"read": self.read.name} if hasattr(self.settings, "read") else {}),
+            **self._resolved_saes(),
             **({"moments_from": len(self.pool)} if "moments" in self.needs else {}),
             **self.constants,
+        }
+
+    def _resolved_saes(self) -> dict[str, Any]:
+        if self.settings.sae_site is None:
+            return {"sae_identity": {label: used.identity for label, used in self.saes.items()}}
+        if not self.saes:
+            return {"sae": None, "sae_identity": None}
+        identity = self.used_sae.identity
+        return {
+            "sae": identity["source"],
+            "sae_identity": identity,
+            "firing_rates": self.rates.source,
         }

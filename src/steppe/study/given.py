@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from steppe.core.errors import InputError
+from steppe.recipes.study_settings import SiteSettings
 from steppe.sae.autoencoder import Autoencoder
-from steppe.study.settings import BaseSettings
 from steppe.subject import Subject
 
 
@@ -30,7 +30,7 @@ class Given:
         return [name for name, value in vars(self).items() if value is not None]
 
 
-def refuse_other(settings: BaseSettings, subject: Subject) -> None:
+def refuse_other(settings: SiteSettings, subject: Subject) -> None:
     """Refuse settings that were asked for and that a given model contradicts.
 
     Raises:

@@ -23,15 +23,18 @@ class Table:
 
     Attributes:
         name: Its file name.
-        caption: What it shows: n, units, what brackets mean.
-        make: Makes it.
+        caption: What it shows: n, units, what brackets mean. The model is named after a text; a
+            function of the analysis says everything itself.
+        make: Makes it from the analysis; one without rows is left out.
         needs: Datasets or derived quantities that it is made from, and what of them.
+        is_data: Written beside the figures that are drawn from it, and too long to be read.
     """
 
     name: str
-    caption: str
-    make: Callable[[Analysis], pd.DataFrame]
+    caption: str | Callable[[Any], str]
+    make: Callable[[Any], pd.DataFrame]
     needs: Sequence[str | Need] = ()
+    is_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,13 @@ class Figure:
 
     Attributes:
         name: Its file name.
-        draw: Draws it; several ones as pairs of a file name's ending and a drawing.
+        draw: Draws it from the analysis; several ones, or none, as pairs of a file name's ending
+            and a drawing.
         needs: Datasets or derived quantities that it is drawn from, and what of them.
     """
 
     name: str
-    draw: Callable[[Analysis], Drawing | Iterable[tuple[str, Drawing]]]
+    draw: Callable[[Any], Drawing | Iterable[tuple[str, Drawing]]]
     needs: Sequence[str | Need] = ()
 
 

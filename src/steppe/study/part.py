@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,8 +39,8 @@ class Part(Protocol):
     def definition(self) -> dict[str, Any]:
         """What it measures, as plain data: a run goes on with the same definition alone."""
 
-    def spec(self, context: Context[Any]) -> Template:
-        """Its variables, labels and sizes."""
+    def spec(self, context: Context[Any]) -> Template | None:
+        """Its variables, labels and sizes; None where this run has nothing of it."""
 
     def measure(self, context: Context[Any], samples: range) -> Arrays:
         """Measure some samples: every variable with a sample axis, these samples only."""
@@ -123,12 +123,14 @@ class FunctionPart:
         lay_out: Its variables, labels and sizes; `dataset_spec` makes most of them.
         function: Measures some samples.
         needs: What it cannot be measured without.
+        sae_adds: What of it needs an SAE, in words, where the rest is measured without one.
     """
 
     name: str
-    lay_out: Callable[[Context[Any]], Template]
+    lay_out: Callable[[Context[Any]], Template | None]
     function: Callable[[Context[Any], range], Arrays]
     needs: frozenset[str] = frozenset()
+    sae_adds: str = ""
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -136,14 +138,16 @@ class FunctionPart:
         return {name: code_of(getattr(self, name)) for name in ("lay_out", "function")}
 
     def without_sae(self) -> FunctionPart | None:
-        """Itself, where it needs no SAE."""
-        return None if "sae" in self.needs else self
+        """Itself, where it needs no SAE, or not for all of it."""
+        if "sae" not in self.needs:
+            return self
+        return replace(self, needs=self.needs - {"sae"}) if self.sae_adds else None
 
     def only(self, needs: Sequence[Need]) -> FunctionPart:  # noqa: ARG002
         """Itself, whole."""
         return self
 
-    def spec(self, context: Context[Any]) -> Template:
+    def spec(self, context: Context[Any]) -> Template | None:
         """Its variables, labels and sizes."""
         return self.lay_out(context)
 
@@ -211,7 +215,7 @@ class ControlPart:
         """The same control of what the outputs need of the part."""
         return ControlPart(self.name, self.part.only(needs))
 
-    def spec(self, context: Context[Any]) -> Template:
+    def spec(self, context: Context[Any]) -> Template | None:
         """That of the part, on the untrained model."""
         return self.part.spec(context.untrained)
 

@@ -13,11 +13,6 @@ from steppe.study.claims import claims_table
 from steppe.study.outputs import Figure, Table
 from steppe.study.study import Study
 
-CLAIMS_CAPTION = (
-    "Each claim is decided by one number, positive where it holds, with a 95% interval over base "
-    "prompts. It holds where the whole interval is positive."
-)
-
 
 def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
     """What a summary says of a run, in the order it is to be read."""
@@ -26,14 +21,19 @@ def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
     facts: dict[str, object] = {
         "study": f"{study.name}: {study.question}",
         "model": f"{model['name']} ({reporting.short(model)})",
-        "site": f"{resolved['site']}, read at {resolved['read']} "
-        f"({resolved['coordinates']} coordinates)",
+        "site": resolved["site"]
+        + (f", read at {resolved['read']}" if "read" in resolved else "")
+        + f" ({resolved['coordinates']} coordinates)",
         **prompt_facts(resolved),
         "samples": resolved["samples"],
         "seed": resolved["seed"],
     }
     if resolved.get("sae"):
-        facts |= {"SAE": resolved["sae"], "SAE fit": reporting.fit_text(analysis.run)}
+        facts |= {"SAE": resolved["sae"]}
+    if resolved.get("sae_identity"):
+        facts |= {"SAE fit": reporting.fit_text(analysis.run)}
+    if study.facts is not None:
+        facts |= study.facts(analysis)
     left_out = resolved.get("left_out", {})
     return facts | {f"left out: {name}": why for name, why in left_out.items()}
 
@@ -50,7 +50,7 @@ def report(study: Study, path: str | Path) -> None:
         RunFailedError: The disk is full, or cannot be written.
     """
     run = open_run(path)
-    analysis = Analysis.of(run, study.settings, study.derived)
+    analysis = study.analysis.of(run, study.settings, study.derived)
     written = reporting.Report(run=run)
 
     def is_made(output: Table | Figure) -> bool:
@@ -58,16 +58,24 @@ def report(study: Study, path: str | Path) -> None:
         return asked and analysis.has(*output.needs, whole=False)
 
     for table in study.tables:
-        if is_made(table):
-            caption = f"{table.caption} Model: {analysis.subject}."
-            written.add_table(table.name, table.make(analysis), caption)
+        made = table.make(analysis) if is_made(table) else None
+        if made is None or not len(made):
+            continue
+        if table.is_data:
+            written.add_data(table.name, made)
+            continue
+        text = table.caption
+        caption = f"{text} Model: {analysis.subject}." if isinstance(text, str) else text(analysis)
+        written.add_table(table.name, made, caption)
     for figure in study.figures:
         if is_made(figure):
             drawn = figure.draw(analysis)
             pairs = [("", drawn)] if isinstance(drawn, Drawing) else drawn
             for ending, drawing in pairs:
                 written.add_figure(f"{figure.name}{ending}", drawing)
-    facts = facts_of(study, analysis)
-    claims = [c for c in study.claims if study.wants(analysis.settings, c.outputs, c.needs)]
-    title = study.paper or study.question
-    written.finish(title, facts, claims_table(claims, analysis), CLAIMS_CAPTION)
+    known = study.claims(analysis) if callable(study.claims) else study.claims
+    claims = [one for one in known if study.wants(analysis.settings, one.outputs, one.needs)]
+    said = study.claims_caption
+    caption = said if isinstance(said, str) else said(analysis)
+    title, facts = study.paper or study.question, facts_of(study, analysis)
+    written.finish(title, facts, claims_table(claims, analysis), caption)

@@ -13,11 +13,11 @@ from steppe.recipes.before_weights import may_be_papers
 from steppe.recipes.starting import start_study
 from steppe.recipes.study import Shard, split
 from steppe.recipes.study import Study as RunnableStudy
+from steppe.recipes.study_settings import SiteSettings
 from steppe.store import Opening, RunFolder, open_run
 from steppe.study.context import Context
 from steppe.study.given import Given
 from steppe.study.report import report
-from steppe.study.settings import BaseSettings
 from steppe.study.study import Plan, Study
 
 # Attribute of a dataset that was measured in one go: of how many samples the run was.
@@ -33,7 +33,8 @@ class StudyRun(RunnableStudy):
         self.context = context
         self.folder = folder
         self._parts = {part.name: part for part in plan.parts}
-        self._specs = {part.name: part.spec(context) for part in plan.parts}
+        specs = {part.name: part.spec(context) for part in plan.parts}
+        self._specs = {name: spec for name, spec in specs.items() if spec is not None}
 
     def shards(self) -> Sequence[Shard]:
         """Every shard of every part."""
@@ -75,7 +76,7 @@ class StudyRun(RunnableStudy):
 
 
 def open_study(
-    study: Study, settings: BaseSettings, opening: Opening, given: Given | None = None
+    study: Study, settings: SiteSettings, opening: Opening, given: Given | None = None
 ) -> RunnableStudy:
     """Prepare a study and start, or continue, its run folder.
 
@@ -99,7 +100,7 @@ def open_study(
     )
 
 
-def open_context(study: Study, settings: BaseSettings, given: Given | None = None) -> Context[Any]:
+def open_context(study: Study, settings: SiteSettings, given: Given | None = None) -> Context[Any]:
     """What the parts of a study draw on, with the constants that it measures first.
 
     Raises:
@@ -110,7 +111,7 @@ def open_context(study: Study, settings: BaseSettings, given: Given | None = Non
     plan = study.plan(context.settings, objects)
     # Before anything is measured by it.
     _ = context.check
-    context.constants = {
+    context.constants |= {
         "left_out": dict(plan.left_out),
         "parts": {part.name: part.definition for part in plan.datasets},
         **(study.prepare(context) if study.prepare else {}),

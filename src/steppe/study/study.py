@@ -9,16 +9,21 @@ from typing import Any
 import xarray as xr
 
 from steppe.core.errors import InputError
+from steppe.recipes.study_settings import SiteSettings
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim
 from steppe.study.context import Context
 from steppe.study.given import Given
 from steppe.study.needs import Need, as_need
 from steppe.study.outputs import Figure, Table
-from steppe.study.part import Part, WholePart
+from steppe.study.part import FunctionPart, Part, WholePart
 from steppe.study.settings import BaseSettings
 
-Derive = Callable[[Analysis], xr.DataArray]
+Derive = Callable[[Any], xr.DataArray]
+CLAIMS_CAPTION = (
+    "Each claim is decided by one number, positive where it holds, with a 95% interval over base "
+    "prompts. It holds where the whole interval is positive."
+)
 
 
 @dataclass(frozen=True)
@@ -35,23 +40,30 @@ class Study:
         derived: Quantities made from the datasets when a table, figure or claim first asks.
         tables: What is tabulated.
         figures: What is drawn.
-        claims: Statements that the run decides.
+        claims: Statements that the run decides; where what was measured decides which, a function
+            of its analysis.
+        claims_caption: What is said under them in place of the general words.
+        facts: Further lines of the summary, from the analysis.
+        analysis: What tables, figures and claims are made from.
         prepare: Measures constants before the first part; they join the run's configuration.
     """
 
     name: str
     question: str
     parts: Callable[[Any], Sequence[Part]]
-    settings: type[BaseSettings] = BaseSettings
+    settings: type[SiteSettings] = BaseSettings
     paper: str = ""
     wholes: Callable[[Any], Sequence[WholePart]] = lambda _settings: ()
     derived: Mapping[str, Derive] = field(default_factory=dict)
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
-    claims: Sequence[Claim] = ()
+    claims: Sequence[Claim] | Callable[[Any], Sequence[Claim]] = ()
+    claims_caption: str | Callable[[Any], str] = CLAIMS_CAPTION
+    facts: Callable[[Any], Mapping[str, object]] | None = None
+    analysis: type[Analysis] = Analysis
     prepare: Callable[[Context[Any]], Mapping[str, Any]] | None = None
 
-    def plan(self, settings: BaseSettings, given: Given | None = None) -> Plan:
+    def plan(self, settings: SiteSettings, given: Given | None = None) -> Plan:
         """What a run measures and what it leaves out; reads no weights.
 
         Raises:
@@ -85,14 +97,15 @@ class Study:
         )
 
     def _singled_out(
-        self, settings: BaseSettings, parts: Sequence[Part | WholePart]
+        self, settings: SiteSettings, parts: Sequence[Part | WholePart]
     ) -> list[Part | WholePart]:
         """The parts, or what is needed of them for what the setting ``only`` names."""
         only: Sequence[str] = getattr(settings, "only", ())
         asked = [need for one in self._outputs if one.name in only for need in one.needs]
         needs = [*map(as_need, asked), *map(Need, {*only} & {part.name for part in parts})]
-        # A derived quantity may be made from any of them.
-        if not only or any(need.dataset in self.derived for need in needs):
+        # Words of the study's own it sees to itself; a derived quantity may be made from any part.
+        own = not needs and not {*only} & {one.name for one in self._outputs}
+        if own or any(need.dataset in self.derived for need in needs):
             return [*parts]
         found = [(part, [n for n in needs if n.dataset == part.name]) for part in parts]
         return [part.only(of_it) for part, of_it in found if of_it]
@@ -150,4 +163,6 @@ def _gone(part: Part | WholePart, kept: Part | WholePart | None) -> str:
         return part.name
     before, after = getattr(part, "kinds", ()), getattr(kept, "kinds", ())
     missing = [kind for kind in before if kind not in after]
+    if isinstance(part, FunctionPart) and part.needs != kept.needs:
+        missing = [part.sae_adds]
     return f"{part.name} ({', '.join(missing)})" if missing else ""

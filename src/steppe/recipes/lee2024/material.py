@@ -25,13 +25,19 @@ from steppe.propagation import (
 )
 from steppe.readouts import CleanOutputs, clean_outputs
 from steppe.recipes.lee2024.plan import Plan, make_plan
-from steppe.recipes.lee2024.saes import UsedSae, open_saes, use_sae
+from steppe.recipes.lee2024.saes import UsedSae, use_sae
 from steppe.recipes.lee2024.settings import MIDDLE, Settings
 from steppe.recipes.starting import open_subject, resolved_settings
 from steppe.recipes.stock import choose_rows, four_digits
 from steppe.recipes.study_prompts import StudyPrompts, take_prompts
-from steppe.recipes.using_saes import check_belongs, fit_record, in_coordinates_of, trusted_quality
-from steppe.subject import Bos, Prompts, Subject
+from steppe.recipes.using_saes import (
+    check_belongs,
+    fit_record,
+    in_coordinates_of,
+    open_saes,
+    trusted_quality,
+)
+from steppe.subject import Prompts, Subject
 
 # Norm of an ordinary activation of GPT-2 before block 6: the authors' notebooks print 81.6 for one
 # token, and a mean of 102.3 over all, which the first position, far longer, has a part in.
@@ -189,7 +195,7 @@ def prepare(settings: Settings) -> Material:
     # At one position the sequence's last token is what follows, not what is run.
     length = settings.prompt_length - (position != "all")
     check = require_self_check(subject, replace(main, position=position), length)
-    taken = take_prompts(settings, subject, [], auto=_bos(subject))
+    taken = take_prompts(settings, subject, [])
     prompts = taken.prompts
     # The first position of a sequence is not among the activations behind the moments.
     per_prompt = settings.prompt_length - 1
@@ -215,13 +221,6 @@ def prepare(settings: Settings) -> Material:
         scale=settings.scale or _measured_scale(settings, subject, prompts, main),
         check=check,
     )
-
-
-def _bos(subject: Subject) -> Bos:
-    """In this study sequences begin with BOS wherever the subject has one, as in the paper."""
-    if subject.bos_token_id is None:
-        return Bos(False, "the subject has none")
-    return Bos(True, "sequences begin with it, as in the paper")
 
 
 def _make_place(subject: Subject, tokens: NDArray[np.int64], site: Site) -> Place:

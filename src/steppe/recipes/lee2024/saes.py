@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,11 +12,8 @@ from torch import Tensor
 
 from steppe.activations import Moments
 from steppe.core.axes import SAE
-from steppe.core.bundled import DEMO, demo_saes
-from steppe.core.errors import InputError
-from steppe.recipes.before_weights import saes_in
 from steppe.recipes.lee2024.plan import SaeFacts
-from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae
+from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates
 from steppe.sae.objective import objective_of
 
 
@@ -36,38 +32,6 @@ class UsedSae:
     rates: FiringRates
     quality: SaeQuality
     facts: SaeFacts
-
-
-def open_saes(sources: Sequence[str], device: torch.device) -> dict[str, Sae]:
-    """Load SAEs, those of a folder of SAEs in the order of their names.
-
-    Args:
-        sources: SAEs as `load_sae` takes them, ``demo`` for all that are bundled, or folders that
-            hold one SAE folder each.
-        device: Where to put them.
-
-    Returns:
-        By label: the SAE's id or folder name, with its source where two would be called the same.
-
-    Raises:
-        InputError: One cannot be read, or is given twice.
-    """
-    found: dict[str, Sae] = {}
-    every = [one for given in sources for one in (demo_saes() if given == DEMO else saes_in(given))]
-    for source in dict.fromkeys(every):
-        sae = load_sae(source, device=device)
-        label = _label(sae)
-        if label in found:
-            label = f"{sae.identity.source}/{label}"
-        if label in found:
-            raise InputError(
-                f"SAE {source}",
-                got="an SAE that was given already",
-                expected="each SAE once",
-                fix="leave one of them out",
-            )
-        found[label] = sae
-    return found
 
 
 def use_sae(label: str, sae: Sae, pool: Tensor, found: SaeQuality) -> UsedSae:
@@ -147,10 +111,3 @@ def _dimension(rows: Tensor, weights: Tensor) -> float:
 def _participation(moment: Tensor) -> float:
     """How many directions share a second moment, over how many there are."""
     return float(moment.trace() ** 2 / moment.square().sum() / len(moment))
-
-
-def _label(sae: Sae) -> str:
-    identity = sae.identity
-    if identity.release not in (None, DEMO):
-        return f"{identity.release}/{identity.sae_id}"
-    return identity.sae_id or Path(identity.source).name

@@ -39,6 +39,7 @@ class Settings(StudySettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAES[6]
+    BOS_WHERE_THERE_IS_ONE = True
     # Also the number of the middle layer.
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "site"})
 

@@ -1,0 +1,154 @@
+"""A study at several sites with several SAEs: what its contexts share, and what is said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import steppe
+from steppe.core.errors import InputError
+from steppe.propagation import read_residuals
+from steppe.store import Template, Variable
+from steppe.study import BaseSettings, Claim, Context, FunctionPart, Study, Table, positive
+from steppe.study.running import open_context
+
+HERE, THERE = "blocks.1.hook_resid_pre", "blocks.2.hook_resid_pre"
+
+
+class Settings(BaseSettings):
+    POOL_OF_ALL_POSITIONS: ClassVar[bool] = True
+
+    recipe: Literal["sites"] = "sites"
+    site: str = HERE
+    saes: tuple[str, ...] = ()
+
+    @property
+    def sae_site(self) -> str | None:
+        return None
+
+    @property
+    def sae_sources(self) -> tuple[str, ...]:
+        return self.saes
+
+    @property
+    def has_sae(self) -> bool:
+        return bool(self.saes)
+
+
+def lay_out(context: Context[Settings]) -> Template | None:
+    return Template(
+        samples=context.settings.samples,
+        shard_size=2,
+        variables={"latents": Variable(("sample",), "1", "latents of all SAEs", "int64")},
+    )
+
+
+def measure(context: Context[Settings], samples: range) -> dict[str, Any]:
+    count = sum(len(used.rates.values) for used in context.saes.values())
+    return {"latents": np.full(len(samples), count)}
+
+
+SAE = frozenset({"pool", "sae"})
+STUDY = Study(
+    name="sites",
+    question="How many latents?",
+    settings=Settings,
+    parts=lambda _: [
+        FunctionPart("latents", lay_out, measure, SAE, sae_adds="their number"),
+        FunctionPart("nothing", lambda _: None, measure),
+    ],
+    tables=[
+        Table("rows", lambda run: f"of {run.subject}", lambda _: pd.DataFrame({"a": [1]})),
+        Table("none", "", lambda _: pd.DataFrame({"a": []})),
+        Table("points", "", lambda _: pd.DataFrame({"a": [1, 2]}), is_data=True),
+    ],
+    facts=lambda run: {"kept at": run.constants["kept"]},
+    claims=lambda _: [
+        Claim(
+            "A1", "It is.", "one", lambda _: positive(np.mean, np.ones(5)), also=lambda _: {"b": 2}
+        )
+    ],
+    claims_caption="Nothing more.",
+    prepare=lambda context: {"kept": context.at(THERE).site.name},
+)
+
+
+@pytest.fixture
+def asked(tiny_files: Any, tmp_path: Path) -> dict[str, Any]:
+    shutil.copytree(tiny_files.sae, tmp_path / "saes" / "here")
+    shutil.copytree(tiny_files.sae, tmp_path / "saes" / "there")
+    cfg = tmp_path / "saes" / "there" / "cfg.json"
+    told = json.loads(cfg.read_text())
+    told["metadata"]["hook_name"] = THERE
+    cfg.write_text(json.dumps(told))
+    return {
+        "subject": str(tiny_files.model),
+        "prompts": str(tiny_files.prompts),
+        "saes": (str(tmp_path / "saes"),),
+        "samples": 4,
+        "moments_samples": 100,
+        "device": "cpu",
+        "accept_sae": True,
+    }
+
+
+def test_sites_share_prompts_and_each_sae_is_used_at_its_own(asked: dict[str, Any]) -> None:
+    context = open_context(STUDY, Settings(**asked))
+    there = context.at(THERE)
+    assert there is context.at(THERE)
+    assert there.at(HERE) is context
+    assert there.prompts is context.prompts
+    np.testing.assert_array_equal(there.order, context.order)
+    assert {label: used.site.name for label, used in context.saes.items()} == {
+        "here": HERE,
+        "there": THERE,
+    }
+    assert set(context.sae_fit) == {"here", "there"}
+    with pytest.raises(InputError, match="of 2"):
+        _ = context.sae
+
+
+def test_a_pool_of_all_positions_leaves_the_first_out(asked: dict[str, Any]) -> None:
+    context = open_context(STUDY, Settings(**asked))
+    length = context.prompts.tokens.shape[1]
+    assert len(context.pool_rows) == -(-100 // (length - 1))
+    site = steppe.Site.parse(HERE, "all")
+    read = read_residuals(context.subject, context.prompts.tokens[context.pool_rows], site)
+    torch.testing.assert_close(context.pool, read[:, 1:].flatten(0, 1))
+
+
+def test_what_is_made_of_a_context_is_made_once(asked: dict[str, Any]) -> None:
+    context = open_context(STUDY, Settings(**asked))
+    made: list[int] = []
+
+    def make(_: Any) -> int:
+        made.append(1)
+        return 7
+
+    assert (context.once(make), context.once(make), context.at(THERE).once(make)) == (7, 7, 7)
+    assert len(made) == 2
+
+
+def test_with_and_without_saes(asked: dict[str, Any], tmp_path: Path) -> None:
+    options = {key: asked[key] for key in ("prompts", "saes", "samples", "moments_samples")}
+    options |= {"device": "cpu", "accept_sae": True}
+    done = steppe.run(STUDY, model=asked["subject"], out=tmp_path / "with", **options)
+    assert list(done.datasets()) == ["latents"]
+    assert done.dataset("latents")["latents"].values.tolist() == [256] * 4
+    summary = (done.path / "summary.md").read_text()
+    assert f"kept at: {THERE}" in summary.replace("**", "")
+    assert not (done.path / "tables" / "none.csv").exists()
+    assert (done.path / "figures" / "points.csv").read_text() == "a\n1\n2\n"
+    assert "of model" in (done.path / "tables" / "rows.md").read_text()
+    assert done.claims["b"].tolist() == [2]
+    del options["saes"]
+    without = steppe.run(STUDY, model=asked["subject"], out=tmp_path / "without", **options)
+    assert without.dataset("latents")["latents"].values.tolist() == [0] * 4
+    assert "latents (their number)" in (without.path / "summary.md").read_text()
