@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from steppe.execution.sweep import sweep as sweep
     from steppe.propagation import propagate as propagate
     from steppe.propagation import propagate_in_batches as propagate_in_batches
+    from steppe.propagation import read_activations as read_activations
     from steppe.propagation import read_residuals as read_residuals
     from steppe.readouts import measure as measure
     from steppe.report.plot import plot as plot
@@ -54,6 +55,7 @@ _NAMES = {
     "plot": "steppe.report.plot",
     "propagate": "steppe.propagation",
     "propagate_in_batches": "steppe.propagation",
+    "read_activations": "steppe.propagation",
     "read_residuals": "steppe.propagation",
     "register_direction": "steppe.study.registry",
     "register_kind": "steppe.study.registry",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,8 @@ def _with_site(cell: Mapping[str, Any], site: str) -> dict[str, Any]:
                 expected="whole numbers from 0 on, or last",
                 fix="count layers from 0, as sites do",
             )
-        asked["site"] = f"blocks.{layer}.hook_{Site.parse(site).point}"
+        number = -1 if layer == "last" else layer
+        asked["site"] = replace(Site.parse(site), layer=number).name
     return asked
 
 

@@ -1,10 +1,12 @@
-"""What does the residual stream hold at a site? A forward pass that stops as soon as it is known.
+"""What a model holds at its sites: a forward pass that stops as soon as all of it is known.
 
 The residual stream after ``n`` blocks is called depth ``n``: depth 0 enters the first block.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import torch
@@ -13,7 +15,8 @@ from transformers import Cache
 
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
-from steppe.core.sites import Position, Site, as_site
+from steppe.core.sites import Position, Site, as_site, part_at
+from steppe.subject.components import find_tap, first_tensor, output_tensor
 from steppe.subject.coordinates import normalise
 from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
@@ -35,6 +38,87 @@ def entering_stream(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     return stream
 
 
+def watch(
+    subject: Subject, place: tuple[int, int], keep: Callable[[Tensor], None]
+) -> Callable[[], None]:
+    """Hand on what every forward pass holds at a place, raw, until that is undone.
+
+    Args:
+        subject: The model.
+        place: A site's `Site.place`.
+        keep: Is given the value; the model may change it afterwards. Its rows of all prompts may
+            lie one after the other; see `by_prompt`.
+
+    Returns:
+        Undoes it.
+
+    Raises:
+        InputError: The model has no such part.
+    """
+    layer, part = place
+    blocks = subject.anatomy.blocks
+    module, enters, scale = blocks[max(0, layer - 1)], place == (0, 0), 1.0
+    if part:
+        tap = find_tap(subject.model, subject.anatomy, layer, part_at(part))
+        module, enters, scale = tap.module, tap.side == "in", tap.scale
+
+    def given(value: Tensor | None) -> None:
+        assert value is not None
+        keep(value if scale == 1.0 else scale * value)
+
+    def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given(first_tensor(args, kwargs))
+
+    def after(_module: Any, _args: Any, output: Any) -> None:
+        given(output_tensor(output))
+
+    if enters:
+        return module.register_forward_pre_hook(before, with_kwargs=True).remove
+    return module.register_forward_hook(after).remove
+
+
+def by_prompt(value: Tensor, prompts: int) -> Tensor:
+    """A copy of a value of `watch` as ``(prompt, position, width)``."""
+    return value.reshape(prompts, -1, value.shape[-1]).clone()
+
+
+def values_at(
+    subject: Subject, tokens: Tensor, sites: Sequence[Site], cache: Cache | None = None
+) -> dict[str, Tensor]:
+    """Run ``tokens`` once and return what the model holds at some sites; nothing later is computed.
+
+    Args:
+        subject: The model; its blocks must be in their normal state.
+        tokens: int64 ``(prompt, position)`` on the subject's device.
+        sites: Which sites; their positions have no part in it.
+        cache: Keys and values of earlier tokens, used and filled as transformers does.
+
+    Returns:
+        By name of the site: ``(prompt, position, width)``, the model's own number format and raw.
+
+    Raises:
+        InputError: The model has no such part.
+    """
+    places = {site.name: site.place(subject.n_layers) for site in sites}
+    last = max(places.values())
+    seen: dict[tuple[int, int], Tensor] = {}
+
+    def keeper(place: tuple[int, int]) -> Callable[[Tensor], None]:
+        def keep(value: Tensor) -> None:
+            seen[place] = by_prompt(value, len(tokens))
+            if place == last:
+                raise StopForward
+
+        return keep
+
+    with ExitStack() as stack:
+        for place in dict.fromkeys(places.values()):
+            stack.callback(watch(subject, place, keeper(place)))
+        with suppress(StopForward), evaluating(subject.model):
+            subject.model(input_ids=tokens, past_key_values=cache, use_cache=cache is not None)
+    return {name: seen[place] for name, place in places.items()}
+
+
 def stream_at(subject: Subject, tokens: Tensor, depth: int, cache: Cache | None = None) -> Tensor:
     """Run ``tokens`` and return the residual stream at ``depth``; nothing after it is computed.
 
@@ -47,38 +131,18 @@ def stream_at(subject: Subject, tokens: Tensor, depth: int, cache: Cache | None 
     Returns:
         Shape ``(prompt, position, d_model)``, the model's own number format and raw coordinates.
     """
-    blocks = subject.anatomy.blocks
-    seen: list[Tensor] = []
-
-    def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        seen.append(entering_stream(args, kwargs))
-        raise StopForward
-
-    def after(_module: Any, _args: Any, output: Any) -> None:
-        seen.append(stream_of(output))
-        raise StopForward
-
-    if depth == 0:
-        handle = blocks[0].register_forward_pre_hook(before, with_kwargs=True)
-    else:
-        handle = blocks[depth - 1].register_forward_hook(after)
-    try:
-        with evaluating(subject.model):
-            subject.model(input_ids=tokens, past_key_values=cache, use_cache=cache is not None)
-    except StopForward:
-        return seen[0]
-    finally:
-        handle.remove()
-    raise AssertionError("the forward pass never reached the block it was to stop at")
+    site = Site(depth, "resid_pre") if depth < subject.n_layers else Site(-1, "resid_post")
+    return values_at(subject, tokens, [site], cache)[site.name]
 
 
 def to_site(subject: Subject, stream: Tensor, site: Site) -> Tensor:
-    """Bring the raw residual stream at a site's depth into what the site reads.
+    """Bring what the model holds at a site's place into what the site reads.
 
     Args:
         subject: Gives the coordinates and the final normalisation.
         stream: Shape ``(..., d_model)``, raw.
-        site: ``ln_final`` is normalised; other points are only brought into coordinates.
+        site: ``ln_final`` is normalised; neurons stay as they are; other points are only brought
+            into coordinates.
 
     Returns:
         The same shape; float32 (float64 for a float64 model).
@@ -86,6 +150,8 @@ def to_site(subject: Subject, stream: Tensor, site: Site) -> Tensor:
     exact = stream.float() if stream.dtype != torch.float64 else stream
     if site.point == "ln_final":
         return normalise(exact, subject.anatomy)
+    if site.point == "mlp_post":
+        return exact
     return subject.to_coordinates(exact)
 
 
@@ -143,10 +209,7 @@ def start_of(position: Position, length: int, place: str) -> int:
 def read_residuals(
     subject: Subject, tokens: Any, site: Site | str, *, batch_size: int = 256
 ) -> Tensor:
-    """Read the clean activations at a site.
-
-    Nothing after the site is computed, and no token after its position unless the engine is
-    ``full``. Activations of one prompt may differ in the last bit between batch sizes.
+    """Read the clean activations at one site; see `read_activations`.
 
     Args:
         subject: The model.
@@ -161,19 +224,57 @@ def read_residuals(
     Raises:
         InputError: The site or the tokens do not fit the subject.
     """
+    (found,) = read_activations(subject, tokens, [site], batch_size=batch_size).values()
+    return found
+
+
+def read_activations(
+    subject: Subject, tokens: Any, sites: Sequence[Site | str], *, batch_size: int = 256
+) -> dict[str, Tensor]:
+    """Read the clean activations at several sites in one pass.
+
+    Nothing after the last site is computed, and no token after its position unless the engine is
+    ``full``. Activations of one prompt may differ in the last bit between batch sizes.
+
+    Args:
+        subject: The model.
+        tokens: Token ids ``(prompt, position)``.
+        sites: Where to read, as sites or as text. ``attn_out`` and ``mlp_out`` are what is added to
+            the residual stream: with a post-norm and a multiplier, where a model has them.
+        batch_size: Prompts per forward pass.
+
+    Returns:
+        By the name of each site: float32 on the CPU, in the subject's coordinates (neurons,
+        ``mlp_post``, have none): ``(prompt, width)``, or ``(prompt, position, width)`` when the
+        site's position is ``"all"``.
+
+    Raises:
+        InputError: A site or the tokens do not fit the subject, or two sites of one name differ in
+            position.
+    """
     ids = as_tokens(subject, tokens, axes=2)
-    site = as_site(site).resolve(subject.n_layers)
-    start = start_of(site.position, ids.shape[1], f"site {site.name}")
+    asked = [as_site(site).resolve(subject.n_layers) for site in sites]
+    named = {site.name: site for site in asked}
+    if not asked or any(named[site.name] != site for site in asked):
+        raise InputError(
+            "sites",
+            got=", ".join(f"{site.name} at position {site.position}" for site in asked) or "none",
+            expected="one or more sites, each at one position or at all",
+            fix="read a site at position 'all', and take positions from that",
+        )
+    starts = {n: start_of(site.position, ids.shape[1], f"site {n}") for n, site in named.items()}
     # The engine `full` is for models to which the number of tokens matters.
-    if site.position != "all" and subject.engine != "full":
-        ids = ids[:, : start + 1]
-    depth = site.blocks_before(subject.n_layers)
-    shape = (*ids.shape, subject.d_model) if site.position == "all" else (len(ids), subject.d_model)
-    out = torch.empty(shape, dtype=torch.float32)
+    if subject.engine != "full" and all(site.position != "all" for site in asked):
+        ids = ids[:, : max(starts.values()) + 1]
+    found: dict[str, Tensor] = {}
     chunks = range(0, len(ids), batch_size)
-    for first in progress(chunks, f"reading {site.name}", total=len(chunks)):
+    for first in progress(chunks, f"reading {', '.join(named)}", total=len(chunks)):
         with torch.inference_mode():
-            stream = stream_at(subject, ids[first : first + batch_size], depth)
-            stream = stream if site.position == "all" else stream[:, start]
-            out[first : first + batch_size] = to_site(subject, stream, site)
-    return out
+            values = values_at(subject, ids[first : first + batch_size], asked)
+        for name, site in named.items():
+            where = slice(None) if site.position == "all" else starts[name]
+            rows = to_site(subject, values[name][:, where], site)
+            if name not in found:
+                found[name] = torch.empty((len(ids), *rows.shape[1:]), dtype=torch.float32)
+            found[name][first : first + batch_size] = rows
+    return found

@@ -7,7 +7,7 @@ whose gradient is wanted. Blocks before the site run too, on the one position, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -15,9 +15,10 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from steppe.core.errors import InputError
+from steppe.core.sites import Site
 from steppe.propagation.forward import stream_at
 from steppe.propagation.frozen_cache import freeze
-from steppe.propagation.prefix import Prefix
+from steppe.propagation.prefix import Prefix, leave_out_attention
 from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
 
@@ -43,7 +44,6 @@ class GradientSuffix:
             )
         self._subject = subject
         self._prefix = prefix
-        self._depth = prefix.site.blocks_before(subject.n_layers)
         self._cache = None
         if prefix.start > 0:
             filled = DynamicCache(config=subject.model.config)
@@ -62,7 +62,7 @@ class GradientSuffix:
             float32 ``(point, vocab)``.
         """
         stream = points.to(self._prefix.rows)[:, None]
-        placed = _placed(self._subject, self._depth, stream)
+        placed = _placed(self._subject, self._prefix.site, stream)
         with placed, evaluating(self._subject.model), torch.enable_grad():
             tokens = self._prefix.tokens[self._prefix.start :].expand(len(points), -1)
             outputs = self._subject.model(
@@ -89,9 +89,9 @@ class GradientSuffix:
 
 
 @contextmanager
-def _placed(subject: Subject, depth: int, stream: Tensor) -> Iterator[None]:
-    """Let the residual stream at a depth be ``stream`` in every forward pass meanwhile."""
-    blocks = subject.anatomy.blocks
+def _placed(subject: Subject, site: Site, stream: Tensor) -> Iterator[None]:
+    """Let the residual stream at a site be ``stream`` in every forward pass meanwhile."""
+    blocks, depth = subject.anatomy.blocks, site.blocks_before(subject.n_layers)
 
     def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args:
@@ -101,11 +101,12 @@ def _placed(subject: Subject, depth: int, stream: Tensor) -> Iterator[None]:
     def after(_module: Any, _args: Any, output: Any) -> Any:
         return (stream, *output[1:]) if isinstance(output, tuple) else stream
 
-    if depth == 0:
-        handle = blocks[0].register_forward_pre_hook(before, with_kwargs=True)
-    else:
-        handle = blocks[depth - 1].register_forward_hook(after)
-    try:
+    with ExitStack() as stack:
+        if site.is_inside:
+            stack.callback(leave_out_attention(subject, depth, lambda: True))
+        if depth == 0:
+            handle = blocks[0].register_forward_pre_hook(before, with_kwargs=True)
+        else:
+            handle = blocks[depth - 1].register_forward_hook(after)
+        stack.callback(handle.remove)
         yield
-    finally:
-        handle.remove()

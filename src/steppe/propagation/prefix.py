@@ -7,6 +7,7 @@ are computed once per prompt.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,10 +19,11 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from steppe.core.errors import InputError
-from steppe.core.sites import Site, as_site
-from steppe.propagation.forward import as_tokens, start_of, stream_at, to_site
+from steppe.core.sites import Site, as_site, require_stream
+from steppe.propagation.forward import as_tokens, start_of, stream_at, to_site, values_at
 from steppe.propagation.frozen_cache import freeze
 from steppe.propagation.replacements import replace_forward, replacements
+from steppe.subject.components import find_tap
 from steppe.subject.model import Subject
 
 # What FrozenLayer stands in for; other kinds of layer carry a running state or share a cache.
@@ -84,9 +86,10 @@ def build_prefix(subject: Subject, tokens: Any, site: Site | str) -> Prefix:
             filled = DynamicCache(config=subject.model.config)
             stream_at(subject, ids[None, :start], subject.n_layers, filled)
             cache = freeze(filled, first_layer=depth, shared=engine == "fast")
-            rows = stream_at(subject, ids[None, start:], depth, freeze(filled, first_layer=0))[0]
+            values = values_at(subject, ids[None, start:], [site], freeze(filled, first_layer=0))
         else:
-            rows = stream_at(subject, ids[None], depth)[0]
+            values = values_at(subject, ids[None], [site])
+        rows = values[site.name][0]
         place = position - start
         base = to_site(subject, rows if site.position == "all" else rows[place], site)
     return Prefix(site, ids, start, place, base, rows, cache)
@@ -96,17 +99,34 @@ def check_entry(subject: Subject, site: Site | str) -> Site:
     """Return the site with its layer counted from 0, when points can be placed there.
 
     Raises:
-        InputError: The layer does not exist, or the site can only be read.
+        InputError: The layer does not exist, or the site can only be read, or it lies between
+            attention and MLP of a block in which these stand side by side.
     """
     site = as_site(site)
-    if site.point == "ln_final":
-        raise InputError(
-            f"site {site.name}",
-            got="a site at which points shall be placed",
-            expected="blocks.<layer>.hook_resid_pre or blocks.<layer>.hook_resid_post",
-            fix="place points at blocks.last.hook_resid_post; this site can only be read",
-        )
-    return site.resolve(subject.n_layers)
+    require_stream(site)
+    site = site.resolve(subject.n_layers)
+    if site.is_inside:
+        find_tap(subject.model, subject.anatomy, site.layer, site.point)
+    return site
+
+
+def leave_out_attention(
+    subject: Subject, layer: int, is_active: Callable[[], bool]
+) -> Callable[[], None]:
+    """Let a block's attention add nothing whenever ``is_active``, so that its MLP reads its input.
+
+    That is how points stand between attention and MLP. Returns how to undo it.
+    """
+    attention = find_tap(subject.model, subject.anatomy, layer, "attn_out").module
+
+    def nothing(_module: nn.Module, _args: Any, output: Any) -> Any:
+        if not is_active():
+            return None
+        if isinstance(output, tuple):
+            return torch.zeros_like(output[0]), *output[1:]
+        return torch.zeros_like(output)
+
+    return attention.register_forward_hook(nothing).remove
 
 
 def engine_of(subject: Subject) -> Literal["fast", "general", "full"]:

@@ -13,9 +13,10 @@ from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import as_tokens
+from steppe.propagation.outputs import Outputs
 from steppe.propagation.prefix import build_prefix
 from steppe.propagation.self_check import require_self_check
-from steppe.propagation.suffix import Outputs, Suffix
+from steppe.propagation.suffix import Suffix
 from steppe.subject.model import Subject
 
 LAST = "blocks.last.hook_resid_post"

@@ -22,6 +22,7 @@ from steppe.propagation.prefix import (
     why_not_fast,
 )
 from steppe.propagation.suffix import Suffix
+from steppe.subject.components import find_tap
 from steppe.subject.devices import is_out_of_memory
 from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
@@ -148,9 +149,9 @@ def require_self_check(subject: Subject, site: Site | str, length: int | None = 
         InputError: The suffix and the full forward pass disagree; names the model's family.
     """
     site = as_site(site)
-    depth, position = site.blocks_before(subject.n_layers), site.position
+    place, position = site.place(subject.n_layers), site.position
     run = None if length is None or (position == -1 and length in _LENGTHS) else (length, position)
-    key = (engine_of(subject), subject.coordinates, depth, run, _hooks_of(subject.model))
+    key = (engine_of(subject), subject.coordinates, place, run, _hooks_of(subject.model))
     done = _passed.setdefault(subject.model, {})
     if key in done:
         return done[key]
@@ -255,7 +256,7 @@ def _full_forward(subject: Subject, prefix: Prefix, displacements: Tensor) -> tu
     Where all positions are displaced, all are read.
     """
     blocks = subject.anatomy.blocks
-    depth = prefix.site.blocks_before(subject.n_layers)
+    layer, part = prefix.site.place(subject.n_layers)
     is_all = prefix.site.position == "all"
     place = slice(None) if is_all else prefix.start + prefix.place
     end = slice(None) if is_all else -1
@@ -263,7 +264,7 @@ def _full_forward(subject: Subject, prefix: Prefix, displacements: Tensor) -> tu
 
     def displaced(stream: Tensor) -> Tensor:
         changed = stream.clone()
-        changed[:, place] += displacements.to(stream)
+        changed[:, place] += displacements.to(stream) / scale
         return changed
 
     def before(_module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -278,10 +279,16 @@ def _full_forward(subject: Subject, prefix: Prefix, displacements: Tensor) -> tu
     def last(_module: Any, _args: Any, output: Any) -> None:
         seen.append(stream_of(output))
 
-    if depth == 0:
+    scale = 1.0
+    if part:
+        # Between attention and MLP the stream moves as what attention adds to it does.
+        tap = find_tap(subject.model, subject.anatomy, layer, "attn_out")
+        scale = tap.scale
+        handles = [tap.module.register_forward_hook(after)]
+    elif layer == 0:
         handles = [blocks[0].register_forward_pre_hook(before, with_kwargs=True)]
     else:
-        handles = [blocks[depth - 1].register_forward_hook(after)]
+        handles = [blocks[layer - 1].register_forward_hook(after)]
     handles.append(blocks[-1].register_forward_hook(last))
     try:
         with torch.inference_mode(), evaluating(subject.model):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,37 +18,16 @@ from torch import Tensor, nn
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site, as_site
-from steppe.propagation.forward import StopForward, start_of, stream_of, to_site
+from steppe.propagation.forward import StopForward, by_prompt, start_of, to_site, watch
+from steppe.propagation.outputs import Outputs, joined
 from steppe.propagation.packing import hold_weights, release_weights, state_of
 from steppe.propagation.plan import bytes_per_point, out_of_memory, points_per_batch
-from steppe.propagation.prefix import Prefix, check_entry, engine_of
+from steppe.propagation.prefix import Prefix, check_entry, engine_of, leave_out_attention
 from steppe.propagation.replacements import replace_forward, replacements
+from steppe.subject.components import find_tap
 from steppe.subject.devices import is_out_of_memory
 from steppe.subject.mode import evaluating
 from steppe.subject.model import Subject
-
-
-@dataclass(frozen=True, eq=False)
-class Outputs:
-    """What came out, for every point.
-
-    Attributes:
-        residuals: By the name of each site asked for: float32 ``(..., step, d_model)`` in the
-            subject's coordinates; ``(..., step, position, d_model)`` when points were placed at all
-            positions.
-        logits: float32 ``(..., step, vocab)`` at the last position, with a position axis before
-            ``vocab`` when points were placed at all positions; None when not asked for.
-    """
-
-    residuals: dict[str, Tensor]
-    logits: Tensor | None
-
-    def after(self, steps: slice) -> Outputs:
-        """These outputs of a batch without the reference row, where it is not one of its steps."""
-        if steps.start == 0:
-            return self
-        residuals = {name: rows[1:] for name, rows in self.residuals.items()}
-        return Outputs(residuals, None if self.logits is None else self.logits[1:])
 
 
 class Suffix:
@@ -93,13 +71,14 @@ class Suffix:
         self.reads = tuple(map(as_site, read))
         self.logits = logits
         self._entry = self.site.blocks_before(subject.n_layers)
-        self._depths = tuple(site.blocks_before(subject.n_layers) for site in self.reads)
+        self._place = self.site.place(subject.n_layers)
+        self._places = tuple(site.place(subject.n_layers) for site in self.reads)
         self._check_reads()
-        self._stop = None if logits else max(self._depths)
+        self._stop = None if logits else max(self._places)
         self._keep_last = "logits_to_keep" in inspect.signature(subject.model.forward).parameters
         self._path_length = 1
         self._rows: Tensor | None = None
-        self._seen: dict[int, Tensor] = {}
+        self._seen: dict[tuple[int, int], Tensor] = {}
         self._installed: ExitStack | None = None
         self._weights: dict[nn.Module, tuple[int, int]] = {}
 
@@ -111,7 +90,7 @@ class Suffix:
                 expected="one with block at a time",
                 fix="make a second Suffix",
             )
-        blocks = self.subject.anatomy.blocks
+        subject, blocks = self.subject, self.subject.anatomy.blocks
         with ExitStack() as stack:
             hold_weights()
             stack.callback(release_weights)
@@ -129,8 +108,10 @@ class Suffix:
                 stack.callback(replace_forward(module, forward, self._is_running))
                 if hasattr(module, "weight"):
                     self._weights[module] = state_of(module)
-            for depth in {depth for depth in self._depths if depth > self._entry}:
-                stack.callback(blocks[depth - 1].register_forward_hook(self._reader(depth)).remove)
+            if self.site.point == "resid_mid":
+                stack.callback(leave_out_attention(subject, self._entry, self._is_running))
+            for place in {place for place in self._places if place > self._place}:
+                stack.callback(watch(subject, place, self._reader(place)))
             self._installed = stack.pop_all()
         return self
 
@@ -169,7 +150,7 @@ class Suffix:
             outputs.after(steps)
             for steps, outputs in self.batches(prefix, points, path_length=path_length)
         ]
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        return parts[0] if len(parts) == 1 else joined(parts)
 
     def batches(
         self, prefix: Prefix, points: Tensor, *, path_length: int = 1
@@ -230,7 +211,7 @@ class Suffix:
         with torch.inference_mode():
             try:
                 self._rows = self._rows_of(prefix, points)
-                self._seen[self._entry] = self._rows
+                self._seen[self._place] = self._rows
                 logits = self._run(prefix, len(points))
                 return Outputs(self._residuals(dict(self._seen), positions), logits)
             except RuntimeError as error:
@@ -242,7 +223,7 @@ class Suffix:
                 self._seen.clear()
 
     def _run(self, prefix: Prefix, n_points: int) -> Tensor | None:
-        if self._stop == self._entry:
+        if self._stop == self._place:
             return None
         options: dict[str, Any] = {"use_cache": prefix.cache is not None}
         if self._keep_last and self.site.position != "all":
@@ -270,11 +251,11 @@ class Suffix:
         return rows
 
     def _residuals(
-        self, streams: dict[int, Tensor], positions: list[int | slice]
+        self, values: dict[tuple[int, int], Tensor], positions: list[int | slice]
     ) -> dict[str, Tensor]:
         return {
-            site.name: to_site(self.subject, streams[depth][:, position], site)
-            for site, depth, position in zip(self.reads, self._depths, positions, strict=True)
+            site.name: to_site(self.subject, values[place][:, position], site)
+            for site, place, position in zip(self.reads, self._places, positions, strict=True)
         }
 
     def _read_position(self, site: Site, prefix: Prefix) -> int | slice:
@@ -296,7 +277,9 @@ class Suffix:
         """What runs after the site: blocks, and the unembedding when logits are asked."""
         anatomy = self.subject.anatomy
         unembedding = anatomy.unembedding if self.logits else None
-        return [*anatomy.blocks[self._entry : self._stop], *filter(None, [unembedding])]
+        # The block that the last site lies inside of runs, too.
+        stop = None if self._stop is None else self._stop[0] + (self._stop[1] > 0)
+        return [*anatomy.blocks[self._entry : stop], *filter(None, [unembedding])]
 
     def _layout(self) -> tuple[int, int]:
         """Points of the batch and of a path."""
@@ -324,11 +307,12 @@ class Suffix:
             return (self._rows, *args[1:]), kwargs
         return args, {**kwargs, "hidden_states": self._rows}
 
-    def _reader(self, depth: int) -> Callable[[nn.Module, Any, Any], None]:
-        def read(_module: nn.Module, _args: Any, output: Any) -> None:
+    def _reader(self, place: tuple[int, int]) -> Callable[[Tensor], None]:
+        def read(value: Tensor) -> None:
             if self._rows is not None:
-                self._seen[depth] = stream_of(output)
-                if depth == self._stop:
+                # What a part adds may be added to in its place by the block.
+                self._seen[place] = by_prompt(value, len(self._rows)) if place[1] else value
+                if place == self._stop:
                     raise StopForward
 
         return read
@@ -341,8 +325,10 @@ class Suffix:
                 expected="at least one read site, or logits=True",
                 fix="read blocks.last.hook_resid_post",
             )
-        for site, depth in zip(self.reads, self._depths, strict=True):
-            if depth < self._entry:
+        for site, place in zip(self.reads, self._places, strict=True):
+            if site.is_inside:
+                find_tap(self.subject.model, self.subject.anatomy, place[0], site.point)
+            if place < self._place:
                 raise InputError(
                     f"read site {site.name}",
                     got=f"a site before {self.site.name}, where the points are placed",
@@ -387,11 +373,3 @@ class Suffix:
                 expected=f"(step, {', '.join(map(str, (*inner, self.subject.d_model)))})",
                 fix="pass one row per step, in the residual stream's width",
             )
-
-
-def _joined(parts: list[Outputs]) -> Outputs:
-    residuals = {
-        name: torch.cat([part.residuals[name] for part in parts]) for name in parts[0].residuals
-    }
-    logits = [part.logits for part in parts if part.logits is not None]
-    return Outputs(residuals, torch.cat(logits) if logits else None)

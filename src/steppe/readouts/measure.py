@@ -17,10 +17,11 @@ from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Site, as_site
 from steppe.propagation.forward import as_tokens
+from steppe.propagation.outputs import Outputs
 from steppe.propagation.prefix import Prefix, build_prefix
 from steppe.propagation.propagate import LAST, check_prompts
 from steppe.propagation.self_check import require_self_check
-from steppe.propagation.suffix import Outputs, Suffix
+from steppe.propagation.suffix import Suffix
 from steppe.readouts.catalogue import Readout, find_readouts, read_sites
 from steppe.subject.model import Subject
 

@@ -10,7 +10,7 @@ from transformers import AutoConfig
 
 from steppe.core.bundled import DEMO, demo_model
 from steppe.core.errors import InputError
-from steppe.core.sites import Site
+from steppe.core.sites import Site, require_stream
 from steppe.recipes.papers_model import has_papers_shape
 from steppe.recipes.study_settings import StudySettings
 from steppe.sae.config import CFG_FILE
@@ -50,7 +50,7 @@ def check_before_weights(settings: StudySettings) -> None:
         return
     settings.refuse_lacking()
     for field in ("site", "read"):
-        _check_site(getattr(settings, field, None), stated)
+        _check_site(field, getattr(settings, field, None), stated)
     _check_length(settings.prompt_length, stated)
     _check_path("prompts", settings.prompts_source)
     site = None if settings.accept_sae else settings.sae_site
@@ -115,15 +115,18 @@ def _refuse_revision_of_a_folder(settings: StudySettings) -> None:
         )
 
 
-def _check_site(text: str | None, stated: Stated) -> None:
-    if text is None or stated.n_layers is None:
+def _check_site(field: str, text: str | None, stated: Stated) -> None:
+    if text is None:
         return
     try:
         site = Site.parse(text)
     except InputError:
         # A word of the recipe's own, which it resolves itself.
         return
-    site.resolve(stated.n_layers)
+    if field == "site":
+        require_stream(site)
+    if stated.n_layers is not None:
+        site.resolve(stated.n_layers)
 
 
 def _check_length(length: int, stated: Stated) -> None:
@@ -160,8 +163,8 @@ def _check_sae(source: str, stated: Stated, site: str | None) -> None:
         )
     if config.hook_name is None or stated.n_layers is None:
         return
-    depth = config.site.blocks_before(stated.n_layers)
-    if site is not None and depth != Site.parse(site).blocks_before(stated.n_layers):
+    place = config.site.place(stated.n_layers)
+    if site is not None and place != Site.parse(site).place(stated.n_layers):
         raise InputError(
             f"SAE {source}",
             got=f"an SAE of {config.hook_name}",

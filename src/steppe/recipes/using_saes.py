@@ -107,7 +107,9 @@ def check_belongs(
     if settings.accept_sae:
         return
     require_trust(sae, subject)
-    if site is None or sae.hook_name is None or _depth(sae.site) == _depth(site):
+    if site is None or sae.hook_name is None:
+        return
+    if sae.site.place(subject.n_layers) == site.place(subject.n_layers):
         return
     raise InputError(
         f"SAE {sae.identity.source}",
@@ -115,13 +117,6 @@ def check_belongs(
         expected=f"an SAE of {site.name}, where activations are moved",
         fix=f"choose another --sae, move at {sae.site.name} (setting `site`), or --accept-sae",
     )
-
-
-def _depth(site: Site) -> int | str:
-    """Where in the stream: after one block is before the next."""
-    if site.point == "ln_final":
-        return site.name
-    return site.layer + (site.point == "resid_post")
 
 
 def trusted_quality(

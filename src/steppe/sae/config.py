@@ -110,7 +110,15 @@ class SaeConfig:
                 expected="blocks.<layer>.hook_resid_pre or blocks.<layer>.hook_resid_post",
                 fix="name the site yourself",
             )
-        return Site.parse(self.hook_name)
+        site = Site.parse(self.hook_name)
+        if not site.is_stream:
+            raise InputError(
+                "SAE hook",
+                got=repr(self.hook_name),
+                expected="an SAE that reconstructs one vector of the residual stream",
+                fix="choose an SAE of the residual stream",
+            )
+        return site
 
 
 def read_config(path: Path) -> SaeConfig:

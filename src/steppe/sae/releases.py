@@ -34,7 +34,7 @@ _OWNERS = {
 }
 # Of other places than the residual stream, or no reconstruction of them, by their names.
 _ELSEWHERE = re.compile(
-    r"transcoder|/clt|hook_z|(attn|mlp)[_-]out|-(mlp|att)/|-LX(A|M|TC)-|resid[_-]mid|hook_embed"
+    r"transcoder|/clt|hook_z|(attn|mlp)[_-]out|-(mlp|att)/|-LX(A|M|TC)-|hook_embed"
 )
 # How sae_lens calls the readers of what steppe reads.
 _READ = {

@@ -85,7 +85,7 @@ def find_anatomy(model: PreTrainedModel, *, blocks_path: str | None = None) -> A
             fix="look for it in print(model)",
         )
     seen = _probe(model, blocks, model.get_submodule(path.rpartition(".")[0]))
-    norm = "other" if seen.norm is None else _kind_of_norm(seen.norm, seen.d_model)
+    norm = "other" if seen.norm is None else kind_of_norm(seen.norm, seen.d_model)
     final_norm = seen.norm if norm != "other" else None
     return Anatomy(
         family=family,
@@ -187,7 +187,7 @@ def _is_from_library(fault: Exception) -> bool:
     return packages <= {"steppe", "torch", "transformers", "functools", "contextlib"}
 
 
-def _kind_of_norm(module: nn.Module, d_model: int) -> Norm:
+def kind_of_norm(module: nn.Module, d_model: int) -> Norm:
     """Tell a LayerNorm from an RMSNorm by what it does, whatever its class is called."""
     vector = 3.0 * torch.arange(d_model).cos().reshape(1, 1, -1)
     vector = vector.to(next(module.parameters(), vector))

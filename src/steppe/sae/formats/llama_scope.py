@@ -194,9 +194,12 @@ def _hook(settings: dict[str, Any], path: Path) -> str:
     if settings.get("hook_point_out", point) != point:
         raise not_residual(path, f"{point} to {settings['hook_point_out']}", "a transcoder")
     try:
-        return Site.parse(point).name
+        site = Site.parse(point)
     except InputError:
-        raise not_residual(path, f"hook_point_in {point!r}", "another part of the block") from None
+        site = None
+    if site is None or not site.is_stream:
+        raise not_residual(path, f"hook_point_in {point!r}", "another part of the block")
+    return site.name
 
 
 def _model(settings: dict[str, Any], place: Path) -> str | None:
