@@ -15,12 +15,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.calibration import giglemiani2024, heimersheim2024, ks, lee2024
-from benchmarks.calibration.rates import Rates, Study, false_verdicts, missed_effects, rates
-from benchmarks.calibration.tables import coverage_table, rates_table
+from benchmarks.calibration import giglemiani2024, heimersheim2024, janiak2024, ks, lee2024
+from benchmarks.calibration.rates import Rates, Study, faults, rates
+from benchmarks.calibration.tables import coverage_table, rates_table, together_table
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (giglemiani2024.STUDY, heimersheim2024.STUDY, lee2024.STUDY)
+    module.STUDY.name: module.STUDY
+    for module in (giglemiani2024, heimersheim2024, janiak2024, lee2024)
 }
 KS = "ks"
 QUICK_RUNS = 200
@@ -50,6 +51,8 @@ def main() -> None:
 
 def measure(study: Study, runs: int, folder: Path, *, quick: bool = False) -> dict[str, Any]:
     """Every world of a study at every size; faults are printed as they are found."""
+    if uncovered := study.uncovered():
+        raise SystemExit("\n".join(uncovered))
     result: dict[str, Any] = {}
     cells: dict[tuple[str, int], Rates] = {}
     for world in study.worlds:
@@ -58,11 +61,11 @@ def measure(study: Study, runs: int, folder: Path, *, quick: bool = False) -> di
                 continue
             label = f"{study.name} {world.name} n={n}"
             cell = rates(study, world, n, runs, folder / f"{label.replace(' ', '-')}.json")
-            faults = [*false_verdicts(world, cell), *missed_effects(world, cell)]
-            print(f"{label}: {runs} runs, {len(faults)} faults", *faults, sep="\n  ", flush=True)
-            result[label] = {"runs": runs, "verdicts": cell, "faults": faults}
+            wrong = faults(study, world, cell)
+            print(f"{label}: {runs} runs, {len(wrong)} faults", *wrong, sep="\n  ", flush=True)
+            result[label] = {"faults": wrong, **cell.as_dict()}
             cells[world.name, n] = cell
-    print(rates_table(study, cells), flush=True)
+    print(rates_table(study, cells), together_table(study, cells), sep="\n", flush=True)
     return result
 
 

@@ -9,9 +9,9 @@ and covariances; the claims are numbers of nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import xarray as xr
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from steppe.recipes.deciding import Decision
 from steppe.recipes.lee2024 import plan as p
 from steppe.recipes.lee2024.analysis import Estimates
-from steppe.recipes.lee2024.claims import KINDS, NEARLY, PATHOLOGICAL, claims_of
+from steppe.recipes.lee2024.claims import KINDS, NEARLY, PATHOLOGICAL, Claim, claims_of
 from steppe.recipes.lee2024.outputs import DIRECTIONS, SUBSTITUTIONS
 from steppe.recipes.lee2024.plan import Plan, SaeFacts, Series, make_plan
+from steppe.recipes.lee2024.published import published, published_number
 
 Floats = NDArray[np.float64]
 DEMO, PAPER = 64, 16_000
@@ -32,8 +33,6 @@ AT_ONCE = 80
 SHARED, OWN = 0.10, 0.12
 # Correlation of a series' noise at neighbouring lengths.
 NEIGHBOURS = 0.8
-# The demo's two layers are 0.08 apart, which 64 sequences show in two of three runs.
-LAYERS_APART = 0.12
 SITE = "blocks.{}.hook_resid_pre"
 
 
@@ -69,12 +68,16 @@ class Size:
     plan: Plan
     steps: int
 
-    @property
+    @cached_property
+    def claims(self) -> list[Claim]:
+        """The recipe's."""
+        return claims_of(self.plan)
+
+    @cached_property
     def needed(self) -> dict[str, list[Series]]:
         """By dataset."""
-        claims = claims_of(self.plan)
         return {
-            name: list(dict.fromkeys(s for c in claims if c.dataset == name for s in c.needs))
+            name: list(dict.fromkeys(s for c in self.claims if c.dataset == name for s in c.needs))
             for name in (DIRECTIONS, SUBSTITUTIONS)
         }
 
@@ -116,11 +119,12 @@ def make(n: int, generator: np.random.Generator, means: Mapping[Series, Floats |
     return MadeUp(size, found)
 
 
-def verdicts(made: MadeUp) -> dict[str, str]:
-    """The recipe's own verdicts."""
+def decide(made: MadeUp, ids: Collection[str]) -> dict[str, Decision]:
+    """The recipe's own decisions."""
     return {
-        claim.id: Decision.of_parts(made.estimates[claim.dataset].parts(claim.number)).verdict
-        for claim in claims_of(made.size.plan)
+        claim.id: Decision.of_parts(made.estimates[claim.dataset].parts(claim.number))
+        for claim in made.size.claims
+        if claim.id in ids
     }
 
 
@@ -161,41 +165,89 @@ def leads_equal(n: int, generator: np.random.Generator) -> MadeUp:
     return make(n, generator, {Series(p.REAL_MIXTURE, site): 0.3, Series(p.ISOTROPIC, site): -0.3})
 
 
-def as_seen(n: int, generator: np.random.Generator) -> MadeUp:
-    """The effects of the demo run, and where it denies a claim those that were published."""
+# Mean ln KL over the mixture's, by the letter of a kind of feature and the SAE.
+Level = Callable[[str, SaeFacts], float]
+
+
+def features(plan: Plan, level: Level) -> dict[Series, Floats | float]:
+    """Series of features before the study's site."""
+    return {
+        Series(kind, plan.site, sae.label): level(letter, sae)
+        for letter, (kind, _) in KINDS.items()
+        for sae in plan.saes
+        if sae.site == plan.site
+    }
+
+
+def as_published(n: int, generator: np.random.Generator) -> MadeUp:
+    """Errors as the authors' notebooks print them, features as their figures show at length 51."""
+    plan = size_of(n).plan
+    errors = {Series("sae", sae.site, sae.label): published_ratio() for sae in plan.per_layer}
+    return make(n, generator, {**errors, **features(plan, published_level)})
+
+
+@cache
+def published_ratio() -> float:
+    """Ln KL of SAE errors over isotropic directions of their length."""
+    return published_number("LH4a") + math.log(PATHOLOGICAL)
+
+
+@cache
+def published_level(letter: str, sae: SaeFacts) -> float:
+    """Ln KL of features alive elsewhere or active in the prompt, interpolated in ln L0."""
+    family = {p.E2E: "e2e", p.DOWNSTREAM: "downstream"}.get(sae.family, "local")
+    feature = {"a": "alive", "b": "active"}.get(letter)
+    table = published("features")
+    rows = table[(table["family"] == family) & (table["feature"] == feature)].sort_values("L0")
+    if rows.empty:
+        return 0.0
+    return math.log(np.interp(math.log(sae.l0), np.log(rows["L0"]), rows["kl_at_51"]))
+
+
+def as_in_the_demo(n: int, generator: np.random.Generator) -> MadeUp:
+    """The effects of the demo run."""
     plan = size_of(n).plan
     site, layers = plan.site, plan.per_layer
     blends = {Series(f"cov_random{p.BLEND}{x:g}", site): 0.48 * (1 - x) for x in p.PROPORTIONS}
     baselines = {
         Series(p.DIFFERENCE, site): 0.48,
-        Series(p.REAL_DIFFERENCE, site): 0.7,
+        Series(p.REAL_DIFFERENCE, site): 0.69,
         Series(p.ISOTROPIC, site): -0.66,
         Series(p.REAL_MIXTURE, site): 0.05,
         **blends,
     }
     errors = {
-        Series(kind, sae.site, sae.label): mean
+        Series("epsilon_mixture", sae.site, sae.label): 0.39 + 0.08 * (i == 0)
         for i, sae in enumerate(layers)
-        for kind, mean in (
-            ("sae", 0.36 + math.log(PATHOLOGICAL) + LAYERS_APART * (i == 0)),
-            ("epsilon_mixture", 1.0),
-        )
     }
-    # By kind: ln KL over the mixture's at L0 32, minus its slope in ln L0, local over others.
-    shapes = {"a": (-0.1, 0.06, 0.09), "b": (0.1, 0.16, 0.06), "c": (0.0, 0.13, 0.06)}
-    features = {
-        Series(KINDS[letter][0], site, sae.label): level
-        - slope * math.log(sae.l0 / 32)
-        - (trained if sae.family != p.LOCAL else 0.0)
-        for letter, (level, slope, trained) in shapes.items()
-        for sae in plan.saes
-        if sae.site == site
-    }
-    return make(n, generator, {**baselines, **errors, **features})
+
+    def level(_: str, sae: SaeFacts) -> float:
+        return -0.13 * math.log(sae.l0 / 32)
+
+    return make(n, generator, {**baselines, **errors, **features(plan, level)})
+
+
+def demo_reversed(n: int, generator: np.random.Generator) -> MadeUp:
+    """What the demo run denies or leaves undecided, by as much the other way.
+
+    The nearest to the mixture of features that are all on one side of it is on the other side.
+    """
+    plan = size_of(n).plan
+    here = [sae for sae in plan.saes if sae.site == plan.site]
+    above = {"a": -0.025, "b": 0.025, "c": 0.0}
+    trained = {p.E2E: -0.020, p.DOWNSTREAM: -0.038}
+
+    def level(letter: str, sae: SaeFacts) -> float:
+        return above[letter] * (sae is here[0]) + trained.get(sae.family, 0.0) * (letter == "c")
+
+    return make(n, generator, features(plan, level))
 
 
 ALIKE = ("LH1a", "LH1b", "LH1c", "LH2", "LH3b", "LH4c", "LH5", "LH5c", "LH6a", "LH6b", "LH6c",
          "LH7a", "LH7a-ds", "LH7b", "LH7b-ds", "LH7c", "LH7c-ds")  # fmt: skip
+PUBLISHED = ("LH4a", "LH6a", "LH6b", "LH7a", "LH7a-ds", "LH7b", "LH7b-ds")
+REVERSED = ("LH5", "LH7c", "LH7c-ds")
+CLAIMS = {claim.id: claim.statement for claim in claims_of(demo_plan())}
 STUDY = Study(
     "lee2024",
     {"demo": DEMO, "paper": PAPER},
@@ -204,7 +256,14 @@ STUDY = Study(
         World("on the bound", on_the_bound, null=("LH3a", "LH4a", "LH4b", "LH5", "LH5c")),
         World("features below", below, null=("LH5", "LH5c")),
         World("leads equal", leads_equal, null=("LH3b",)),
-        World("as seen", as_seen, effect=(*ALIKE, "LH3a", "LH4a", "LH4b")),
+        World("as published", as_published, effect=PUBLISHED),
+        World(
+            "as in the demo",
+            as_in_the_demo,
+            effect=tuple(id_ for id_ in CLAIMS if id_ not in (*PUBLISHED, *REVERSED)),
+        ),
+        World("demo reversed", demo_reversed, effect=REVERSED),
     ),
-    verdicts,
+    CLAIMS,
+    decide,
 )

@@ -37,10 +37,9 @@ def rates_table(study: Study, found: Mapping[tuple[str, int], Rates]) -> str:
         study: The study.
         found: Rates by the world's name and the number of samples.
     """
-    ids = dict.fromkeys(id_ for world in study.worlds for id_ in (*world.null, *world.effect))
     sizes = [n for n in study.sizes.values() if any(n == size for _, size in found)]
     lines = []
-    for id_ in ids:
+    for id_ in study.claims:
         nulls = [world.name for world in study.worlds if id_ in world.null]
         effects = [world.name for world in study.worlds if id_ in world.effect]
         lines.append(
@@ -48,10 +47,24 @@ def rates_table(study: Study, found: Mapping[tuple[str, int], Rates]) -> str:
                 id_,
                 *(_rates(found, nulls, id_, n, (HOLDS, FAILS)) for n in sizes),
                 *(_rates(found, effects, id_, n, (HOLDS,)) for n in sizes),
+                ", ".join(effects),
             ]
         )
     head = [f"{what}, n = {n}" for what in ("false", "seen") for n in sizes]
-    return _markdown(["claim", *head], lines)
+    return _markdown(["claim", *head, "effect"], lines)
+
+
+def together_table(study: Study, found: Mapping[tuple[str, int], Rates]) -> str:
+    """A row a null world and size: the share of all its verdicts that are false, in percent."""
+    lines = []
+    for world in study.worlds:
+        for n in study.sizes.values():
+            if world.null and (world.name, n) in found:
+                per_verdict = 100 / len(world.null)
+                mean, error = (per_verdict * x for x in found[world.name, n].false_of_a_run())
+                entry = f"{mean:.2f} ± {error:.2f}"
+                lines.append([world.name, str(n), str(len(world.null)), entry])
+    return _markdown(["world", "n", "claims", "false"], lines)
 
 
 def _rates(
@@ -61,10 +74,10 @@ def _rates(
     n: int,
     verdicts: tuple[str, ...],
 ) -> str:
-    counts = [found[world, n][id_] for world in worlds if id_ in found.get((world, n), {})]
-    if not counts:
+    counted = [found[world, n] for world in worlds if (world, n) in found]
+    if not counted:
         return NO_DATA
-    largest = [max(100 * one[verdict] / one.total() for one in counts) for verdict in verdicts]
+    largest = [max(100 * one.share(id_, verdict) for one in counted) for verdict in verdicts]
     return " / ".join(f"{rate:.1f}" for rate in largest)
 
 

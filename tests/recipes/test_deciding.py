@@ -1,63 +1,51 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.stats import binom, binomtest
 
-from steppe.comparisons import Resamples
-from steppe.recipes.deciding import COLUMNS, Decision, claims_frame, decide, multiplicity_text
-
-
-def mean_gap(values):
-    return float(values["a"].mean() - values["b"].mean())
+from steppe.recipes.deciding import COLUMNS, Decision, claims_frame, multiplicity_text
 
 
-def decided(shift: float):
-    generator = np.random.default_rng(0)
-    shared = generator.normal(size=200) * 10
-    values = {"a": shared + shift + generator.normal(size=200), "b": shared}
-    return decide(mean_gap, values, Resamples.draw(200, 500, generator))
+def won(wins: int, losses: int, ties: int = 0) -> NDArray[np.float64]:
+    return np.repeat([1.0, 0.0, 0.5], [wins, losses, ties])
 
 
-@pytest.mark.parametrize(
-    ("shift", "verdict"), [(1.0, "holds"), (-1.0, "does not hold"), (0.0, "undecided")]
-)
-def test_the_sign_of_the_whole_interval_decides(shift, verdict):
-    decision = decided(shift)
-    assert decision.low < decision.number < decision.high
-    assert decision.verdict == verdict
+@pytest.mark.parametrize(("wins", "losses"), [(61, 39), (60, 40), (6, 0), (5, 0), (7, 1), (2, 9)])
+def test_a_share_is_decided_by_the_exact_test(wins: int, losses: int) -> None:
+    decision, exact = Decision.of_share(won(wins, losses)), binomtest(wins, wins + losses)
+    interval = exact.proportion_ci()
+    assert decision.number == pytest.approx(wins / (wins + losses) - 0.5)
+    assert (decision.low, decision.high) == pytest.approx((interval.low - 0.5, interval.high - 0.5))
+    assert decision.p == pytest.approx(exact.pvalue)
+    assert (decision.p < 0.05) == (decision.verdict != "undecided")
 
 
-def test_samples_are_drawn_in_pairs():
-    # The samples scatter by 10; their paired difference by 1.
-    decision = decided(1.0)
-    assert decision.high - decision.low < 0.5
+@pytest.mark.parametrize("count", [6, 7, 8, 12, 100, 120, 500])
+def test_no_number_of_samples_is_decided_too_often(count: int) -> None:
+    chances = binom.pmf(range(count + 1), count, 0.5)
+    holds = [Decision.of_share(won(k, count - k)).verdict == "holds" for k in range(count + 1)]
+    assert 0.003 < chances[holds].sum() <= 0.025
 
 
-def test_what_is_undefined_is_no_verdict():
-    values = {"a": np.ones(5)}
-    drawn = Resamples.draw(5, 100, np.random.default_rng(0))
-    decision = decide(lambda _: float("nan"), values, drawn)
-    assert decision.verdict == "undefined"
+def test_ties_count_half_and_are_no_evidence() -> None:
+    without, tied = Decision.of_share(won(20, 5)), Decision.of_share(won(20, 5, 25))
+    assert tied.number == pytest.approx(without.number / 2)
+    assert tied.p == pytest.approx(without.p)
+    assert (tied.low, tied.high) == pytest.approx((without.low / 2, without.high / 2))
+    assert Decision.of_share(won(0, 0, 9)).verdict == "undecided"
+
+
+def test_what_is_undefined_is_no_verdict() -> None:
+    assert Decision.of_share(np.full(5, np.nan)).verdict == "undefined"
+    holes = Decision.of_share(np.append(won(61, 39), np.nan))
+    assert holes == Decision.of_share(won(61, 39))
 
 
 def test_a_row_begins_with_the_shared_columns():
-    row = decided(1.0).row("X1", "It is so.", quantity="gap")
+    row = Decision.of_share(won(9, 0)).row("X1", "It is so.", quantity="gap")
     table = claims_frame([row], "quantity")
     assert tuple(table.columns) == (*COLUMNS, "quantity")
     assert table.iloc[0][["id", "verdict", "verdict_holm"]].tolist() == ["X1", "holds", "holds"]
-
-
-@pytest.mark.parametrize("rounded", [False, True])
-def test_p_is_below_five_percent_exactly_where_the_interval_leaves_out_zero(rounded):
-    generator = np.random.default_rng(1)
-    decisions = []
-    for _ in range(300):
-        number = generator.normal() * 2
-        drawn = number + generator.normal(size=200) + generator.normal() * 0.3
-        made = Decision.of_resamples(
-            *((round(number), drawn.round()) if rounded else (number, drawn))
-        )
-        decisions.append(made)
-        assert (made.p < 0.05) == (made.verdict in {"holds", "does not hold"}), made
-    assert {one.verdict for one in decisions} == {"holds", "does not hold", "undecided"}
 
 
 def test_holm_leaves_the_clear_verdicts_and_counts_only_what_was_tested():

@@ -6,23 +6,21 @@ that a study decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import bdtr, bdtri
 
-from steppe.comparisons import Parts, Resamples, corrected_interval, corrected_p_value, holm
+from steppe.comparisons import Parts, holm
 
 HOLDS, FAILS, UNDECIDED, UNDEFINED = "holds", "does not hold", "undecided", "undefined"
 # How ``tables/claims.csv`` begins in every recipe; further columns follow.
 COLUMNS = ("id", "statement", "number", "low", "high", "verdict", "p", "verdict_holm")
 LEVEL = 0.95
-
-K = TypeVar("K")
-Values = Mapping[K, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,32 @@ class Decision:
     p: float
 
     @classmethod
-    def of_resamples(cls, number: float, drawn: NDArray[np.float64]) -> Self:
-        """Decide by a bias-corrected bootstrap: the number, and that of each resample."""
-        low, high = corrected_interval(number, drawn, LEVEL)
-        return cls(number, low, high, corrected_p_value(number, drawn))
-
-    @classmethod
     def of_parts(cls, parts: Parts) -> Self:
         """Decide by numbers with standard errors, of which all or some have to be positive."""
         return cls(parts.number, *parts.interval(LEVEL), parts.p_value())
+
+    @classmethod
+    def of_share(cls, won: NDArray[np.floating]) -> Self:
+        """Decide whether more than half of independent samples are won: share minus one half.
+
+        The interval is exact (Clopper and Pearson 1934, Biometrika 26, 404), given how many tie:
+        with few samples a share is one of few values, for which no approximate level holds.
+
+        Args:
+            won: ``(sample,)``: 1 where it is, 0 where not, one half for a tie, NaN where undefined.
+        """
+        known = won[~np.isnan(won)]
+        if not len(known):
+            return cls(*[float("nan")] * 4)
+        decided = known[known != 0.5]
+        wins, count = int(decided.sum()), len(decided)
+        tail = (1 - LEVEL) / 2
+        # Ends are shares with which so many wins, or so few, come about in 2.5% of runs.
+        low = float(0.5 - bdtri(count - wins, count, tail)) if wins else -0.5
+        high = float(bdtri(wins, count, tail) - 0.5) if wins < count else 0.5
+        p = 2 * float(bdtr(min(wins, count - wins), count, 0.5))
+        weight = count / len(known)
+        return cls(float(known.mean() - 0.5), weight * low, weight * high, min(1.0, p))
 
     @property
     def verdict(self) -> str:
@@ -64,23 +79,6 @@ class Decision:
         """The claim's row of `claims_frame`: all of `COLUMNS` but the last, then ``further``."""
         found = (id_, statement, self.number, self.low, self.high, self.verdict, self.p)
         return {**dict(zip(COLUMNS[:-1], found, strict=True)), **further}
-
-
-def decide(number: Callable[[Values[K]], float], values: Values[K], drawn: Resamples) -> Decision:
-    """Compute a claim's number, and its interval over samples.
-
-    Args:
-        number: From values to the number; NaN where it is undefined.
-        values: What it is computed from, each ``(sample, ...)``: of the same samples, which are
-            drawn for all of them alike (paired).
-        drawn: The resamples.
-    """
-    resampled = [
-        number({name: array[chosen] for name, array in values.items()})
-        for block in drawn.blocks()
-        for chosen in block
-    ]
-    return Decision.of_resamples(number(values), np.array(resampled))
 
 
 def claims_frame(rows: Sequence[Mapping[str, object]], *further: str) -> pd.DataFrame:

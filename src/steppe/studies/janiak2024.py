@@ -39,7 +39,7 @@ from steppe.study import (
     Part,
     Study,
     dataset_spec,
-    positive,
+    mostly,
 )
 
 Derive = Callable[[Analysis], xr.DataArray]
@@ -184,14 +184,8 @@ def _end(analysis: Analysis, kind: str) -> Any:
     return curves.sel({KIND: kind, MODE: "linear"}).isel({STEP: -1}).values
 
 
-def _more_often(first: Any, second: Any) -> float:
-    """Share of samples whose first number is larger, ties counting half, minus one half."""
-    return float(np.nanmean(earlier_within(second, first)) - 0.5)
-
-
-def _mostly_sharp(values: Any) -> float:
-    known = values[~np.isnan(values)]
-    return float(np.mean(known > SHARP) - 0.5) if len(known) else float("nan")
+def _above(values: Any) -> Any:
+    return np.where(np.isnan(values), np.nan, values > SHARP)
 
 
 def draw_slices(analysis: Analysis) -> Drawing:
@@ -268,30 +262,34 @@ STUDY = Study(
             "Between the activations of two unrelated prompts the output mostly changes in a sharp "
             f"step: its steepest piece rises over {SHARP:g} times as fast as a straight line.",
             f"share of prompts with a sharpness above {SHARP:g}, minus one half (linear path)",
-            lambda run: positive(_mostly_sharp, _sharp(run)),
+            mostly,
             ("sharpness",),
+            values=lambda run: _above(_sharp(run)),
         ),
         Claim(
             "JA2",
             "The output changes more sharply in the trained model than with random weights.",
             "share of prompts with the larger sharpness in the trained model, minus one half",
-            lambda run: positive(_more_often, _sharp(run), _sharp(run, "untrained_sharpness")),
+            mostly,
             ("sharpness", "untrained_sharpness"),
+            values=lambda run: earlier_within(_sharp(run, "untrained_sharpness"), _sharp(run)),
         ),
         Claim(
             "JA3",
             "Prompts that share their last token have nearer outputs than unrelated prompts.",
             "share of prompts with the larger d(1) towards the unrelated one, minus one half",
-            lambda run: positive(_more_often, _end(run, NEXT), _end(run, SAME_TOKEN)),
+            mostly,
             ("interpolations", "sharpness"),
+            values=lambda run: earlier_within(_end(run, SAME_TOKEN), _end(run, NEXT)),
         ),
         Claim(
             "JA4",
             "Prompts that differ in their first token alone have nearer outputs than unrelated "
             "prompts.",
             "share of prompts with the larger d(1) towards the unrelated one, minus one half",
-            lambda run: positive(_more_often, _end(run, NEXT), _end(run, ONE_CHANGED)),
+            mostly,
             ("interpolations", "sharpness"),
+            values=lambda run: earlier_within(_end(run, ONE_CHANGED), _end(run, NEXT)),
         ),
     ],
 )

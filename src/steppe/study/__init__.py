@@ -5,7 +5,7 @@ reports.
 """
 
 from steppe.study.analysis import Analysis
-from steppe.study.claims import Claim, positive
+from steppe.study.claims import Claim, mostly, positive
 from steppe.study.context import Bases, Context
 from steppe.study.curve_part import CurvePart, Laid
 from steppe.study.needs import Need
@@ -46,6 +46,7 @@ __all__ = [
     "attributes",
     "dataset_spec",
     "is_published",
+    "mostly",
     "open_study",
     "positive",
     "report",

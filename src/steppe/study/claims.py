@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from steppe.comparisons.jackknife import parts_of
 from steppe.recipes.deciding import Decision, claims_frame
@@ -27,7 +27,7 @@ class Claim:
         id: Its fixed name, for instance ``JA1``.
         statement: What it says; it stands alone, and says no more than the number decides.
         quantity: What the number is; it is positive where the claim holds.
-        decide: From the values to the number with its interval; see `positive`.
+        decide: From the values to the number with its interval; see `positive` and `mostly`.
         needs: Datasets or derived quantities that it is decided from.
         published: The same number from the paper; NaN where it is not known.
         values: From the run's analysis to what ``decide`` takes; by default the analysis itself.
@@ -51,8 +51,8 @@ def positive(number: Callable[..., float], *values: Floats) -> Decision:
     """Decide whether a smooth number of paired samples is positive, by leaving out each in turn.
 
     Args:
-        number: From the values to one number: a mean, a share, a ROC area, a smooth function of
-            such. Not a median: ask for the share of samples above the bound instead.
+        number: From the values to one number: a mean, a ROC area, a smooth function of such. Not a
+            median: ask whether samples are `mostly` above the bound instead.
         values: ``(sample, ...)`` each, of the same samples; a sample in which one of them is
             undefined is no evidence and is left out.
     """
@@ -62,6 +62,16 @@ def positive(number: Callable[..., float], *values: Floats) -> Decision:
         return Decision(math.nan, math.nan, math.nan, math.nan)
     left = [number(*(np.delete(one, i, axis=0) for one in values)) for i in range(len(values[0]))]
     return Decision.of_parts(parts_of(np.array(number(*values)), np.array(left, dtype=np.float64)))
+
+
+def mostly(won: ArrayLike) -> Decision:
+    """Decide whether more than half of independent samples are won, exactly for any number of them.
+
+    Args:
+        won: ``(sample,)``: 1 (or true) where it is, 0 where not, one half for a tie, NaN where
+            undefined.
+    """
+    return Decision.of_share(np.asarray(won, dtype=np.float64))
 
 
 def claims_table(claims: Sequence[Claim], analysis: Analysis) -> pd.DataFrame:

@@ -10,10 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from steppe.comparisons import Parts, Resamples, Weighted, ks_sum, ks_within, parts_of, ratio
-from steppe.recipes.deciding import LEVEL, Decision
+from steppe.recipes.deciding import Decision
 
 Floats = NDArray[np.float64]
 # (mode or context, kind): the step of every sample.
@@ -52,17 +51,9 @@ def closeness(steps: Steps, made: Place, reference: Place, drawn: Resamples) -> 
 
 
 def share_above_half(steps: Floats, low: float, high: float) -> Decision:
-    """Share of steps from ``low`` to ``high``, minus one half (Wilson 1927, JASA 22, 209)."""
-    defined = steps[~np.isnan(steps)]
-    count = len(defined)
-    if not count:
-        return Decision(*[float("nan")] * 4)
-    share = float(((defined >= low) & (defined <= high)).mean())
-    reach = float(ndtri(0.5 + LEVEL / 2)) ** 2 / count
-    middle = (share + reach / 2) / (1 + reach)
-    half = np.sqrt(reach * (share * (1 - share) + reach / 4)) / (1 + reach)
-    p = 2 * float(ndtr(-abs(share - 0.5) * 2 * np.sqrt(count)))
-    return Decision(share - 0.5, float(middle - half) - 0.5, float(middle + half) - 0.5, p)
+    """Share of steps from ``low`` to ``high``, minus one half."""
+    within = (steps >= low) & (steps <= high)
+    return Decision.of_share(np.where(np.isnan(steps), np.nan, within))
 
 
 def _means(values: Floats) -> tuple[float, Floats]:

@@ -67,6 +67,8 @@ class Claim:
         needs: Parts of the study that have to be measured.
         values: What it is computed from: by name, ``(sample, ...)``.
         number: Its computation: one number, or a column of numbers that all have to be positive.
+            None where it is the share of base prompts whose one value, ``first``, is 1, minus one
+            half: that is tested exactly.
     """
 
     id: str
@@ -74,10 +76,12 @@ class Claim:
     quantity: str
     needs: tuple[str, ...]
     values: Callable[[Analysis], Values]
-    number: Callable[[Sampled], Floats]
+    number: Callable[[Sampled], Floats] | None = None
 
     def decide(self, values: Values) -> Decision:
         """Whether it holds, from its values."""
+        if self.number is None:
+            return Decision.of_share(values["first"])
         return Decision.of_parts(jackknife(self.number, values))
 
 
@@ -94,11 +98,6 @@ def claims_table(analysis: Analysis) -> pd.DataFrame:
         if analysis.has(*claim.needs)
     ]
     return claims_frame(rows, "quantity")
-
-
-def _share_beyond(values: Sampled, level: float) -> Floats:
-    first = values["first"]
-    return values.mean(np.where(np.isnan(first), np.nan, first > level)) - 0.5
 
 
 def _mean_above(values: Sampled, level: float) -> Floats:
@@ -173,6 +172,15 @@ def _wide(values: Sampled) -> Floats:
 def _flat(analysis: Analysis, kind: str) -> Floats:
     level = analysis.settings.flat_level
     return analysis.curve_crossings(PLATEAUS, level, **{KIND: kind, MODE: "sphere"})
+
+
+def _flat_beyond(analysis: Analysis) -> Values:
+    left = _flat(analysis, "real")
+    return {"first": np.where(np.isnan(left), np.nan, left > FLAT_UNTIL)}
+
+
+def _random_left_first(analysis: Analysis) -> Values:
+    return {"first": earlier_within(_flat(analysis, "random"), _flat(analysis, "real"))}
 
 
 def _responses(mode: Mode, readout: str) -> Callable[[Analysis], Values]:
@@ -292,12 +300,10 @@ _L2, _L2_NORMALIZED = "L2 at the last layer", "L2 after the final normalisation"
 CLAIMS = (
     Claim("HM1a", "Around most real bases the output stays flat (KL below a tenth of a nat) until "
           "40 degrees.", "share of real bases whose KL leaves the flat level beyond 40 degrees, "
-          "minus one half (sphere)", (PLATEAUS,), lambda a: {"first": _flat(a, "real")},
-          partial(_share_beyond, level=FLAT_UNTIL)),
+          "minus one half (sphere)", (PLATEAUS,), _flat_beyond),
     Claim("HM1b", "Around random bases the output stays flat (KL below a tenth of a nat) for a "
           "smaller angle than around real ones.", "share of prompts whose random base is left "
-          "before its real one, minus one half (sphere)", (PLATEAUS,),
-          lambda a: {"first": _flat(a, "random"), "second": _flat(a, "real")}, _paired),
+          "before its real one, minus one half (sphere)", (PLATEAUS,), _random_left_first),
     _on_plateau("HM2a", "sphere", "kl", "KL", "nats"),
     _on_plateau("HM2b", "straight", "kl", "KL", "nats"),
     _on_plateau("HM2c", "sphere", "l2", _L2, "activation units"),
@@ -315,8 +321,7 @@ CLAIMS = (
           _crossings(*_PAIR, mode="straight"), _earlier),
     Claim("HM3c", "From most base prompts the median crossing angle is smaller towards other real "
           "activations than towards random ones.", "share of prompts whose median angle is "
-          "smaller towards real activations, minus one half", (DIRECTIONS,), _bases_won,
-          partial(_mean_above, level=0.5)),
+          "smaller towards real activations, minus one half", (DIRECTIONS,), _bases_won),
     Claim("HM4", "Isotropic directions are less sensitive than covariance-matched ones.",
           _SHARE.format("random", "isotropic"), (DIRECTIONS,),
           _crossings((DIRECTIONS, RANDOM), (DIRECTIONS, ISOTROPIC)), _earlier),
@@ -362,8 +367,8 @@ CLAIMS = (
           _SHARE.format("the random base", "the artificial one"), (ARTIFICIAL,),
           _crossings((ARTIFICIAL, RANDOM_BASE), (ARTIFICIAL, f"{ADDED}_3")), _paired),
     Claim("HP4", "Bases with three latents added are left later than bases moved as far in a "
-          "random direction.", _SHARE.format("the moved base", "the artificial one") + " (a share "
-          "within 0.1 of one half needs more than 120 prompts)", (ARTIFICIAL,),
+          "random direction (a share of pairs within 0.1 of one half cannot be decided with 120 "
+          "prompts).", _SHARE.format("the moved base", "the artificial one"), (ARTIFICIAL,),
           _crossings((ARTIFICIAL, f"{MOVED}_3"), (ARTIFICIAL, f"{ADDED}_3")), _paired),
     Claim("HP5", "Bases with three latents removed are left later than random bases.",
           _SHARE.format("the random base", "the artificial one"), (ARTIFICIAL,),

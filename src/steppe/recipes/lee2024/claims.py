@@ -34,6 +34,14 @@ KINDS = {
     "c": ("sae_feature_active", "active at the token"),
 }
 _LN = "ln KL"
+# What so few sequences cannot tell, or what the authors show: part of the statements.
+_SMALL = " (a difference of less than {} cannot be decided with 64 sequences)"
+_BESIDE = {
+    "LH5": _SMALL.format("7% from the mixture"),
+    "LH7b-ds": " (the authors' figure of features says the opposite)",
+    "LH7c": _SMALL.format("5%"),
+    "LH7c-ds": _SMALL.format("5%"),
+}
 
 
 @dataclass(frozen=True)
@@ -153,10 +161,10 @@ def _on_errors(plan: Plan) -> list[Claim]:
     if len(layers) > 1:
         claims.append(
             Claim("LH4c", "How influential an SAE error is, relative to a cov-random mixture of "
-                  "its length, depends on the layer.",
+                  "its length, depends on the layer (layers less than 10% apart cannot be decided "
+                  "with 64 sequences).",
                   f"{_LN} SAE minus {_LN} epsilon-mixture, the highest of {len(layers)} layers "
-                  "minus the lowest (tested between all pairs of layers; of two, less than "
-                  "0.1 needs more than 64 sequences)",
+                  "minus the lowest (tested between all pairs of layers)",
                   lambda get: _differences(ratios(get)), everything, SUBSTITUTIONS)
         )  # fmt: skip
     return claims
@@ -181,7 +189,7 @@ def _around_mixture(id_: str, letters: str, saes: Sequence[SaeFacts]) -> Claim:
     return Claim(
         id_,
         f"Of features {' or '.join(what for _, what in kinds)}, some are more influential than "
-        "cov-random mixtures and some less, depending on SAE and sparsity.",
+        f"cov-random mixtures and some less, depending on SAE and sparsity{_BESIDE.get(id_, '')}.",
         "the smaller of: highest ln(KL feature / KL mixture), minus the lowest (tested over all "
         f"{len(every)} kinds of feature)",
         lambda get: _both_sides(get, every, mixture),
@@ -209,9 +217,11 @@ def _on_training(here: Sequence[SaeFacts], local: Sequence[SaeFacts]) -> list[Cl
         for family, (name, ending) in names.items() if local else ():
             those = [sae for sae in here if sae.family == family]
             trained = [Series(kind, sae.site, sae.label) for sae in those]
+            id_ = f"LH7{letter}{ending}"
             claim = Claim(
-                f"LH7{letter}{ending}",
-                f"{name} features {what} are not more influential than local ones at like L0.",
+                id_,
+                f"{name} features {what} are not more influential than local ones at like L0"
+                f"{_BESIDE.get(id_, '')}.",
                 f"{_LN} local (interpolated in ln L0) minus {_LN} {family}",
                 matched(local, features, those, kind),
                 (*features, *trained),
