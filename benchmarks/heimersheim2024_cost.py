@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from random_files import bias_for, unit_rows, write_prompts, write_sae
-from steppe.recipes.heimersheim2024.material import Material, prepare
-from steppe.recipes.heimersheim2024.outputs import ASCENT, EXAMPLES, PLANES, TRIANGLES
-from steppe.recipes.heimersheim2024.settings import Settings
-from steppe.recipes.heimersheim2024.study import SHARDED
+from steppe.studies.heimersheim2024.names import ASCENT, EXAMPLES, PLANES, TRIANGLES
+from steppe.studies.heimersheim2024.paths import Study
+from steppe.studies.heimersheim2024.sensitivity import controls
+from steppe.studies.heimersheim2024.settings import Settings
+from steppe.studies.heimersheim2024.study import PARTS, STUDY
+from steppe.study.running import open_context
 
 LATENTS, PROMPTS = 24_576, 33_000
 SITE = "blocks.1.hook_resid_pre"
@@ -57,15 +59,16 @@ class Clock:
         return np.array(found) * share
 
 
-def prepared(settings: Settings) -> tuple[Material, NDArray[np.float64]]:
-    """The material, from a tenth of the activations, and what all of them would cost."""
+def prepared(settings: Settings) -> tuple[Study, NDArray[np.float64]]:
+    """The study, from a tenth of the activations, and what all of them would cost."""
     few = {"moments_samples": settings.moments_samples // 10, "control_samples": 1000}
     clock = Clock()
-    material = prepare(settings.model_copy(update=few))
+    study = open_context(STUDY, settings.model_copy(update=few))
+    _ = study.gaussian, study.rates, study.sae_fit
     cost = clock.read(10)
     clock = Clock()
-    _ = material.controls
-    return material, cost + clock.read(settings.control_samples / 1000)
+    _ = [control.gaussian for control in study.once(controls).values()]
+    return study, cost + clock.read(settings.control_samples / 1000)
 
 
 def main() -> None:
@@ -74,12 +77,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=12)
     samples = parser.parse_args().samples
     with tempfile.TemporaryDirectory() as place:
-        material, total = prepared(write_subject(Path(place)))
+        study, total = prepared(write_subject(Path(place)))
         print(f"preparing    wall {total[0]:6.0f} s, CPU {total[1]:6.0f} s", flush=True)
-        for name, part in SHARDED.items():
-            whole, measured = part.lay_out(material).samples, 1 if name in FEW else samples
+        for part in PARTS:
+            name, laid = part.name, part.spec(study)
+            assert laid is not None
+            whole, measured = laid.samples, 1 if name in FEW else samples
             clock = Clock()
-            part.measure(material, range(measured))
+            part.measure(study, range(measured))
             cost = clock.read(whole / measured)
             total = total + cost
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

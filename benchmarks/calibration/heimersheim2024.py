@@ -20,14 +20,8 @@ from numpy.typing import NDArray
 
 from steppe.comparisons import earlier_share, earlier_within
 from steppe.recipes.deciding import Decision
-from steppe.recipes.heimersheim2024.claims import (
-    CLAIMS,
-    FLAT_UNTIL,
-    NEAR,
-    SEPARATED,
-    SYMMETRIC,
-    USUAL_L0,
-)
+from steppe.studies.heimersheim2024.claims import CLAIMS
+from steppe.studies.heimersheim2024.numbers import FLAT_UNTIL, NEAR, SEPARATED, SYMMETRIC, USUAL_L0
 
 Floats = NDArray[np.float64]
 Values = dict[str, Floats]

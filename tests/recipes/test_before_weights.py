@@ -13,9 +13,9 @@ from steppe.core.errors import InputError
 from steppe.recipes import starting
 from steppe.recipes.before_weights import read_stated
 from steppe.recipes.giglemiani2024.settings import Settings as Giglemiani
-from steppe.recipes.heimersheim2024.settings import Settings as Heimersheim
 from steppe.recipes.lee2024.settings import Settings as Lee
 from steppe.recipes.starting import open_subject
+from steppe.studies.heimersheim2024.settings import Settings as Heimersheim
 
 RECIPES = [Giglemiani, Heimersheim, Lee]
 
@@ -37,7 +37,8 @@ def given(tiny_files: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_lacking_sources_are_told_together(recipe: Any, given: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="--sae and --prompts"):
+    lacking = "--prompts\n" if recipe.SAE_IS_OPTIONAL else "--sae and --prompts"
+    with pytest.raises(InputError, match=lacking):
         open_subject(recipe(subject=given["subject"]))
     with pytest.raises(InputError, match="--prompts\n"):
         open_subject(recipe(subject=given["subject"], sae=given["sae"]))

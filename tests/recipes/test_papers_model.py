@@ -13,12 +13,12 @@ from transformers import AutoModelForCausalLM
 from steppe.recipes import papers_model
 from steppe.recipes.giglemiani2024.settings import PAPER_SAE
 from steppe.recipes.giglemiani2024.settings import Settings as Giglemiani
-from steppe.recipes.heimersheim2024.settings import Settings as Heimersheim
 from steppe.recipes.lee2024.material import first_position, prepare
 from steppe.recipes.lee2024.settings import PAPER_SAES
 from steppe.recipes.lee2024.settings import Settings as Lee
 from steppe.recipes.starting import open_subject
 from steppe.recipes.study_settings import PAPER_PROMPTS
+from steppe.studies.heimersheim2024.settings import Settings as Heimersheim
 from steppe.subject import load_subject
 
 

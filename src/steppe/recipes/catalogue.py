@@ -101,9 +101,10 @@ RECIPES: Registry[Recipe] = Registry(
             paper="[Interim research report] Activation plateaus & sensitive directions in GPT2 "
             "(Heimersheim & Mendel, 2024)",
             question="Do real activations lie on plateaus, and which directions lead off soonest?",
-            settings="steppe.recipes.heimersheim2024.settings:Settings",
-            study="steppe.recipes.heimersheim2024.study:open_study",
-            report="steppe.recipes.heimersheim2024.outcome:report_outcome",
+            settings="steppe.studies.heimersheim2024.settings:Settings",
+            study="steppe.studies.heimersheim2024.study:open_study",
+            report="steppe.studies.heimersheim2024.study:write_report",
+            takes_objects=True,
         ),
         Recipe(
             name="lee2024",

@@ -124,7 +124,11 @@ class Study:
         """
         only = {*getattr(settings, "only", ())}
         datasets = {as_need(need).dataset for need in needs}
-        singled_out = only & {one.name for one in self._outputs}
+        # A name that a part has as well stands for the part, and all that is made of it.
+        parts = {one.name for one in self.parts(settings)} | {
+            one.name for one in self.wholes(settings)
+        }
+        singled_out = only & {one.name for one in self._outputs} - parts
         return not singled_out or not names or bool(only & {*names, *datasets})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,32 +15,25 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+import steppe
 from steppe.cli.main import main
 from steppe.core.errors import InputError
 from steppe.core.parts import Part
+from steppe.propagation import build_prefix
 from steppe.recipes.configuration import settings_of
 from steppe.recipes.deciding import COLUMNS
-from steppe.recipes.heimersheim2024 import (
-    artificial,
-    ascent,
-    encoding,
-    landscape,
-    optima,
-    plateaus,
-    sensitivity,
-)
-from steppe.recipes.heimersheim2024.analysis import Analysis
-from steppe.recipes.heimersheim2024.bench import Bench
-from steppe.recipes.heimersheim2024.claims import claims_table
-from steppe.recipes.heimersheim2024.draws import take_bases
-from steppe.recipes.heimersheim2024.material import Material, prepare
-from steppe.recipes.heimersheim2024.outcome import TABLES
-from steppe.recipes.heimersheim2024.outputs import ADDED, CONTROL_SETUPS, OPTIMA, PARTS, UNCHANGED
-from steppe.recipes.heimersheim2024.pictures import FIGURES
-from steppe.recipes.heimersheim2024.settings import Settings
-from steppe.recipes.heimersheim2024.study import SHARDED, open_study
+from steppe.report import Drawing
 from steppe.statistics import crossing_step
 from steppe.store import Opening, open_run
+from steppe.studies.heimersheim2024 import latents, optima, paths, sensitivity
+from steppe.studies.heimersheim2024.ascent import ASCENT, Climber
+from steppe.studies.heimersheim2024.names import ADDED, CONTROL_SETUPS, PARTS, UNCHANGED
+from steppe.studies.heimersheim2024.settings import Settings
+from steppe.studies.heimersheim2024.study import PARTS as SHARDED
+from steppe.studies.heimersheim2024.study import STUDY, open_study
+from steppe.study import Analysis, FunctionPart
+from steppe.study.claims import claims_table
+from steppe.study.running import open_context
 
 Arrays = Mapping[str, NDArray[Any]]
 SMALL = {
@@ -58,8 +51,8 @@ def settings(tiny_files: Any, **changes: Any) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def material(tiny_files: Any) -> Material:
-    return prepare(settings(tiny_files))
+def study(tiny_files: Any) -> paths.Study:
+    return open_context(STUDY, settings(tiny_files))
 
 
 @pytest.fixture(scope="module")
@@ -101,37 +94,46 @@ def test_a_run_folder_holds_every_part(finished: Path) -> None:
 def test_no_text_lies_outside_of_a_figure(
     finished: Path, texts_outside: Callable[[Figure], list[str]]
 ) -> None:
-    analysis = Analysis.of(open_run(finished))
-    for name, _, draw in FIGURES:
-        for suffix, drawing in draw(analysis):
-            assert not texts_outside(drawing.figure), f"{name}{suffix}"
+    for name, drawing in drawings(analysis_of(finished)):
+        assert not texts_outside(drawing.figure), name
+
+
+def analysis_of(path: Path) -> Analysis:
+    return STUDY.analysis.of(open_run(path), Settings)
+
+
+def drawings(analysis: Analysis) -> Iterator[tuple[str, Drawing]]:
+    """Every figure of a run with its name."""
+    for figure in STUDY.figures:
+        drawn = figure.draw(analysis)
+        for suffix, drawing in [("", drawn)] if isinstance(drawn, Drawing) else drawn:
+            yield f"{figure.name}{suffix}", drawing
 
 
 def test_an_output_that_never_reaches_the_level_is_reported_as_that(finished: Path) -> None:
-    run = Analysis.of(open_run(finished))
+    run = analysis_of(finished)
     levels = {"level": 1e6, "flat_level": 1e6}
     analysis = replace(run, settings=run.settings.model_copy(update=levels))
-    for dataset in analysis.parts.values():
+    for dataset in analysis.datasets.values():
         dataset.load()
         for name in {f"{prefix}crossing" for prefix in ("", "shared_")} & set(dataset):
             dataset[name][:] = np.nan
             dataset[name.replace("crossing", "censored")][:] = True
-    for output in TABLES:
+    for output in STUDY.tables:
         table = output.make(analysis)
         assert len(table)
-        if output.part != OPTIMA and "crossing" in table:
+        if "crossing" in table:
             assert table["crossing"].isna().all()
             assert (table["never"] == table["n"]).all()
-    claims = claims_table(analysis).set_index("id")
+    claims = claims_table(STUDY.claims, analysis).set_index("id")
     # What never happens is later than any angle; a share of crossings that never are is none.
     assert claims.loc["HM1a", "verdict"] == "holds"
     assert claims.loc["HM2a", "verdict"] != "holds"
     assert claims.loc["HM6a", "verdict"] == "undefined"
     assert claims.loc["HM3a", "number"] == 0
-    for name, _, draw in FIGURES:
-        for _, drawing in draw(analysis):
-            drawing.figure.draw_without_rendering()
-            assert "Subject: " in drawing.caption, name
+    for name, drawing in drawings(analysis):
+        drawing.figure.draw_without_rendering()
+        assert "Subject: " in drawing.caption, name
 
 
 def test_the_claims_are_a_row_each(finished: Path) -> None:
@@ -156,12 +158,13 @@ def test_an_extended_run_is_the_same_as_a_whole_one(
         np.testing.assert_array_equal(one[name].values, other[name].values)
 
 
-@pytest.mark.parametrize("part", sorted(SHARDED))
-def test_a_sample_is_the_same_in_another_shard(material: Material, part: str) -> None:
-    template = SHARDED[part].lay_out(material)
+@pytest.mark.parametrize("part", SHARDED, ids=lambda part: part.name)
+def test_a_sample_is_the_same_in_another_shard(study: paths.Study, part: FunctionPart) -> None:
+    template = part.lay_out(study)
+    assert template is not None
     last = min(2, template.samples)
-    together = SHARDED[part].measure(material, range(0, last))
-    alone = SHARDED[part].measure(material, range(last - 1, last))
+    together = part.measure(study, range(0, last))
+    alone = part.measure(study, range(last - 1, last))
     assert set(together) == set(template.variables)
     for name, variable in template.variables.items():
         axis = variable.dims.index("sample")
@@ -174,10 +177,10 @@ def test_a_sample_is_the_same_in_another_shard(material: Material, part: str) ->
 
 
 def test_examples_begin_with_the_directions_that_all_bases_are_measured_in(
-    material: Material,
+    study: paths.Study,
 ) -> None:
-    shown = sensitivity.measure_examples(material, range(1, 2))
-    measured = sensitivity.measure(material, range(1, 2))
+    shown = sensitivity.measure_examples(study, range(1, 2))
+    measured = sensitivity.measure_directions(study, range(1, 2))
     np.testing.assert_array_equal(shown["kl"][:, :, :, 0], measured["kl"])
     assert (shown["kl"][:, :, :, 1:, -1] != measured["kl"][:, :, :, None, -1]).any()
 
@@ -185,7 +188,8 @@ def test_examples_begin_with_the_directions_that_all_bases_are_measured_in(
 def test_over_a_plane_the_output_is_nearest_to_that_of_the_activation_that_is_nearest(
     tiny_files: Any,
 ) -> None:
-    found = landscape.measure(prepare(settings(tiny_files, plane_points=61)), range(0, 1))
+    study = open_context(STUDY, settings(tiny_files, plane_points=61))
+    found = optima.measure_planes(study, range(0, 1))
     for corner, (x, y) in enumerate(found["corners"][0]):
         column = np.abs(found["first"][0] - x).argmin()
         row = np.abs(found["second"][0] - y).argmin()
@@ -194,22 +198,22 @@ def test_over_a_plane_the_output_is_nearest_to_that_of_the_activation_that_is_ne
         assert here[corner] < 0.02 * found["kl"][0, corner].max()
 
 
-def test_a_kind_of_encoded_vector_does_not_hang_on_the_others(material: Material) -> None:
-    found = encoding.measure(material)["l0"]
-    streams = material.generators("encoded_random", range(50))
-    drawn = material.stock.gaussian.draw(streams)
+def test_a_kind_of_encoded_vector_does_not_hang_on_the_others(study: paths.Study) -> None:
+    found = latents.measure_encoding(study)["l0"]
+    streams = study.generators("encoded_random", range(50))
+    drawn = study.gaussian.draw(streams)
     with torch.no_grad():
-        expected = (material.sae.encode(drawn) > 0).sum(dim=1).numpy()
+        expected = (study.sae.encode(drawn) > 0).sum(dim=1).numpy()
     np.testing.assert_array_equal(found.sel(kind="random"), expected)
 
 
-def test_search_and_curve_agree(material: Material) -> None:
-    found = sensitivity.measure(material, range(0, 6))
+def test_search_and_curve_agree(study: paths.Study) -> None:
+    found = sensitivity.measure_directions(study, range(0, 6))
     grid = {"straight": 1 / 30, "sphere": 6.0}
     agree = []
     for kind in range(3):
         for place, step in enumerate(grid.values()):
-            scan = crossing_step(found["kl"][kind, place], material.settings.level) * step
+            scan = crossing_step(found["kl"][kind, place], study.settings.level) * step
             one = found["crossing"][kind, place, :, 0]
             agree += np.isclose(scan, one, rtol=1e-3, equal_nan=True).tolist()
             np.testing.assert_array_equal(np.isnan(one), found["censored"][kind, place, :, 0])
@@ -217,13 +221,13 @@ def test_search_and_curve_agree(material: Material) -> None:
     assert np.mean(agree) > 0.9
 
 
-def test_artificial_bases_change_as_many_latents_as_they_say(material: Material) -> None:
-    bases = take_bases(material.stock, range(0, 4)).activations
-    made = artificial.latent_changes(material, bases, material.generators("x", range(0, 4)))
-    rows = material.sae.W_dec.detach().float()
+def test_artificial_bases_change_as_many_latents_as_they_say(study: paths.Study) -> None:
+    bases = study.bases(range(0, 4)).activations
+    made = latents.latent_changes(study, bases, study.generators("x", range(0, 4)))
+    rows = study.sae.W_dec.detach().float()
     one, two = made[f"{ADDED}_1"] - bases, made[f"{ADDED}_2"] - bases
     with torch.no_grad():
-        active = material.sae.encode(bases) > 0
+        active = study.sae.encode(bases) > 0
     cosine = (
         torch.nn.functional.normalize(one, dim=1) @ torch.nn.functional.normalize(rows, dim=1).T
     )
@@ -236,19 +240,21 @@ def test_artificial_bases_change_as_many_latents_as_they_say(material: Material)
     torch.testing.assert_close(further.max(dim=1).values, torch.ones(4), atol=1e-4, rtol=0)
 
 
-def test_a_base_is_no_landmark_of_its_own(material: Material) -> None:
-    row = int(material.stock.pool_rows[5])
-    base = material.stock.prefix(row).base
+def test_a_base_is_no_landmark_of_its_own(study: paths.Study) -> None:
+    row = int(study.pool_rows[5])
+    prefix = build_prefix(study.subject, torch.from_numpy(study.prompts.tokens[row]), study.site)
+    base = prefix.base
     # Read in another batch, the same activation differs in its last digits.
-    assert 0 < float((material.stock.pool[5] - base * (1 + 1e-7)).norm()) < 1e-3
-    found = ascent.landmarks(material, base * (1 + 1e-7))
-    alike = (material.stock.pool - base).norm(dim=1) < 1e-3
-    assert len(found.real) == len(material.stock.pool) - int(alike.sum())
+    assert 0 < float((study.pool[5] - base * (1 + 1e-7)).norm()) < 1e-3
+    with paths.searching(study) as search:
+        found = Climber(study, search, prefix, base * (1 + 1e-7))
+    alike = (study.pool - base).norm(dim=1) < 1e-3
+    assert len(found.real) == len(study.pool) - int(alike.sum())
     torch.testing.assert_close(found.real.norm(dim=1), torch.ones(len(found.real)))
 
 
-def test_climbing_makes_directions_more_sensitive(material: Material) -> None:
-    found = ascent.measure(material, range(0, 2))
+def test_climbing_makes_directions_more_sensitive(study: paths.Study) -> None:
+    found = ASCENT.measure(study, range(0, 2))
     before, after = found["crossing"][..., 0], found["crossing"][..., 1]
     assert np.nanmean(after) < np.nanmean(before) - 3
     assert (found["turned"] > 0).all()
@@ -264,28 +270,15 @@ def test_a_frame_on_the_sphere_is_orthonormal() -> None:
     assert float(frame.sum(dim=1).abs().max()) < 1e-6
 
 
-def test_the_controls_are_another_subject_and_later_sites(material: Material) -> None:
-    controls = material.controls
+def test_the_controls_are_another_subject_and_later_sites(study: paths.Study) -> None:
+    controls = study.once(sensitivity.controls)
     assert tuple(controls) == CONTROL_SETUPS
     assert controls["random_weights"].subject.identity.source == "drawn"
     assert controls["last_layer"].site.name == "blocks.2.hook_resid_pre"
     assert controls["before_unembedding"].site.name == "blocks.2.hook_resid_post"
-    for stock in controls.values():
-        np.testing.assert_array_equal(stock.base_rows, material.stock.base_rows)
-
-
-def test_paths_without_a_direction_stay_undefined(material: Material) -> None:
-    bases = take_bases(material.stock, range(0, 2))
-    with Bench(material, material.stock) as bench:
-        base = bases.activations[:1].expand(3, -1)
-        ways = torch.stack([bases.activations[1], base[0] * 2, torch.full_like(base[0], torch.nan)])
-        found = bench.crossings(bases.prefixes[0], bench.family("sphere", base, ways))
-        nothing = bench.crossings(bases.prefixes[0], bench.family("sphere", base[1:], ways[1:]))
-    assert np.isnan(found.position[1:]).all()
-    assert not found.censored[1:].any()
-    assert found.evaluations.tolist()[1:] == [0, 0]
-    assert found.evaluations[0] > 0
-    assert np.isnan(nothing.position).all()
+    for there in controls.values():
+        np.testing.assert_array_equal(there.order, study.order)
+        np.testing.assert_array_equal(there.pool_rows, study.pool_rows[:100])
 
 
 def test_the_findings_of_a_run_are_told_from_its_tables(
@@ -307,20 +300,63 @@ def test_unknown_parts_and_options_of_other_recipes_are_refused(tiny_files: Any)
 
 
 def test_every_part_moves_towards_the_same_random_activations(
-    material: Material, monkeypatch: pytest.MonkeyPatch
+    study: paths.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = {}
 
     def record(part: str, kind: str) -> Callable[..., Arrays]:
-        def measured(_: Bench, __: Any, starts: Any, ways: Any, **___: Any) -> Arrays:
-            ends[part] = (starts[kind] + ways[kind]).reshape(4, -1, starts[kind].shape[-1])[:, 0]
+        def measured(_: Any, __: Any, found: paths.Paths) -> Arrays:
+            start, way = found[kind]
+            ends[part] = (start + way)[:, 0]
             return {}
 
         return measured
 
-    monkeypatch.setattr(plateaus, "search", lambda *_, **__: {})
-    monkeypatch.setattr(plateaus, "measure_curves", record("plateaus", "real"))
-    monkeypatch.setattr(artificial, "search", record("artificial", UNCHANGED))
-    plateaus.measure(material, range(4))
-    artificial.measure(material, range(4))
+    monkeypatch.setattr(sensitivity, "crossings", lambda *_: {})
+    monkeypatch.setattr(sensitivity, "curves", record("plateaus", "real"))
+    monkeypatch.setattr(latents, "crossings", record("artificial", UNCHANGED))
+    sensitivity.measure_plateaus(study, range(4))
+    latents.measure_artificial(study, range(4))
     torch.testing.assert_close(ends["plateaus"], ends["artificial"], rtol=1e-5, atol=1e-5)
+
+
+def test_without_an_sae_what_needs_one_is_left_out_and_said(
+    tiny_files: Any, tmp_path: Path
+) -> None:
+    steppe.run(
+        "heimersheim2024",
+        model=str(tiny_files.model),
+        prompts=str(tiny_files.prompts),
+        out=tmp_path / "run",
+        **{**SMALL, "only": ("planes", "features", "artificial", "ascent", "encoding")},
+    )
+    run = open_run(tmp_path / "run")
+    assert set(run.datasets()) == {"planes", "ascent"}
+    assert not {"to_decoder", "latent"} & {*run.dataset("ascent")}
+    assert "HP6" in set(run.tables["claims"]["id"])
+    assert "HP7" not in set(run.tables["claims"]["id"])
+    summary = (tmp_path / "run" / "summary.md").read_text()
+    for name in ("features", "artificial", "encoding", "ascent (how near directions come"):
+        assert f"left out: {name}" in summary
+
+
+def test_a_part_that_is_singled_out_gives_all_that_is_made_of_it(
+    tiny_files: Any, tmp_path: Path
+) -> None:
+    steppe.run(
+        "heimersheim2024",
+        model=str(tiny_files.model),
+        prompts=str(tiny_files.prompts),
+        out=tmp_path / "run",
+        **{**SMALL, "samples": 2, "only": ("triangles",)},
+    )
+    run = open_run(tmp_path / "run")
+    assert {*run.tables} == {"search"}
+    assert {path.stem for path in run.figures} == {"triangles"}
+
+
+def test_planes_alone_need_no_covariance(tiny_files: Any) -> None:
+    study = open_context(STUDY, settings(tiny_files, only=("planes",)))
+    optima.measure_planes(study, range(0, 1))
+    assert "moments" not in study.needs
+    assert "moments" not in vars(study)

@@ -1,25 +1,15 @@
-"""Which parts the study has, and which kinds of base and direction each of them compares."""
+"""Names of the study's parts, and of the kinds of base and direction that each compares."""
 
 from __future__ import annotations
 
-from typing import Literal
+from steppe.paths import FamilyMode
 
-Mode = Literal["straight", "sphere"]
-MODES: tuple[Mode, ...] = ("straight", "sphere")
-# L2 at the last layer, L2 after the final normalisation, cosine at the last layer.
-READOUTS = ("kl", "l2", "l2_normalized", "cosine")
+MODES: tuple[FamilyMode, ...] = ("straight", "sphere")
+UNITS = {"straight": "norm of the base", "sphere": "degrees"}
 
-PLATEAUS = "plateaus"
-DIRECTIONS = "directions"
-EXAMPLES = "examples"
-PLANES = "planes"
-TRIANGLES = "triangles"
-OPTIMA = "optima"
-ASCENT = "ascent"
-FEATURES = "features"
-ARTIFICIAL = "artificial"
-CONTROLS = "controls"
-ENCODING = "encoding"
+PLATEAUS, DIRECTIONS, EXAMPLES, PLANES = "plateaus", "directions", "examples", "planes"
+TRIANGLES, OPTIMA, ASCENT, FEATURES = "triangles", "optima", "ascent", "features"
+ARTIFICIAL, CONTROLS, ENCODING = "artificial", "controls", "encoding"
 # In the order they are measured, cheap first: a figure of a plane can be looked at early.
 PARTS = (
     PLANES, TRIANGLES, EXAMPLES, PLATEAUS, DIRECTIONS, OPTIMA, FEATURES, ARTIFICIAL, CONTROLS,
@@ -29,17 +19,17 @@ PARTS = (
 # Where a path starts: the prompt's own activation, another prompt's, a normal draw.
 BASES = ("real", "real_foreign", "random")
 REAL, RANDOM, ISOTROPIC = "real_difference", "cov_random_difference", "isotropic"
-# Kinds of direction whose curves are measured, and those of which only crossings are.
+# Kinds of direction whose curves are measured, and those of which only crossings are. The mixtures
+# are the later paper's (Lee and Heimersheim 2024): they do not hold the base.
+CURVE_KIND = "curve_kind"
 CURVE_DIRECTIONS = (REAL, RANDOM, ISOTROPIC)
-MIXTURES = ("real_mixture", "cov_random_mixture")
-CROSSING_DIRECTIONS = (*CURVE_DIRECTIONS, *MIXTURES)
-FEATURE_DIRECTIONS = (
-    "sae_feature_active",
-    "sae_feature_active_against",
-    "sae_feature_alive",
-    "sae_feature_alive_against",
-    "sae_feature_any",
-    "sae_feature_any_against",
+MIXTURE = "cov_random_mixture"
+CROSSING_DIRECTIONS = (*CURVE_DIRECTIONS, "real_mixture", MIXTURE)
+ACTIVE_FEATURE = "sae_feature_active"
+FEATURE_DIRECTIONS = tuple(
+    f"sae_feature_{choice}{sense}"
+    for choice in ("active", "alive", "any")
+    for sense in ("", "_against")
 )
 CORNERS = ("real", "random")
 # Around a corner: towards the other two corners, and all around it in the plane they span.
@@ -47,6 +37,7 @@ INWARD = ("inward_second", "inward_third", "inward_both")
 RING = tuple(f"ring_{place}" for place in range(8))
 NEIGHBOURS = ("corner", *INWARD, *RING)
 STARTS = (RANDOM, REAL)
+MOMENTS = ("before", "after")
 
 COUNTS = (1, 2, 3, 4, 5)
 ADDED, REMOVED, MOVED = "added", "removed", "moved"

@@ -1,4 +1,4 @@
-"""What can be asked of this recipe, and what the report asked."""
+"""What can be asked of this study, and what the report asked."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pydantic import Field, field_validator
 
 from steppe.core.names import in_order
 from steppe.recipes.faults import as_fault
-from steppe.recipes.heimersheim2024.outputs import PARTS
-from steppe.recipes.study_settings import ResamplingSettings
+from steppe.studies.heimersheim2024.names import PARTS
+from steppe.study.settings import BaseSettings
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
 
 
-class Settings(ResamplingSettings):
+class Settings(BaseSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE
     # Also the last layer's number.
-    UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "read"})
+    UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "read", "sae"})
 
     recipe: Literal["heimersheim2024"] = "heimersheim2024"
     samples: int = Field(120, ge=2, description="base prompts")
@@ -76,11 +76,6 @@ class Settings(ResamplingSettings):
     @as_fault
     def _known_parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return in_order("only", value, PARTS)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The parts that are measured."""
-        return self.only or PARTS
 
     @property
     def variant(self) -> tuple[str, ...]:

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from steppe.comparisons import Sampled
-from steppe.recipes.heimersheim2024 import tables
-from steppe.recipes.heimersheim2024.analysis import Analysis, level_crossings
-from steppe.recipes.heimersheim2024.claims import CLAIMS
-from steppe.recipes.heimersheim2024.outputs import NEIGHBOURS
-from steppe.recipes.heimersheim2024.settings import Settings
+from steppe.studies.heimersheim2024 import quantities
+from steppe.studies.heimersheim2024.claims import CLAIMS
+from steppe.studies.heimersheim2024.names import INWARD, NEIGHBOURS, RING
+from steppe.studies.heimersheim2024.settings import Settings
+from steppe.study import Analysis
 
 SPHERE = np.linspace(0, 180, 19)
 INFINITY = np.inf
@@ -22,7 +21,7 @@ INFINITY = np.inf
 
 def analysis_of(**parts: xr.Dataset) -> Analysis:
     run: Any = SimpleNamespace(datasets=lambda: list(parts), dataset=parts.__getitem__)
-    return Analysis(run, Settings(), "made up")
+    return Analysis(run, Settings())
 
 
 def curves(values: Any, name: str, **labels: str) -> xr.Dataset:
@@ -41,7 +40,9 @@ def curves(values: Any, name: str, **labels: str) -> xr.Dataset:
 
 def test_levels_are_crossed_between_grid_points_and_never_is_later_than_any() -> None:
     values = np.stack([SPHERE / 180, SPHERE / 900, np.full(19, np.nan)])
-    np.testing.assert_allclose(level_crossings(SPHERE, values, 0.5), [90, INFINITY, np.nan])
+    np.testing.assert_allclose(
+        quantities.level_crossings(SPHERE, values, 0.5), [90, INFINITY, np.nan]
+    )
 
 
 def test_half_of_the_rise_is_the_curves_own() -> None:
@@ -51,13 +52,15 @@ def test_half_of_the_rise_is_the_curves_own() -> None:
             "l2_normalized", control="last_layer", kind="isotropic", mode="sphere",
         )
     )  # fmt: skip
-    rises = found.half_rises(control="last_layer", kind="isotropic", mode="sphere")
+    at = {"control": "last_layer", "kind": "isotropic", "mode": "sphere"}
+    rises = quantities.half_rises(at)(found)
     np.testing.assert_allclose(rises, [30, np.nan])
 
 
 def test_a_mean_response_reaches_to_a_right_angle() -> None:
     found = analysis_of(plateaus=curves([SPHERE], "kl", kind="real", mode="sphere"))
-    assert found.responses("plateaus", "kl", {"kind": "real", "mode": "sphere"}) == [45]
+    response = quantities.responses("plateaus", "kl", {"kind": "real", "mode": "sphere"})
+    assert response(found) == [45]
 
 
 def families(corner: float, *others: float) -> Analysis:
@@ -89,14 +92,14 @@ def test_a_corner_is_an_optimum_where_all_its_neighbours_cross_later(
     angles: tuple[float, ...], inward: float, ring: float
 ) -> None:
     found = families(*angles)
-    np.testing.assert_array_equal(tables.optimum_shares(found, "real", "inward"), [[inward]])
-    np.testing.assert_array_equal(tables.optimum_shares(found, "real", "ring"), [[ring]])
+    np.testing.assert_array_equal(quantities.optima("real", INWARD)(found), [[inward]])
+    np.testing.assert_array_equal(quantities.optima("real", RING)(found), [[ring]])
 
 
 def test_bases_are_won_by_their_medians() -> None:
     first = np.array([[1, 2, 9], [5, 5, 5], [INFINITY] * 3, [np.nan] * 3])
     second = np.array([[3, 3, 3], [1, 1, 9], [INFINITY] * 3, [1, 1, 1]])
-    np.testing.assert_array_equal(tables.bases_earlier(first, second), [1, 0, 0.5, np.nan])
+    np.testing.assert_array_equal(quantities.bases_earlier(first, second), [1, 0, 0.5, np.nan])
 
 
 def columns(*values: list[float]) -> dict[str, Any]:
@@ -109,8 +112,8 @@ EARLY, LATE = [10.0, 20.0], [30.0, INFINITY]
 @pytest.mark.parametrize(
     ("claim", "values", "number"),
     [
-        ("HM1a", columns([30, 50, INFINITY, np.nan]), 2 / 3 - 0.5),
-        ("HM1b", columns([10, 40, 20], [30, 30, INFINITY]), 2 / 3 - 0.5),
+        ("HM1a", columns([0, 1, 1, np.nan]), 2 / 3 - 0.5),
+        ("HM1b", columns([1, 0, 1]), 2 / 3 - 0.5),
         ("HM3a", columns(EARLY, LATE), 0.5),
         ("HM3a", columns(LATE, EARLY), -0.5),
         ("HM3c", columns([1, 0, 0.5, np.nan]), 0),
@@ -132,12 +135,28 @@ EARLY, LATE = [10.0, 20.0], [30.0, INFINITY]
 def test_the_number_of_a_claim_is_positive_where_it_holds(
     claim: str, values: dict[str, Any], number: float
 ) -> None:
-    [found] = [one for one in CLAIMS if one.id == claim]
-    assert np.min(found.number(Sampled(values))) == pytest.approx(number)
+    assert number_of(claim, values) == pytest.approx(number)
+
+
+def number_of(id_: str, values: dict[str, Any]) -> float:
+    [claim] = [one for one in CLAIMS if one.id == id_]
+    return claim.decide(values).number
+
+
+def test_a_base_is_flat_beyond_a_bound_or_left_before_another() -> None:
+    left = {"real": [30.0, 50.0, 200.0], "random": [10.0, 60.0, 20.0]}
+    kl = [[np.where(at <= SPHERE, 1.0, 0.0) for at in rows] for rows in left.values()]
+    dataset = xr.Dataset(
+        {"kl": (("kind", "mode", "sample", "step"), np.array(kl)[:, None])},
+        coords={"kind": [*left], "mode": ["sphere"], "sphere_position": ("step", SPHERE)},
+    )
+    found = analysis_of(plateaus=dataset)
+    claims = {claim.id: claim for claim in CLAIMS}
+    np.testing.assert_array_equal(claims["HM1a"].values(found)["first"], [0, 1, 1])
+    np.testing.assert_array_equal(claims["HM1b"].values(found)["first"], [1, 0, 1])
 
 
 def test_plateaus_are_compared_up_to_the_mean_crossing_of_all_bases() -> None:
-    [found] = [one for one in CLAIMS if one.id == "HM2a"]
     values = {
         "first": np.stack([SPHERE, SPHERE]),
         "second": np.stack([3 * SPHERE, 5 * SPHERE]),
@@ -145,16 +164,15 @@ def test_plateaus_are_compared_up_to_the_mean_crossing_of_all_bases() -> None:
         "second_crossing": np.array([20.0, 30.0]),
     }
     # The mean of 90, 180 (never), 20 and 30 is 80; a straight line's mean so far is half of it.
-    assert found.number(Sampled(values)) == pytest.approx(4 * 40 - 40)
+    assert number_of("HM2a", values) == pytest.approx(4 * 40 - 40)
     first, second, first_crossing, second_crossing = values.values()
     swapped = zip(values, (second, first, second_crossing, first_crossing), strict=True)
-    assert found.number(Sampled(dict(swapped))) == pytest.approx(40 - 4 * 40)
+    assert number_of("HM2a", dict(swapped)) == pytest.approx(40 - 4 * 40)
 
 
 def test_a_gap_that_is_smaller_in_the_control() -> None:
-    [found] = [one for one in CLAIMS if one.id == "HM9a"]
     apart, alike = columns(EARLY, LATE), columns(EARLY, EARLY)
     there = {f"{name}_at": values for name, values in alike.items()}
-    assert np.min(found.number(Sampled(apart | there))) == 0.5
+    assert number_of("HM9a", apart | there) == 0.5
     there = {f"{name}_at": values for name, values in apart.items()}
-    assert np.min(found.number(Sampled(alike | there))) == -0.5
+    assert number_of("HM9a", alike | there) == -0.5

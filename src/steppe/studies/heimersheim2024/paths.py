@@ -1,0 +1,186 @@
+"""Paths of several kinds from a prompt: whole curves, and where KL along them reaches a level.
+
+Paths are given by kind: where they start and where they head, ``(sample, draw, d_model)`` each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steppe.activations import draw_real_targets
+from steppe.core.axes import DRAW, KIND, MODE, SAMPLE, STEP
+from steppe.core.sites import LN_FINAL, Site
+from steppe.paths import END, Family, family_of
+from steppe.propagation import Prefix
+from steppe.readouts import CATALOGUE, measure_path, read_sites
+from steppe.readouts.probe import Probe
+from steppe.statistics import Crossings
+from steppe.store import Template, Variable
+from steppe.studies.heimersheim2024.names import MODES, UNITS
+from steppe.studies.heimersheim2024.settings import Settings
+from steppe.study import Bases, Context, dataset_spec
+from steppe.study.context import Arrays
+from steppe.study.crossings import Search
+
+Study = Context[Settings]
+Paths = Mapping[str, tuple[Tensor, Tensor]]
+
+_L2 = CATALOGUE["l2"]
+_AFTER = f"{_L2.long_name} after the final normalisation"
+_L2_NORMALIZED = replace(_L2, name="l2_normalized", long_name=_AFTER, read=Site.parse(LN_FINAL))
+METRICS = (CATALOGUE["kl"], _L2, _L2_NORMALIZED, CATALOGUE["cosine"])
+# A sample takes many paths.
+SHARD_SIZE = 10
+KIND_MODE = (KIND, MODE, SAMPLE)
+CROSSING_DIMS = (*KIND_MODE, DRAW)
+
+
+def _kl(logits: Tensor) -> Tensor:
+    # The last bits of every crossing hang on a reference that is normalised before it is compared.
+    return CATALOGUE["kl"].measure(torch.cat([logits[:1].log_softmax(-1), logits[1:]]))
+
+
+KL = replace(CATALOGUE["kl"], measure=_kl)
+
+
+def curve_variables(*dims: str) -> dict[str, Variable]:
+    """Every metric along a path."""
+    return {one.name: Variable(dims, one.unit, one.long_name) for one in METRICS}
+
+
+def crossing_variables(dims: tuple[str, ...], prefix: str = "") -> dict[str, Variable]:
+    """What `search` gives."""
+    unit = "norm of the base (straight), degrees (sphere)"
+    what = "where KL first reaches the level; NaN where it never does, or there is no direction"
+    below = "whether KL stays below the level all along the path"
+    return {
+        f"{prefix}crossing": Variable(dims, unit, what),
+        f"{prefix}censored": Variable(dims, "1", below, "bool"),
+        f"{prefix}scanned": Variable(dims, "1", "whether bisection was not safe", "bool"),
+        f"{prefix}evaluations": Variable(dims, "points", "points that were computed", "int64"),
+    }
+
+
+def lay_out(
+    study: Study,
+    variables: Mapping[str, Variable],
+    labels: Mapping[str, Sequence[str]],
+    sizes: Mapping[str, int],
+    at_most: int | None = None,
+) -> Template:
+    """A dataset of this study; where it has steps, with the place of each in every mode."""
+    n_points, coordinates = study.settings.n_points, {}
+    if any(STEP in variable.dims for variable in variables.values()):
+        for mode in MODES:
+            about = {"unit": UNITS[mode], "long_name": f"where a step of a {mode} path lies"}
+            coordinates[f"{mode}_position"] = (STEP, np.linspace(0, END[mode], n_points), about)
+        sizes = {**sizes, STEP: n_points}
+    made = dataset_spec(
+        study, variables, labels=labels, sizes=sizes, coordinates=coordinates, at_most=at_most
+    )
+    made.fixed.attrs["level"] = study.settings.level
+    return made if at_most else replace(made, shard_size=SHARD_SIZE)
+
+
+def drawn(study: Study, bases: Bases, stream: str, draws: int = 1, *, real: bool = False) -> Tensor:
+    """Normal draws with the moments of real activations, or real ones of other prompts.
+
+    Returns:
+        float32 on the CPU, ``(sample, draw, d_model)``.
+    """
+    streams = [g for g in study.generators(stream, bases.samples) for _ in range(draws)]
+    if real:
+        repeated = bases.activations.repeat_interleave(draws, dim=0)
+        found = draw_real_targets(repeated, study.pool, streams).targets
+    else:
+        found = study.gaussian.draw(streams)
+    return found.reshape(len(bases.samples), draws, -1)
+
+
+def from_bases(
+    study: Study, bases: Bases, kinds: Sequence[str], draws: int = 1
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Paths from real bases in directions of several kinds."""
+    ways = {kind: study.directions(bases, kind, draws) for kind in kinds}
+    return {kind: (bases.activations[:, None].expand_as(way), way) for kind, way in ways.items()}
+
+
+def curves(study: Study, bases: Bases, paths: Paths) -> Arrays:
+    """Every metric along every path, float32 ``(kind, mode, sample, draw, step)``."""
+    n_points = study.settings.n_points
+    samples, draws, width = next(iter(paths.values()))[0].shape
+    shape = (len(paths), len(MODES), samples, draws, n_points)
+    found = {one.name: np.empty(shape, np.float32) for one in METRICS}
+    with study.suffix(read=read_sites(METRICS, study.read), logits=True) as suffix:
+        for (i, ends), (j, mode) in product(enumerate(paths.values()), enumerate(MODES)):
+            rows = (one.reshape(-1, width) for one in ends)
+            family = family_of(mode, *rows, mean_free=study.centered)
+            for row in range(samples * draws):
+                points = family.select(slice(row, row + 1)).points(n_points)[0]
+                prefix = bases.prefixes[row // draws]
+                measured = measure_path(suffix, prefix, points, METRICS, study.read)
+                for name, values in measured.items():
+                    found[name][i, j, row // draws, row % draws] = values
+    return dict(found)
+
+
+@contextmanager
+def searching(study: Study) -> Iterator[Search]:
+    """A search of the level that the study asks for."""
+    with study.suffix(read=[], logits=True) as suffix:
+        yield Search(Probe(suffix, KL, study.read), study.settings.level)
+
+
+def positions(found: Crossings, family: Family, n_points: int) -> np.ndarray:
+    """Where crossings lie, in the unit of the paths' mode."""
+    return np.asarray(found.step * float(family.grid(n_points)[1]))
+
+
+def search(
+    study: Study,
+    paths: Iterable[tuple[Prefix, Family]],
+    shape: Sequence[int],
+    order: Sequence[int],
+    prefix: str = "",
+) -> Arrays:
+    """Where KL reaches the level; the paths of one family are searched together.
+
+    Args:
+        study: The model.
+        paths: Prompts, and paths that stand in them.
+        shape: Of all these paths, one after the other.
+        order: Of its axes in what is returned.
+        prefix: Begins the variables' names.
+    """
+    arrays: dict[str, list[np.ndarray]] = {}
+    with searching(study) as searched:
+        for prompt, family in paths:
+            found = searched(prompt, family, study.settings.n_points)
+            place = positions(found, family, study.settings.n_points).astype(np.float32)
+            flags = {name: getattr(found, name) for name in ("censored", "scanned", "evaluations")}
+            for name, values in {"crossing": place, **flags}.items():
+                arrays.setdefault(f"{prefix}{name}", []).append(values)
+    return {
+        name: np.ascontiguousarray(np.stack(values).reshape(shape).transpose(order))
+        for name, values in arrays.items()
+    }
+
+
+def crossings(study: Study, bases: Bases, paths: Paths, prefix: str = "") -> Arrays:
+    """Crossings of several kinds of path in every mode, ``(kind, mode, sample, draw)`` each."""
+    samples, draws, _ = next(iter(paths.values()))[0].shape
+
+    def families() -> Iterator[tuple[Prefix, Family]]:
+        for mode, sample in product(MODES, range(samples)):
+            ends = (torch.cat([one[end][sample] for one in paths.values()]) for end in (0, 1))
+            yield bases.prefixes[sample], family_of(mode, *ends, mean_free=study.centered)
+
+    shape = (len(MODES), samples, len(paths), draws)
+    return search(study, families(), shape, (2, 0, 1, 3), prefix)

@@ -1,0 +1,150 @@
+"""Parts 1, 2 and 6: from real and random bases, in several directions, here and in controls.
+
+Part 1 asks how far the output stays as it was: all bases of a sample stand in the same prompt and
+are moved towards the same random activations; a shared displacement is the same vector for all of
+them. Part 2 asks which directions away from real bases change the output soonest. Part 6 repeats
+both just before the last layer, right before the final normalisation and the unembedding, and with
+weights that were never trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from steppe.core.axes import CONTROL, DRAW, KIND, MODE, SAMPLE, STEP
+from steppe.core.sites import Site
+from steppe.propagation import require_self_check
+from steppe.store import Template
+from steppe.studies.heimersheim2024 import names as n
+from steppe.studies.heimersheim2024.paths import (
+    CROSSING_DIMS,
+    KIND_MODE,
+    Study,
+    crossing_variables,
+    crossings,
+    curve_variables,
+    curves,
+    drawn,
+    from_bases,
+    lay_out,
+)
+from steppe.study import Bases, FunctionPart
+from steppe.study.context import Arrays
+
+
+def lay_out_plateaus(study: Study) -> Template:
+    """Curves from each kind of base, and crossings along the shared displacements."""
+    variables = curve_variables(*KIND_MODE, STEP) | crossing_variables(CROSSING_DIMS, "shared_")
+    sizes = {DRAW: study.settings.artificial_draws}
+    return lay_out(study, variables, {KIND: n.BASES, MODE: n.MODES}, sizes)
+
+
+def measure_plateaus(study: Study, samples: range) -> Arrays:
+    """Measure some samples of part 1."""
+    bases = study.bases(samples)
+    towards = drawn(study, bases, "plateau_target")
+    shared = study.directions(bases, n.MIXTURE, study.settings.artificial_draws)
+    starts = {
+        "real": bases.activations[:, None],
+        "real_foreign": drawn(study, bases, "foreign_base", real=True),
+        "random": drawn(study, bases, "random_base"),
+    }
+    along = {kind: (start, towards - start) for kind, start in starts.items()}
+    alike = {kind: (start.expand_as(shared), shared) for kind, start in starts.items()}
+    found = crossings(study, bases, alike, "shared_")
+    return first_draw(curves(study, bases, along)) | found | bases.variables()
+
+
+def lay_out_directions(study: Study) -> Template:
+    """Curves along the first direction of each kind, and crossings along all of them."""
+    variables = curve_variables(n.CURVE_KIND, MODE, SAMPLE, STEP)
+    variables |= crossing_variables(CROSSING_DIMS)
+    labels = {n.CURVE_KIND: n.CURVE_DIRECTIONS, KIND: n.CROSSING_DIRECTIONS, MODE: n.MODES}
+    return lay_out(study, variables, labels, {DRAW: study.settings.draws})
+
+
+def measure_directions(study: Study, samples: range) -> Arrays:
+    """Measure some samples of part 2."""
+    bases = study.bases(samples)
+    paths = from_bases(study, bases, n.CROSSING_DIRECTIONS, study.settings.draws)
+    firsts = {kind: (paths[kind][0][:, :1], paths[kind][1][:, :1]) for kind in n.CURVE_DIRECTIONS}
+    found = crossings(study, bases, paths)
+    return first_draw(curves(study, bases, firsts)) | found | bases.variables()
+
+
+def lay_out_examples(study: Study) -> Template:
+    """Curves along several directions of each kind, from few bases: to be looked at one by one."""
+    labels, sizes = {KIND: n.CURVE_DIRECTIONS, MODE: n.MODES}, {DRAW: study.settings.example_draws}
+    variables = curve_variables(*CROSSING_DIMS, STEP)
+    return lay_out(study, variables, labels, sizes, at_most=study.settings.examples)
+
+
+def measure_examples(study: Study, samples: range) -> Arrays:
+    """Measure some samples of the curves that are shown one by one."""
+    bases = study.bases(samples)
+    paths = from_bases(study, bases, n.CURVE_DIRECTIONS, study.settings.example_draws)
+    return curves(study, bases, paths) | bases.variables()
+
+
+def lay_out_features(study: Study) -> Template:
+    """Crossings along decoder rows of the SAE."""
+    labels = {KIND: n.FEATURE_DIRECTIONS, MODE: n.MODES}
+    variables = crossing_variables(CROSSING_DIMS)
+    return lay_out(study, variables, labels, {DRAW: study.settings.draws})
+
+
+def measure_features(study: Study, samples: range) -> Arrays:
+    """Measure some samples of the SAE's directions (part 5)."""
+    bases = study.bases(samples)
+    paths = from_bases(study, bases, n.FEATURE_DIRECTIONS, study.settings.draws)
+    return crossings(study, bases, paths) | bases.variables()
+
+
+def controls(study: Study) -> dict[str, Study]:
+    """By control: the same prompts where another model or site is looked at."""
+    last, settings = study.subject.n_layers - 1, study.settings
+    limit = max(settings.control_samples, study.subject.d_model + 1)
+    few = settings.model_copy(update={"moments_samples": min(limit, settings.moments_samples)})
+    places = {
+        n.LAST_LAYER: study.at(Site(last, "resid_pre")),
+        n.UNEMBEDDING: study.at(Site(last, "resid_post")),
+        n.UNTRAINED: study.untrained,
+    }
+    for place in places.values():
+        require_self_check(place.subject, place.site, settings.prompt_length)
+    return {name: replace(place, settings=few) for name, place in places.items()}
+
+
+def lay_out_controls(study: Study) -> Template:
+    """Curves of every control."""
+    labels = {CONTROL: n.CONTROL_SETUPS, KIND: n.CONTROL_KINDS, MODE: n.MODES}
+    return lay_out(study, curve_variables(CONTROL, *KIND_MODE, STEP), labels, {})
+
+
+def measure_controls(study: Study, samples: range) -> Arrays:
+    """Measure some samples of the controls."""
+    made = [_control(there, there.bases(samples)) for there in study.once(controls).values()]
+    found = {name: np.stack([one[name] for one in made]) for name in made[0]}
+    return found | study.bases(samples).variables()
+
+
+def _control(study: Study, bases: Bases) -> Arrays:
+    start, towards = (drawn(study, bases, name) for name in ("random_base", "plateau_target"))
+    paths = from_bases(study, bases, (n.REAL, n.RANDOM))
+    paths[n.RANDOM_FROM_RANDOM] = (start, towards - start)
+    return first_draw(curves(study, bases, paths))
+
+
+def first_draw(found: Arrays) -> Arrays:
+    """Curves without their axis of draws, of which there is one."""
+    return {name: values[:, :, :, 0] for name, values in found.items()}
+
+
+RANDOM = frozenset({"pool", "moments"})
+PLATEAUS = FunctionPart(n.PLATEAUS, lay_out_plateaus, measure_plateaus, RANDOM)
+DIRECTIONS = FunctionPart(n.DIRECTIONS, lay_out_directions, measure_directions, RANDOM)
+EXAMPLES = FunctionPart(n.EXAMPLES, lay_out_examples, measure_examples, RANDOM)
+FEATURES = FunctionPart(n.FEATURES, lay_out_features, measure_features, frozenset({"pool", "sae"}))
+CONTROLS = FunctionPart(n.CONTROLS, lay_out_controls, measure_controls, RANDOM)
