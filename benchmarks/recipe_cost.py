@@ -15,6 +15,7 @@ import json
 import resource
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,11 @@ import torch
 from transformers import GPT2Config
 
 from random_files import bias_for, random_model, unit_rows, write_prompts, write_sae
-from steppe.recipes.giglemiani2024 import plateaus, sensitivity
-from steppe.recipes.giglemiani2024.material import prepare
-from steppe.recipes.giglemiani2024.outputs import select
-from steppe.recipes.giglemiani2024.settings import Settings
-from steppe.recipes.giglemiani2024.study import SHARD_SIZE
 from steppe.recipes.study import split
+from steppe.studies.giglemiani2024.settings import Settings
+from steppe.studies.giglemiani2024.study import STUDY
+from steppe.study.part import SHARD_SIZE
+from steppe.study.running import open_context
 
 D_MODEL, D_SAE, VOCABULARY, LENGTH = 768, 24_576, 50_257, 10
 SITE = "blocks.1.hook_resid_pre"
@@ -56,30 +56,28 @@ def cost(samples: int, moments: int, engine: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         files = build(Path(folder), max(2 * moments, 2 * samples))
         started = time.perf_counter()
-        material = prepare(
-            Settings(**files, samples=samples, moments_samples=moments, engine=engine)
-        )
+        settings = Settings(**files, samples=samples, moments_samples=moments, engine=engine)
+        context = open_context(STUDY, settings)
+        # Made before the first shard of a run.
+        _ = context.moments, context.gaussian
         found: dict[str, Any] = {"before": time.perf_counter() - started}
-        weights = sum(p.nbytes for p in material.subject.model.parameters())
-        weights += sum(getattr(material.sae, name).nbytes for name in ("W_enc", "W_dec"))
-        selection = select((), material.settings.kinds)
+        weights = sum(p.nbytes for p in context.subject.model.parameters())
+        weights += sum(getattr(context.sae, name).nbytes for name in ("W_enc", "W_dec"))
+        parts = STUDY.plan(context.settings).parts
         shards = split("", samples, SHARD_SIZE)
-        for part in (shards[: len(shards) // 3], shards[len(shards) // 3 :]):
-            seconds = {"curves": 0.0, "plateaus": 0.0}
-            for shard in part:
+        for some in (shards[: len(shards) // 3], shards[len(shards) // 3 :]):
+            seconds = dict.fromkeys((one.name for one in parts), 0.0)
+            for shard, one in product(some, parts):
                 started = time.perf_counter()
-                sensitivity.measure(material, selection, shard.samples)
-                middle = time.perf_counter()
-                plateaus.measure(material, selection.bases, shard.samples)
-                seconds["curves"] += middle - started
-                seconds["plateaus"] += time.perf_counter() - middle
-            count = sum(len(shard.samples) for shard in part)
+                one.measure(context, shard.samples)
+                seconds[one.name] += time.perf_counter() - started
+            count = sum(len(shard.samples) for shard in some)
             found |= {f"{name}, {count} samples": value for name, value in seconds.items()}
             found[f"peak_gb after {count} samples more"] = _peak() / 1e9
     timed = sum(value for name, value in found.items() if name.startswith(("curves", "plateaus")))
     peak = _peak()
     return found | {
-        "engine": material.check.engine,
+        "engine": context.check.engine,
         "threads": torch.get_num_threads(),
         "minutes_for_1000": timed / samples * PAPER_SAMPLES / 60,
         "weights_gb": weights / 1e9,

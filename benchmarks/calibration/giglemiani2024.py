@@ -23,23 +23,19 @@ from scipy.special import ndtri
 
 from steppe.comparisons import Resamples, ks_statistic
 from steppe.recipes.deciding import Decision
-from steppe.recipes.giglemiani2024.claims import CLAIMS, Claim
-from steppe.recipes.giglemiani2024.numbers import ALIKE, Floats, Place
-from steppe.recipes.giglemiani2024.outputs import PLATEAU_OUTPUT, STEP_TABLES
-from steppe.recipes.giglemiani2024.steps import (
-    Analysis,
-    plateau_steps,
-    published_values,
-    table_steps,
-)
 from steppe.store import open_run
+from steppe.studies.giglemiani2024.claims import CLAIMS, REAL, places_of, table_of
+from steppe.studies.giglemiani2024.numbers import ALIKE, Floats, Place
+from steppe.studies.giglemiani2024.outputs import PLATEAU_OUTPUT, STEP_TABLES
+from steppe.studies.giglemiani2024.steps import published_values
+from steppe.studies.giglemiani2024.study import STUDY as DATA
+from steppe.study import Analysis, Claim
 
 STORED = Path(__file__).with_name("giglemiani2024_demo.npz")
 # Draws behind a test of likeness here; the tool takes 2,000.
 DRAWS = 400
 # Samples of the demo run.
 _SAMPLES = 500
-REAL = "real"
 RECONSTRUCTED = ("absolute", "sae_reconstruction")
 # Claims whose number is a share: its table, and the first step within.
 SHARES = {"G5": ("table_a1", 30), "G18": ("table_c1", 40)}
@@ -55,9 +51,9 @@ def decide(data: Data, ids: Collection[str]) -> dict[str, Decision]:
     found = {}
     for claim in CLAIMS:
         if claim.id in ids:
-            steps = {place: data[claim.table][place] for place in claim.needs}
+            steps = {place: data[table_of(claim)][place] for place in places_of(claim)}
             drawn = Resamples(len(next(iter(steps.values()))), DRAWS, 0)
-            found[claim.id] = claim.decide(steps, drawn)
+            found[claim.id] = claim.decide((steps, drawn))
     return found
 
 
@@ -196,7 +192,7 @@ def _ids(wanted: Callable[[Claim], bool]) -> tuple[str, ...]:
 
 _KS = _ids(lambda claim: claim.quantity.startswith("KS to real"))
 _GAPS = _ids(lambda claim: claim.id not in (*SHARES, LIKENESS))
-_AMONG_OTHERS = _ids(lambda claim: all(kind != REAL for _, kind in claim.needs))
+_AMONG_OTHERS = _ids(lambda claim: all(kind != REAL for _, kind in places_of(claim)))
 # Not published in numbers.
 _UNPUBLISHED = ("G22n", "G23n")
 
@@ -223,11 +219,10 @@ STUDY = Study(
 
 def store(path: Path) -> None:
     """Keep the steps of a finished demo run beside this file."""
-    analysis = Analysis.of(open_run(path))
-    steps = {table.name: table_steps(analysis, table) for table in STEP_TABLES}
-    steps[PLATEAU_OUTPUT] = plateau_steps(analysis, analysis.scales["threshold"])
+    analysis = Analysis.of(open_run(path), DATA.settings, DATA.derived)
     kept = {}
-    for name, table in steps.items():
+    for name in (*(table.name for table in STEP_TABLES), PLATEAU_OUTPUT):
+        table = analysis[name]
         axis = "context" if "context" in table.dims else "mode"
         for group, kind in product(table[axis].values, table["kind"].values):
             values = table.sel({axis: group, "kind": kind}).values

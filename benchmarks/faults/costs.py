@@ -19,9 +19,9 @@ from steppe.execution.run import run_study
 from steppe.execution.workers import Workers, usable_cpus
 from steppe.propagation import Suffix, build_prefix
 from steppe.readouts import measure_path
-from steppe.recipes.giglemiani2024.settings import Settings
 from steppe.store import Opening, RunFolder, Template, Variable, open_run
 from steppe.store.status import status_of
+from steppe.studies.giglemiani2024.settings import Settings
 
 KINDS, MODES, STEPS, SHARD = 8, 2, 100, 20
 CURVES_PER_SHARD = KINDS * MODES * SHARD

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.calibration.giglemiani2024 import STUDY, Data, at_the_margin, decide, resampled
 
 from steppe.comparisons import ks_statistic
-from steppe.recipes.giglemiani2024.claims import CLAIMS
+from steppe.studies.giglemiani2024.claims import CLAIMS
 
 
 def test_ids_are_names_that_stay() -> None:

@@ -71,8 +71,8 @@ def test_missing_model(reproduce: Steppe, tmp_path: Path) -> None:
     assert_told(reproduce(subject=tmp_path / "nowhere"), "no such folder", "fix:")
 
 
-def test_no_sae_named(reproduce: Steppe) -> None:
-    assert_told(reproduce(sae=None), "--sae", "add --sae")
+def test_no_sae_for_what_needs_one(reproduce: Steppe) -> None:
+    assert_told(reproduce(sae=None, only="table_e"), "latents: it needs an SAE", "--sae")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_empty_prompts(reproduce: Steppe, tmp_path: Path) -> None:
 
 
 def test_fewer_prompts_than_samples(reproduce: Steppe) -> None:
-    assert_told(reproduce(samples=401), "400 prompts of 10 tokens", "at least 401")
+    assert_told(reproduce(samples=401), "400 prompts of 10 tokens", "per sample: 401")
 
 
 def test_tokens_outside_the_vocabulary(reproduce: Steppe, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_run_that_is_not_finished_has_no_tables_to_show(
     def stop(*_: Any) -> None:
         raise OSError(errno.EIO, "Input/output error", "device")
 
-    monkeypatch.setattr("steppe.recipes.giglemiani2024.study.report_outcome", stop)
+    monkeypatch.setattr("steppe.study.running.report", stop)
     assert_told(reproduce(), "Input/output error", "fix:", status=1)
     assert_told(steppe("show", tmp_path / "run"), "no tables", "repeat the run's command")
 

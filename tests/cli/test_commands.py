@@ -16,7 +16,7 @@ import yaml
 
 import steppe as library
 from steppe.cli.main import main
-from steppe.recipes.giglemiani2024.outputs import KINDS, MODES
+from steppe.studies.giglemiani2024.outputs import KINDS, MODES
 
 Steppe = Callable[..., Any]
 SAMPLES = 30

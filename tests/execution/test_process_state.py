@@ -14,8 +14,8 @@ from steppe.execution import run
 from steppe.execution.process_state import process_state_kept
 from steppe.execution.workers import Workers
 from steppe.propagation.plan import asked_memory_budget
-from steppe.recipes.giglemiani2024.settings import Settings
 from steppe.store import Opening
+from steppe.studies.giglemiani2024.settings import Settings
 
 
 def state() -> tuple[Any, ...]:

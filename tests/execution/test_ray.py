@@ -19,8 +19,8 @@ from steppe.core.errors import InputError
 from steppe.execution.cluster import Crew, _crew
 from steppe.execution.run import run_study
 from steppe.execution.workers import Workers
-from steppe.recipes.giglemiani2024.settings import Settings
 from steppe.store import Opening, open_run
+from steppe.studies.giglemiani2024.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SAMPLES = 120

@@ -12,9 +12,9 @@ import pytest
 from steppe.core.errors import InputError
 from steppe.recipes import starting
 from steppe.recipes.before_weights import read_stated
-from steppe.recipes.giglemiani2024.settings import Settings as Giglemiani
 from steppe.recipes.lee2024.settings import Settings as Lee
 from steppe.recipes.starting import open_subject
+from steppe.studies.giglemiani2024.settings import Settings as Giglemiani
 from steppe.studies.heimersheim2024.settings import Settings as Heimersheim
 
 RECIPES = [Giglemiani, Heimersheim, Lee]
@@ -101,7 +101,7 @@ def test_a_model_of_the_papers_shape_may_bring_the_papers_sources(tmp_path: Path
     assert read_stated(str(tmp_path), None).has_papers_shape
     with pytest.raises(AssertionError, match="weights were read"):
         open_subject(Giglemiani(subject=str(tmp_path)))
-    with pytest.raises(InputError, match="--sae and --prompts"):
+    with pytest.raises(InputError, match="--prompts"):
         open_subject(Giglemiani(subject=str(tmp_path), paper_settings=False))
 
 

@@ -7,7 +7,8 @@ import pytest
 from steppe.core.errors import InputError
 from steppe.recipes.catalogue import RECIPES, find_recipe
 from steppe.recipes.configuration import read_config, settings_of
-from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.studies.giglemiani2024.settings import SETUP, Settings, has_papers_sae
+from steppe.study import is_published
 
 
 def test_a_yaml_file_names_a_recipe_and_its_settings(tmp_path: Path) -> None:
@@ -84,25 +85,29 @@ def test_an_unknown_recipe_suggests_the_nearest() -> None:
     assert set(RECIPES) >= {"giglemiani2024"}
 
 
-def test_a_foreign_subject_must_bring_its_sae_and_prompts() -> None:
+def test_a_foreign_subject_must_bring_its_prompts() -> None:
     settings = settings_of({"recipe": "giglemiani2024", "subject": "mine"}, "options")
-    with pytest.raises(InputError, match="the sae and the prompts to use with 'mine'"):
-        _ = settings.sae_source  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="the prompts to use with 'mine'"):
+        _ = settings.prompts_source
+    assert not settings.has_sae
 
 
 def test_the_paper_subject_is_recognised_only_whole() -> None:
     def paper(**changes: object) -> bool:
         request = {"recipe": "giglemiani2024", "subject": "gpt2", **changes}
-        found: bool = settings_of(request, "options").is_published_setup  # type: ignore[attr-defined]
-        return found
+        return is_published(settings_of(request, "options"), SETUP)
 
     assert paper()
     assert paper(read="blocks.11.hook_resid_post")
     assert paper(subject="openai-community/gpt2")
-    assert not paper(sae="folder")
     assert not paper(site="blocks.2.hook_resid_pre")
     assert not paper(coordinates="raw")
     assert not paper(subject="demo")
+    its_own = {"release": "gpt2-small-res-jb", "sae_id": "blocks.1.hook_resid_pre"}
+    assert has_papers_sae(its_own)
+    assert not has_papers_sae({**its_own, "sae_id": "blocks.2.hook_resid_pre"})
+    assert not has_papers_sae({"source": "folder", "release": None, "sae_id": None})
+    assert not has_papers_sae(None)
 
 
 def test_a_run_folders_own_config_is_a_study(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steppe.core.errors import InputError
 from steppe.recipes.configuration import read_config, settings_of
-from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.studies.giglemiani2024.settings import Settings
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)

@@ -11,14 +11,15 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from steppe.recipes import papers_model
-from steppe.recipes.giglemiani2024.settings import PAPER_SAE
-from steppe.recipes.giglemiani2024.settings import Settings as Giglemiani
 from steppe.recipes.lee2024.material import first_position, prepare
 from steppe.recipes.lee2024.settings import PAPER_SAES
 from steppe.recipes.lee2024.settings import Settings as Lee
 from steppe.recipes.starting import open_subject
 from steppe.recipes.study_settings import PAPER_PROMPTS
+from steppe.studies.giglemiani2024.settings import PAPER_SAE, SETUP
+from steppe.studies.giglemiani2024.settings import Settings as Giglemiani
 from steppe.studies.heimersheim2024.settings import Settings as Heimersheim
+from steppe.study import is_published
 from steppe.subject import load_subject
 
 
@@ -90,7 +91,7 @@ def test_everything_of_the_papers_hangs_on_the_one_decision() -> None:
     assert asked.decided({"fingerprint": papers_model.FINGERPRINT}).samples == 7
     gigle = Giglemiani(subject="/some/where").decided({"fingerprint": papers_model.FINGERPRINT})
     assert gigle.sae_source == PAPER_SAE
-    assert gigle.is_published_setup
+    assert is_published(gigle, SETUP)
 
 
 @pytest.mark.usefixtures("tiny_is_the_papers")

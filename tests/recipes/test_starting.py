@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from steppe.recipes import starting
-from steppe.recipes.giglemiani2024.settings import Settings
+from steppe.studies.giglemiani2024.settings import Settings
 from steppe.subject import load_subject
 
 

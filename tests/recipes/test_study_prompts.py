@@ -14,12 +14,12 @@ import pytest
 from steppe import load_sae, load_subject
 from steppe.core.errors import InputError
 from steppe.recipes.configuration import settings_of
-from steppe.recipes.giglemiani2024.settings import Settings
 from steppe.recipes.prompt_facts import prompt_facts
 from steppe.recipes.stock import choose_rows
 from steppe.recipes.study_prompts import take_prompts
 from steppe.recipes.study_settings import PAPER_PROMPTS
 from steppe.sae import Sae
+from steppe.studies.giglemiani2024.settings import Settings
 from steppe.subject import Subject, load_prompts
 
 

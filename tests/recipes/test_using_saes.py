@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,22 @@ from steppe.cli.main import main
 from steppe.core.errors import InputError
 from steppe.propagation import read_residuals
 from steppe.recipes.configuration import settings_of
-from steppe.recipes.giglemiani2024.material import prepare
 from steppe.recipes.lee2024.material import prepare as prepare_lee
 from steppe.store import open_run
+from steppe.studies.giglemiani2024.study import STUDY
 from steppe.studies.heimersheim2024.study import STUDY as HEIMERSHEIM
 from steppe.study import Context
 from steppe.study.running import open_context
 from steppe.subject import load_subject
 
 
-def prepare_heimersheim(settings: Any) -> Context[Any]:
-    context = open_context(HEIMERSHEIM, settings)
-    # As a start of the run does: an SAE that does badly is refused.
-    _ = context.sae_fit
-    return context
+def prepare(settings: Any) -> Context[Any]:
+    return open_context(STUDY, settings)
 
 
 PREPARE: dict[str, Callable[[Any], Any]] = {
     "giglemiani2024": prepare,
-    "heimersheim2024": prepare_heimersheim,
+    "heimersheim2024": partial(open_context, HEIMERSHEIM),
     "lee2024": prepare_lee,
 }
 
@@ -92,7 +90,7 @@ def test_another_hook_is_refused_unless_accepted(tiny_files: Any, tmp_path: Path
     with pytest.raises(InputError, match=r"an SAE of blocks\.2\.hook_resid_pre"):
         prepare(asked(tiny_files, "giglemiani2024", sae))
     accepted = prepare(asked(tiny_files, "giglemiani2024", sae, accept_sae=True))
-    assert accepted.stock.site.name == "blocks.1.hook_resid_pre"
+    assert accepted.site.name == "blocks.1.hook_resid_pre"
     # After one block is before the next.
     same = changed(tiny_files, tmp_path / "same", hook_name="blocks.0.hook_resid_post")
     prepare(asked(tiny_files, "giglemiani2024", same))
@@ -107,9 +105,8 @@ def test_an_sae_of_raw_residuals_gets_raw_ones(
     material = PREPARE[recipe](asked(tiny_files, recipe, sae))
     assert material.subject.coordinates == "raw"
     assert material.resolved()["coordinates"] == "raw"
-    holders = {"lee2024": lambda: material.places["blocks.1.hook_resid_pre"],
-               "heimersheim2024": lambda: material}  # fmt: skip
-    pool = holders.get(recipe, lambda: material.stock)().pool
+    has_places = recipe == "lee2024"
+    pool = (material.places["blocks.1.hook_resid_pre"] if has_places else material).pool
     assert float(pool.mean(dim=1).abs().max()) > 1e-3
     with pytest.raises(InputError, match="an SAE of raw residuals, for a subject in centered"):
         PREPARE[recipe](asked(tiny_files, recipe, sae, coordinates="centered"))
@@ -118,10 +115,10 @@ def test_an_sae_of_raw_residuals_gets_raw_ones(
 def test_raw_and_centred_paths_start_from_the_same_model(tiny_files: Any, tmp_path: Path) -> None:
     kwargs = {"center_writing_weights": False}
     sae = changed(tiny_files, tmp_path / "sae", model_from_pretrained_kwargs=kwargs)
-    stock = prepare(asked(tiny_files, "giglemiani2024", sae)).stock
+    context = prepare(asked(tiny_files, "giglemiani2024", sae))
     raw = load_subject(tiny_files.model, coordinates="raw", device="cpu")
-    expected = read_residuals(raw, stock.prompts.tokens[stock.pool_rows], stock.site)
-    torch.testing.assert_close(stock.pool, expected)
+    expected = read_residuals(raw, context.prompts.tokens[context.pool_rows], context.site)
+    torch.testing.assert_close(context.pool, expected)
 
 
 def test_saes_of_both_coordinates_are_not_mixed(tiny_files: Any, tmp_path: Path) -> None:

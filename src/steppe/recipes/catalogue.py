@@ -92,9 +92,10 @@ RECIPES: Registry[Recipe] = Registry(
             paper="Evaluating Synthetic Activations composed of SAE Latents in GPT-2 "
             "(Giglemiani, Petrova, Mangat, Janiak & Heimersheim, 2024; arXiv 2409.15019)",
             question="Do activations composed of SAE latents behave like the model's own?",
-            settings="steppe.recipes.giglemiani2024.settings:Settings",
-            study="steppe.recipes.giglemiani2024.study:open_study",
-            report="steppe.recipes.giglemiani2024.outcome:report_outcome",
+            settings="steppe.studies.giglemiani2024.settings:Settings",
+            study="steppe.studies.giglemiani2024.study:open_study",
+            report="steppe.studies.giglemiani2024.study:write_report",
+            takes_objects=True,
         ),
         Recipe(
             name="heimersheim2024",

@@ -29,9 +29,13 @@ def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
         "seed": resolved["seed"],
     }
     if resolved.get("sae"):
-        facts |= {"SAE": resolved["sae"]}
+        identity = reporting.short(resolved["sae_identity"])
+        rates = resolved["firing_rates"]
+        facts |= {"SAE": f"{resolved['sae']} ({identity})", "firing rates": rates}
     if resolved.get("sae_identity"):
         facts |= {"SAE fit": reporting.fit_text(analysis.run)}
+    if "moments_from" in resolved:
+        facts |= {"moments from": f"{resolved['moments_from']} activations"}
     if study.facts is not None:
         facts |= study.facts(analysis)
     left_out = resolved.get("left_out", {})

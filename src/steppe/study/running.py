@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steppe.core.errors import InputError
+from steppe.core.progress import tell
 from steppe.recipes.before_weights import may_be_papers
 from steppe.recipes.starting import start_study
 from steppe.recipes.study import Shard, split
@@ -90,10 +91,18 @@ def open_study(
         # The weights may turn out to be the paper's, which come with an SAE.
         if objects.model is not None or not may_be_papers(settings):
             raise
+
+    def prepare() -> Context[Any]:
+        context = open_context(study, settings, objects)
+        if opening.role == "owner":
+            for name, why in context.constants["left_out"].items():
+                tell(f"left out: {name}: {why}")
+        return context
+
     return start_study(
         settings,
         opening,
-        lambda: open_context(study, settings, objects),
+        prepare,
         lambda context, folder: StudyRun(
             study, study.plan(context.settings, objects), context, folder
         ),
@@ -109,8 +118,8 @@ def open_context(study: Study, settings: SiteSettings, given: Given | None = Non
     objects = given or Given()
     context = Context.open(settings, lambda decided: study.plan(decided, objects).needs, objects)
     plan = study.plan(context.settings, objects)
-    # Before anything is measured by it.
-    _ = context.check
+    # Before anything is measured by them: enough prompts, an exact suffix, an SAE to be trusted.
+    _ = context.order, context.check, context.sae_fit
     context.constants |= {
         "left_out": dict(plan.left_out),
         "parts": {part.name: part.definition for part in plan.datasets},

@@ -1,32 +1,49 @@
-"""What can be asked of this recipe, and what the paper asked."""
+"""What can be asked of this study, and what the paper asked."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from steppe.core.errors import InputError
+from steppe.core.lazy import load
 from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.recipes.faults import as_fault
-from steppe.recipes.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
-from steppe.recipes.study_settings import ResamplingSettings
+from steppe.recipes.study_settings import PAPER_PROMPTS, ResamplingSettings, SiteSettings
+from steppe.studies.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 
-PAPER_SAE = "gpt2-small-res-jb/blocks.1.hook_resid_pre"
+PAPER_SITE = "blocks.1.hook_resid_pre"
+PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
+# With these, constants are the paper's own; with those below, numbers can be compared with its.
+SETUP = {
+    "site": PAPER_SITE,
+    "read": {"blocks.11.hook_resid_post", "blocks.last.hook_resid_post"}.__contains__,
+    "coordinates": {None, "centered"}.__contains__,
+    "prompt_length": 10,
+}
+PUBLISHED = SETUP | {
+    "prompts": PAPER_PROMPTS,
+    "reading": "code",
+    "dtype": "float32",
+    "samples": (1000).__le__,
+    "step_size": 0.5,
+    "threshold": 20.0,
+}
 
 
-class Settings(ResamplingSettings):
+class Settings(SiteSettings, ResamplingSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE
-    # Also the last layer's number.
-    UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "read"})
+    UNRESOLVED: ClassVar[frozenset[str]] = SiteSettings.UNRESOLVED | {"read"}
 
     recipe: Literal["giglemiani2024"] = "giglemiani2024"
     samples: int = Field(1000, ge=2, description="base prompts, each with one target per kind")
     reading: Reading = Field("code", description="what the authors ran, or what the paper says")
-    site: str = Field("blocks.1.hook_resid_pre", description="where activations are moved")
+    site: str = Field(PAPER_SITE, description="where activations are moved")
     read: str = Field("blocks.last.hook_resid_post", description="where L2 and cosine are read")
     latent_samples: int = Field(2000, ge=2, description="activations behind Appendix E")
     step_size: float | None = Field(
@@ -37,7 +54,7 @@ class Settings(ResamplingSettings):
     )
     kinds: tuple[str, ...] = Field(
         KINDS,
-        description="kinds of target that are measured",
+        description="kinds of target that are measured, also registered ones of your own",
         json_schema_extra={"choices": [*KINDS]},
     )
     only: tuple[str, ...] = Field(
@@ -50,7 +67,9 @@ class Settings(ResamplingSettings):
     @classmethod
     @as_fault
     def _known_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        kinds = in_order("kinds", value, KINDS)
+        others = [kind for kind in value if kind not in KINDS]
+        known = [*load("steppe.activations:KINDS")] if others else KINDS
+        kinds = in_order("kinds", value, known)
         if "real" not in kinds:
             raise InputError(
                 "kinds",
@@ -67,19 +86,13 @@ class Settings(ResamplingSettings):
         return in_order("only", value, ALL_OUTPUTS)
 
     @property
-    def is_published_setup(self) -> bool:
-        """Whether subject, SAE, sites and prompts' length are the published study's."""
-        return (
-            self.is_paper
-            and self.sae_source == PAPER_SAE
-            and self.site == "blocks.1.hook_resid_pre"
-            and self.read in {"blocks.11.hook_resid_post", "blocks.last.hook_resid_post"}
-            and self.coordinates in {None, "centered"}
-            and self.prompt_length == 10
-        )
-
-    @property
     def variant(self) -> tuple[str, ...]:
         """What was singled out by --reading and --only."""
         reading = () if self.reading == "code" else (self.reading,)
         return (*reading, *self.only)
+
+
+def has_papers_sae(identity: Mapping[str, Any] | None) -> bool:
+    """Whether an SAE is the paper's, by what a run records of it."""
+    known = identity or {}
+    return f"{known.get('release')}/{known.get('sae_id')}" == PAPER_SAE

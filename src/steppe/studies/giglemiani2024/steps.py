@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -13,78 +11,28 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from steppe.comparisons import Resamples, beside, compare, mean_interval, read_published
+from steppe.comparisons import beside, compare, mean_interval, read_published
 from steppe.core.axes import CONTEXT, KIND, MODE, RANK, SAMPLE, STEP
-from steppe.core.seeds import stream
-from steppe.recipes.giglemiani2024.outputs import PLATEAU_OUTPUT, StepTable
-from steppe.recipes.giglemiani2024.scales import (
-    PAPER_MIN_SLOPE,
-    PAPER_STEP_SIZE,
-    PAPER_THRESHOLD,
-)
-from steppe.recipes.giglemiani2024.settings import Settings
-from steppe.recipes.study_settings import PAPER_PROMPTS
 from steppe.statistics import ends_at_target, is_censored, steps_of
-from steppe.store import CURVES, Run
+from steppe.store import CURVES, LATENTS, PLATEAUS
+from steppe.studies.giglemiani2024.outputs import KINDS, PLATEAU_OUTPUT, StepTable
+from steppe.studies.giglemiani2024.scales import MIN_SLOPE, THRESHOLD
+from steppe.studies.giglemiani2024.settings import PUBLISHED, has_papers_sae
+from steppe.study import Analysis, is_published
 
-_HERE = "steppe.recipes.giglemiani2024"
-PAPER_SAMPLES = 1000
 # Beside each curve's step: whether there was a step to find.
 CENSORED = "censored"
 # Statistics that wait for a first event: without it, the step is beyond the grid, not undefined.
 WAITING = ("plateau", "nonlinearity")
 
 
-@dataclass(frozen=True)
-class Analysis:
-    """A finished run and the settings its numbers are made with.
-
-    Attributes:
-        run: The run.
-        settings: What the run's settings came to.
-        scales: The run's constants, as saved in its config.
-        subject: The subject's name.
-    """
-
-    run: Run
-    settings: Settings
-    scales: Mapping[str, Any]
-    subject: str
-
-    @classmethod
-    def of(cls, run: Run) -> Analysis:
-        """Read the settings of a run from its config."""
-        resolved = run.config["resolved"]
-        return cls(
-            run=run,
-            settings=Settings.of_run(resolved),
-            scales=resolved["scales"],
-            subject=str(resolved["subject_identity"]["name"]),
-        )
-
-    @cached_property
-    def is_comparable(self) -> bool:
-        """Whether a verdict on the published numbers is fair: everything is as published."""
-        settings = self.settings
-        return (
-            settings.is_published_setup
-            and settings.prompts_source == PAPER_PROMPTS
-            and settings.reading == "code"
-            and settings.dtype == "float32"
-            and settings.samples >= PAPER_SAMPLES
-            and self.scales["step_size"] == PAPER_STEP_SIZE
-            and self.scales["threshold"] == PAPER_THRESHOLD
-        )
-
-    @property
-    def grid_step(self) -> float:
-        """Length of one step of an absolute path as it was measured."""
-        size: float = self.scales["step_size"]
-        return size * 100 / 99 if self.settings.reading == "code" else size
-
-    def generator(self, name: str) -> np.random.Generator:
-        """The stream of the bootstrap of one table."""
-        return stream(self.settings.seed, f"bootstrap_{name}")
+def those_of(curves: xr.Dataset | xr.DataArray, kinds: tuple[str, ...]) -> list[str]:
+    """The kinds of a table or figure that were measured, then those of somebody's own."""
+    measured = [str(kind) for kind in curves[KIND].values]
+    return [
+        *(kind for kind in kinds if kind in measured),
+        *(kind for kind in measured if kind not in KINDS),
+    ]
 
 
 def table_steps(analysis: Analysis, table: StepTable) -> xr.DataArray:
@@ -94,16 +42,15 @@ def table_steps(analysis: Analysis, table: StepTable) -> xr.DataArray:
         Dimensions kind, mode, sample; the coordinate ``censored`` says which curves have none. In
         the ``text`` reading of a statistic that waits for an event these count as the grid's end.
     """
-    curves = analysis.run.curves
-    kinds = [kind for kind in table.kinds if kind in curves[KIND].values]
+    curves = analysis.datasets[CURVES]
     modes = [mode for mode in table.modes if mode in curves[MODE].values]
-    chosen = curves.sel({KIND: kinds, MODE: modes})
+    chosen = curves.sel({KIND: those_of(curves, table.kinds), MODE: modes})
     values = chosen[table.readout].load()
     reading = analysis.settings.reading
     settings: dict[str, Any] = {}
     if table.statistic == "max_slope" and reading == "code":
-        is_l2 = table.readout == "l2"
-        settings["min_slope"] = analysis.scales["min_slope"] if is_l2 else PAPER_MIN_SLOPE
+        scaled = analysis.constants["scales"]["min_slope"]
+        settings["min_slope"] = scaled if table.readout == "l2" else MIN_SLOPE
         settings["end"] = ends_at_target(values, chosen["target_step"])
     steps = steps_of(values, table.statistic, reading=reading, **settings)
     if table.statistic == "nonlinearity" and reading == "code":
@@ -116,15 +63,16 @@ def table_steps(analysis: Analysis, table: StepTable) -> xr.DataArray:
     return _up_to_the_end(steps, values) if waits else steps
 
 
-def plateau_steps(analysis: Analysis, threshold: float) -> xr.DataArray:
-    """The plateau step of every base.
+def plateau_steps(analysis: Analysis, threshold: float | None = None) -> xr.DataArray:
+    """The plateau step of every base, by the run's threshold unless another is given.
 
     Returns:
         Dimensions context, kind, sample; the coordinate ``censored`` says which curves never
         cross the threshold; in the ``text`` reading these count as the grid's end, so that a mean
         is the restricted mean up to there.
     """
-    plateaus = analysis.run.plateaus
+    threshold = analysis.constants["threshold"] if threshold is None else threshold
+    plateaus = analysis.datasets[PLATEAUS]
     values, reading = plateaus["l2"].load(), analysis.settings.reading
     settings: dict[str, Any] = {"threshold": threshold}
     ends = None
@@ -157,8 +105,12 @@ def step_table(analysis: Analysis, name: str, steps: xr.DataArray) -> pd.DataFra
         resamples=analysis.settings.bootstrap,
     )
     # Figure 3 was read off an image that ends at step 40: beside ours, but not to be judged by.
-    comparable = analysis.is_comparable and name != PLATEAU_OUTPUT
-    table = beside(rows, published_values(), name, comparable=comparable)
+    is_judged = (
+        name != PLATEAU_OUTPUT
+        and has_papers_sae(analysis.constants["sae_identity"])
+        and is_published(analysis.settings, PUBLISHED)
+    )
+    table = beside(rows, published_values(), name, comparable=is_judged)
     group = CONTEXT if CONTEXT in steps.dims else MODE
     counts = steps[CENSORED].sum(SAMPLE)
     table[CENSORED] = [
@@ -174,9 +126,10 @@ def plateau_table(analysis: Analysis) -> pd.DataFrame:
         The columns of `step_table`, and censored_share: of the curves that are in the mean.
     """
     parts = []
-    for threshold in analysis.scales["sweep"]:
-        paper = threshold / analysis.scales["output_ratio"]
-        is_papers = math.isclose(paper, PAPER_THRESHOLD, rel_tol=1e-6)
+    scales = analysis.constants["scales"]
+    for threshold in scales["sweep"]:
+        paper = threshold / scales["output_ratio"]
+        is_papers = math.isclose(paper, THRESHOLD, rel_tol=1e-6)
         steps = plateau_steps(analysis, threshold)
         part = step_table(analysis, PLATEAU_OUTPUT if is_papers else "", steps)
         part.insert(1, "threshold", threshold)
@@ -186,9 +139,10 @@ def plateau_table(analysis: Analysis) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+@cache
 def published_values() -> pd.DataFrame:
     """The paper's tables, and Figure 3 as read off the stored image."""
-    with resources.as_file(resources.files(_HERE) / "published.csv") as path:
+    with resources.as_file(resources.files(__package__) / "published.csv") as path:
         return read_published(path)
 
 
@@ -199,44 +153,44 @@ def latent_table(analysis: Analysis) -> pd.DataFrame:
     activations, as in the paper; their intervals are those of the mean per activation and may
     therefore not hold them.
     """
-    latents = analysis.run.latents
-    rows: list[tuple[str, Any, float | None]] = [("active latents", latents["l0"].values, None)]
-    rows += [
-        (f"share of rank {rank} (%)", latents["share"].sel({RANK: rank}).values, None)
+    latents = analysis.datasets[LATENTS]
+    shares = {
+        f"share of rank {rank} (%)": latents["share"].sel({RANK: rank})
         for rank in latents[RANK].values
+    }
+    values = {
+        "active latents": latents["l0"],
+        **shares,
+        "cosine of pairs": latents["pair_cosine"],
+        "cosine to the top": latents["top_cosine"],
+        "norm of activations": latents["norm"],
+    }
+    if analysis.has(CURVES):
+        real = analysis.datasets[CURVES].sel({KIND: "real"})
+        values["distance from base to real target"] = real["target_distance"]
+        values["cosine of base and real target about b_dec"] = real["target_cosine"]
+    pooled = {
+        "cosine of pairs": latents.attrs["pooled_pair_cosine"],
+        "cosine to the top": latents.attrs["pooled_top_cosine"],
+    }
+    rows = [
+        {"quantity": name, **_summary(analysis, found), "pooled_mean": pooled.get(name, math.nan)}
+        for name, found in values.items()
     ]
-    rows += [
-        ("cosine of pairs", latents["pair_cosine"].values, latents.attrs["pooled_pair_cosine"]),
-        ("cosine to the top", latents["top_cosine"].values, latents.attrs["pooled_top_cosine"]),
-        ("norm of activations", latents["norm"].values, None),
-    ]
-    if CURVES in analysis.run.datasets():
-        real = analysis.run.curves.sel({KIND: "real"})
-        rows += [
-            ("distance from base to real target", real["target_distance"].values, None),
-            ("cosine of base and real target about b_dec", real["target_cosine"].values, None),
-        ]
-    made = [_quantity(analysis, name, values, pooled) for name, values, pooled in rows]
-    with resources.as_file(resources.files(_HERE) / "published_latents.csv") as path:
-        published = pd.read_csv(path)
-    return pd.DataFrame(made).merge(published, on="quantity", how="left")
+    with resources.as_file(resources.files(__package__) / "published_latents.csv") as path:
+        return pd.DataFrame(rows).merge(pd.read_csv(path), on="quantity", how="left")
 
 
-def _quantity(
-    analysis: Analysis, name: str, values: Sequence[float], pooled: float | None
-) -> dict[str, Any]:
-    numbers = np.asarray(values, dtype=np.float64)
+def _summary(analysis: Analysis, values: xr.DataArray) -> dict[str, Any]:
+    numbers = values.values.astype(np.float64)
     defined = numbers[~np.isnan(numbers)]
-    drawn = Resamples.draw(
-        max(len(defined), 1), analysis.settings.bootstrap, analysis.generator("latents")
-    )
+    drawn = analysis.resamples("latents", max(len(defined), 1))
     low, high = mean_interval(defined, drawn)
+    mean, std = (defined.mean(), defined.std()) if len(defined) else (math.nan, math.nan)
     return {
-        "quantity": name,
         "n": len(defined),
-        "mean": float(defined.mean()) if len(defined) else math.nan,
-        "std": float(defined.std()) if len(defined) else math.nan,
+        "mean": float(mean),
+        "std": float(std),
         "mean_low": low,
         "mean_high": high,
-        "pooled_mean": math.nan if pooled is None else pooled,
     }

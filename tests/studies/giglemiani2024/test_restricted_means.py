@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from steppe.recipes.giglemiani2024.steps import CENSORED, plateau_steps
+from steppe.studies.giglemiani2024.steps import CENSORED, plateau_steps
 
 POINTS = 101
 
@@ -27,7 +27,7 @@ def analysis(reading: str) -> Any:
         coords={"context": ["foreign"], "kind": ["real"]},
     )
     return SimpleNamespace(
-        run=SimpleNamespace(plateaus=plateaus), settings=SimpleNamespace(reading=reading)
+        datasets={"plateaus": plateaus}, settings=SimpleNamespace(reading=reading)
     )
 
 
