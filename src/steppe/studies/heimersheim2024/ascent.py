@@ -22,7 +22,7 @@ from steppe.paths import family_of
 from steppe.propagation import GradientSuffix, Prefix
 from steppe.store import Template, Variable
 from steppe.studies.heimersheim2024 import names as n
-from steppe.studies.heimersheim2024.paths import Study, lay_out, positions, searching
+from steppe.studies.heimersheim2024.paths import Grid, Study, positions, searching
 from steppe.study import FunctionPart
 from steppe.study.context import Arrays
 from steppe.study.crossings import Search
@@ -33,29 +33,26 @@ _FIRST_TURN, _LAST_TURN = 8.0, 1.0
 _SEARCH_EVERY = 10
 # Where a direction is climbed that never crosses the level.
 _ANGLE_OF_NONE = 90.0
-_MEANINGS = {
-    "crossing": ("degrees", "where KL first reaches the level", "float32"),
-    "censored": ("1", "whether it never does", "bool"),
-    "to_real": ("1", "largest cosine to the way to a real activation", "float32"),
-    "to_others": ("1", "mean cosine to the base's other directions", "float32"),
+_DIMS = (KIND, SAMPLE, START, MOMENT)
+_VARIABLES = {
+    "crossing": Variable(_DIMS, "degrees", "where KL first reaches the level"),
+    "censored": Variable(_DIMS, "1", "whether it never does", "bool"),
+    "to_real": Variable(_DIMS, "1", "largest cosine to the way to a real activation"),
+    "to_others": Variable(_DIMS, "1", "mean cosine to the base's other directions"),
+    "turned": Variable(_DIMS[:-1], "degrees", "angle between before and after"),
 }
 _OF_SAE = {
-    "to_decoder": ("1", "largest absolute cosine to a decoder row", "float32"),
-    "latent": ("latent", "whose row that is", "int64"),
-    "latent_is_active": ("1", "whether it is active at the base", "bool"),
+    "to_decoder": Variable(_DIMS, "1", "largest absolute cosine to a decoder row"),
+    "latent": Variable(_DIMS, "latent", "whose row that is", "int64"),
+    "latent_is_active": Variable(_DIMS, "1", "whether it is active at the base", "bool"),
 }
 
 
 def lay_out_ascent(study: Study) -> Template:
     """What directions are before and after the ascent."""
-    settings = study.settings
-    dims = (KIND, SAMPLE, START, MOMENT)
-    meanings = _MEANINGS | (_OF_SAE if "sae" in study.needs else {})
-    variables = {name: Variable(dims, *meaning) for name, meaning in meanings.items()}
-    variables["turned"] = Variable(dims[:-1], "degrees", "angle between before and after")
-    labels = {KIND: n.STARTS, MOMENT: n.MOMENTS}
-    sizes = {START: settings.ascent_starts}
-    return lay_out(study, variables, labels, sizes, at_most=settings.ascent_bases)
+    variables = _VARIABLES | (_OF_SAE if "sae" in study.needs else {})
+    labels, sizes = {KIND: n.STARTS, MOMENT: n.MOMENTS}, {START: "ascent_starts"}
+    return Grid(variables, labels, sizes, at_most="ascent_bases")(study)
 
 
 def measure_ascent(study: Study, samples: range) -> Arrays:
@@ -67,7 +64,7 @@ def measure_ascent(study: Study, samples: range) -> Arrays:
     with searching(study) as search:
         for base, start, prefix in zip(bases.activations, starts, bases.prefixes, strict=True):
             climber = Climber(study, search, prefix, base)
-            before = beside(base, start, centered=study.centered)
+            before = climber.beside(start)
             after = climber.climb(before)
             described = [climber.describe(way) for way in (before, after)]
             cosine = (before * after).sum(dim=1).clamp(-1, 1)
@@ -116,7 +113,7 @@ class Climber:
             points = torch.cos(angles)[:, None] * self.base
             points = points + radius * torch.sin(angles)[:, None] * way
             _, gradient = suffix.gradient(points.float(), lambda logits: _kl(reference, logits))
-            uphill = self._beside(gradient.cpu(), off=way)
+            uphill = self.beside(gradient.cpu(), off=way)
             share = step / max(steps - 1, 1)
             turn = math.radians(_FIRST_TURN + (_LAST_TURN - _FIRST_TURN) * share)
             way = math.cos(turn) * way + math.sin(turn) * uphill.nan_to_num()
@@ -142,12 +139,12 @@ class Climber:
         """The ways to other real activations, ``(candidate, d_model)``."""
         pool = self.study.pool
         # The base's own prompt is in the pool, too, and equals it only up to rounding.
-        return self._beside(pool[(pool - self.base).norm(dim=1) > MINIMUM_DISTANCE]).float()
+        return self.beside(pool[(pool - self.base).norm(dim=1) > MINIMUM_DISTANCE]).float()
 
     @cached_property
     def _rows(self) -> Tensor:
         """Decoder rows as directions beside the base, ``(latent, d_model)``."""
-        return self._beside(self.study.sae.W_dec.detach().cpu()).float().nan_to_num()
+        return self.beside(self.study.sae.W_dec.detach().cpu()).float().nan_to_num()
 
     def _nearest_row(self, way: Tensor) -> Arrays:
         sae = self.study.sae
@@ -160,8 +157,19 @@ class Climber:
             "latent_is_active": active[latent].numpy(),
         }
 
-    def _beside(self, vectors: Tensor, off: Tensor | None = None) -> Tensor:
-        return beside(self.base, vectors, centered=self.study.centered, off=off)
+    def beside(self, vectors: Tensor, off: Tensor | None = None) -> Tensor:
+        """Unit vectors orthogonal to the base, and each to its row of ``off``, float64.
+
+        Vectors and ``off`` are ``(row, d_model)``; NaN where nothing is left.
+        """
+        rows = vectors.double()
+        if self.study.centered:
+            rows = rows - rows.mean(dim=1, keepdim=True)
+        unit = self.base.double() / self.base.double().norm()
+        rows = rows - (rows @ unit)[:, None] * unit
+        if off is not None:
+            rows = rows - (rows * off).sum(dim=1, keepdim=True) * off
+        return torch.as_tensor(rows / rows.norm(dim=1, keepdim=True))
 
     def _crossings(self, way: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Where directions cross the level, in degrees, and which never do."""
@@ -170,26 +178,6 @@ class Climber:
         family = family_of("sphere", base, way, mean_free=self.study.centered)
         found = self.search(self.prefix, family, n_points)
         return positions(found, family, n_points), found.censored
-
-
-def beside(base: Tensor, vectors: Tensor, *, centered: bool, off: Tensor | None = None) -> Tensor:
-    """Unit vectors orthogonal to a base, and each to its row of ``off``; NaN where nothing is left.
-
-    Args:
-        base: ``(d_model,)``.
-        vectors: ``(row, d_model)``.
-        centered: Whether they are made mean-free.
-        off: ``(row, d_model)`` unit vectors orthogonal to the base.
-    """
-    rows = vectors.double()
-    if centered:
-        rows = rows - rows.mean(dim=1, keepdim=True)
-    unit = base.double() / base.double().norm()
-    rows = rows - (rows @ unit)[:, None] * unit
-    if off is not None:
-        rows = rows - (rows * off).sum(dim=1, keepdim=True) * off
-    units: Tensor = rows / rows.norm(dim=1, keepdim=True)
-    return units
 
 
 def _kl(reference: Tensor, logits: Tensor) -> Tensor:

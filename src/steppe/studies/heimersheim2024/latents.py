@@ -17,30 +17,13 @@ from torch import Tensor
 from steppe.activations import isotropic
 from steppe.core.axes import DRAW, KIND, MODE, SAMPLE
 from steppe.sae.blocks import in_blocks
-from steppe.store import Template, Variable
+from steppe.store import Variable
 from steppe.studies.heimersheim2024 import names as n
-from steppe.studies.heimersheim2024.paths import (
-    CROSSING_DIMS,
-    Study,
-    crossing_variables,
-    crossings,
-    drawn,
-    lay_out,
-)
+from steppe.studies.heimersheim2024.paths import Grid, Study, crossing_variables, crossings, drawn
 from steppe.study import FunctionPart, WholePart
 from steppe.study.context import Arrays
 
 _MOST = max(n.COUNTS)
-
-
-def lay_out_artificial(study: Study) -> Template:
-    """Crossings from artificial bases, and how far they lie from the real one."""
-    variables = {
-        **crossing_variables(CROSSING_DIMS),
-        "moved": Variable((KIND, SAMPLE), "residual stream", "distance from the real base"),
-    }
-    labels = {KIND: n.ARTIFICIAL_BASES, MODE: n.MODES}
-    return lay_out(study, variables, labels, {DRAW: study.settings.artificial_draws})
 
 
 def measure_artificial(study: Study, samples: range) -> Arrays:
@@ -144,5 +127,15 @@ def _active(study: Study, vectors: Tensor) -> np.ndarray:
 
 
 NEEDS = frozenset({"pool", "moments", "sae"})
-ARTIFICIAL = FunctionPart(n.ARTIFICIAL, lay_out_artificial, measure_artificial, NEEDS)
+_MOVED = Variable((KIND, SAMPLE), "residual stream", "distance from the real base")
+ARTIFICIAL = FunctionPart(
+    n.ARTIFICIAL,
+    Grid(
+        crossing_variables(KIND, MODE, SAMPLE, DRAW) | {"moved": _MOVED},
+        {KIND: n.ARTIFICIAL_BASES, MODE: n.MODES},
+        {DRAW: "artificial_draws"},
+    ),
+    measure_artificial,
+    NEEDS,
+)
 ENCODING = WholePart(n.ENCODING, measure_encoding, NEEDS)

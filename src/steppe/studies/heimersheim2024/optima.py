@@ -22,10 +22,10 @@ from steppe.readouts.probe import ROWS, Probe
 from steppe.store import Template, Variable
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024.paths import (
+    Grid,
     Study,
     crossing_variables,
     drawn,
-    lay_out,
     search,
     searching,
 )
@@ -34,19 +34,6 @@ from steppe.study.context import Arrays
 
 # Two of these differ: prompts may be alike.
 _CANDIDATES = 8
-
-
-def lay_out_planes(study: Study) -> Template:
-    """KL over planes, from each of their three activations."""
-    size = study.settings.plane_points
-    variables = {
-        "kl": Variable((SAMPLE, CORNER, ROW, COLUMN), "nats", "KL(corner || point)"),
-        "corners": Variable((SAMPLE, CORNER, AXIS), "residual stream", "place of a corner"),
-        "first": Variable((SAMPLE, COLUMN), "residual stream", "place along the first axis"),
-        "second": Variable((SAMPLE, ROW), "residual stream", "place along the second axis"),
-    }
-    labels, sizes = {CORNER: ("base", "second", "third")}, {ROW: size, COLUMN: size, AXIS: 2}
-    return lay_out(study, variables, labels, sizes, at_most=study.settings.planes)
 
 
 def measure_planes(study: Study, samples: range) -> Arrays:
@@ -83,8 +70,8 @@ def _from_each(probe: Probe, prefix: Prefix, corners: Tensor, points: Tensor) ->
 def lay_out_triangles(study: Study) -> Template:
     """Crossing angles over triangles of targets."""
     weights = barycentric(study.settings.subdivisions)
-    variables, sizes = crossing_variables((KIND, SAMPLE, POINT)), {POINT: len(weights)}
-    made = lay_out(study, variables, {KIND: n.CORNERS}, sizes, at_most=study.settings.triangles)
+    variables, sizes = crossing_variables(KIND, SAMPLE, POINT), {POINT: len(weights)}
+    made = Grid(variables, {KIND: n.CORNERS}, sizes, at_most="triangles")(study)
     made.fixed["weights"] = ((POINT, CORNER), weights.numpy(), {"unit": "1"})
     return made
 
@@ -103,15 +90,6 @@ def measure_triangles(study: Study, samples: range) -> Arrays:
             paths.append((prefix, _sphere(study, base, ways)))
     shape = (len(n.CORNERS), len(samples), len(weights))
     return search(study, paths, shape, (0, 1, 2)) | bases.variables()
-
-
-def lay_out_families(study: Study) -> Template:
-    """Crossing angles at corners and at their neighbours, in random 2-D families."""
-    variables = crossing_variables((KIND, SAMPLE, FAMILY, NEIGHBOUR))
-    angle = Variable((KIND, SAMPLE, FAMILY), "degrees", "from base to corner")
-    labels = {KIND: n.CORNERS, NEIGHBOUR: n.NEIGHBOURS}
-    sizes = {FAMILY: study.settings.families}
-    return lay_out(study, variables | {"target_angle": angle}, labels, sizes)
 
 
 def measure_families(study: Study, samples: range) -> Arrays:
@@ -186,6 +164,31 @@ def tangent_frame(base: Tensor, vectors: Tensor, *, centered: bool) -> Tensor:
 
 
 RANDOM = frozenset({"pool", "moments"})
-PLANES = FunctionPart(n.PLANES, lay_out_planes, measure_planes, frozenset({"pool"}))
+PLANES = FunctionPart(
+    n.PLANES,
+    Grid(
+        {
+            "kl": Variable((SAMPLE, CORNER, ROW, COLUMN), "nats", "KL(corner || point)"),
+            "corners": Variable((SAMPLE, CORNER, AXIS), "residual stream", "place of a corner"),
+            "first": Variable((SAMPLE, COLUMN), "residual stream", "place along the first axis"),
+            "second": Variable((SAMPLE, ROW), "residual stream", "place along the second axis"),
+        },
+        {CORNER: ("base", "second", "third")},
+        {ROW: "plane_points", COLUMN: "plane_points", AXIS: 2},
+        at_most="planes",
+    ),
+    measure_planes,
+    frozenset({"pool"}),
+)
 TRIANGLES = FunctionPart(n.TRIANGLES, lay_out_triangles, measure_triangles, RANDOM)
-OPTIMA = FunctionPart(n.OPTIMA, lay_out_families, measure_families, RANDOM)
+_ANGLE = Variable((KIND, SAMPLE, FAMILY), "degrees", "from base to corner")
+OPTIMA = FunctionPart(
+    n.OPTIMA,
+    Grid(
+        crossing_variables(KIND, SAMPLE, FAMILY, NEIGHBOUR) | {"target_angle": _ANGLE},
+        {KIND: n.CORNERS, NEIGHBOUR: n.NEIGHBOURS},
+        {FAMILY: "families"},
+    ),
+    measure_families,
+    RANDOM,
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -55,7 +55,7 @@ def curve_variables(*dims: str) -> dict[str, Variable]:
     return {one.name: Variable(dims, one.unit, one.long_name) for one in METRICS}
 
 
-def crossing_variables(dims: tuple[str, ...], prefix: str = "") -> dict[str, Variable]:
+def crossing_variables(*dims: str, prefix: str = "") -> dict[str, Variable]:
     """What `search` gives."""
     unit = "norm of the base (straight), degrees (sphere)"
     what = "where KL first reaches the level; NaN where it never does, or there is no direction"
@@ -68,25 +68,46 @@ def crossing_variables(dims: tuple[str, ...], prefix: str = "") -> dict[str, Var
     }
 
 
-def lay_out(
-    study: Study,
-    variables: Mapping[str, Variable],
-    labels: Mapping[str, Sequence[str]],
-    sizes: Mapping[str, int],
-    at_most: int | None = None,
-) -> Template:
-    """A dataset of this study; where it has steps, with the place of each in every mode."""
-    n_points, coordinates = study.settings.n_points, {}
-    if any(STEP in variable.dims for variable in variables.values()):
-        for mode in MODES:
-            about = {"unit": UNITS[mode], "long_name": f"where a step of a {mode} path lies"}
-            coordinates[f"{mode}_position"] = (STEP, np.linspace(0, END[mode], n_points), about)
-        sizes = {**sizes, STEP: n_points}
-    made = dataset_spec(
-        study, variables, labels=labels, sizes=sizes, coordinates=coordinates, at_most=at_most
-    )
-    made.fixed.attrs["level"] = study.settings.level
-    return made if at_most else replace(made, shard_size=SHARD_SIZE)
+@dataclass(frozen=True)
+class Grid:
+    """How a dataset is laid out; where it has steps, with the place of each in every mode.
+
+    Attributes:
+        variables: What is filled shard by shard.
+        labels: Names along the dimensions that have some.
+        sizes: Lengths of others, or the settings that give them.
+        at_most: The setting that gives how many samples it has at most; they are shared out one by
+            one. Empty: all.
+    """
+
+    variables: Mapping[str, Variable]
+    labels: Mapping[str, Sequence[str]]
+    sizes: Mapping[str, int | str] = field(default_factory=dict)
+    at_most: str = ""
+
+    def __call__(self, study: Study) -> Template:
+        """Lay it out."""
+        settings, coordinates = study.settings, {}
+        sizes = {
+            dim: getattr(settings, size) if isinstance(size, str) else size
+            for dim, size in self.sizes.items()
+        }
+        if any(STEP in variable.dims for variable in self.variables.values()):
+            sizes[STEP] = settings.n_points
+            for mode in MODES:
+                about = {"unit": UNITS[mode], "long_name": f"where a step of a {mode} path lies"}
+                places = np.linspace(0, END[mode], settings.n_points)
+                coordinates[f"{mode}_position"] = (STEP, places, about)
+        made = dataset_spec(
+            study,
+            self.variables,
+            labels=self.labels,
+            sizes=sizes,
+            coordinates=coordinates,
+            at_most=getattr(settings, self.at_most) if self.at_most else None,
+        )
+        made.fixed.attrs["level"] = settings.level
+        return made if self.at_most else replace(made, shard_size=SHARD_SIZE)
 
 
 def drawn(study: Study, bases: Bases, stream: str, draws: int = 1, *, real: bool = False) -> Tensor:

@@ -16,11 +16,9 @@ import numpy as np
 from steppe.core.axes import CONTROL, DRAW, KIND, MODE, SAMPLE, STEP
 from steppe.core.sites import Site
 from steppe.propagation import require_self_check
-from steppe.store import Template
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024.paths import (
-    CROSSING_DIMS,
-    KIND_MODE,
+    Grid,
     Study,
     crossing_variables,
     crossings,
@@ -28,17 +26,9 @@ from steppe.studies.heimersheim2024.paths import (
     curves,
     drawn,
     from_bases,
-    lay_out,
 )
 from steppe.study import Bases, FunctionPart
 from steppe.study.context import Arrays
-
-
-def lay_out_plateaus(study: Study) -> Template:
-    """Curves from each kind of base, and crossings along the shared displacements."""
-    variables = curve_variables(*KIND_MODE, STEP) | crossing_variables(CROSSING_DIMS, "shared_")
-    sizes = {DRAW: study.settings.artificial_draws}
-    return lay_out(study, variables, {KIND: n.BASES, MODE: n.MODES}, sizes)
 
 
 def measure_plateaus(study: Study, samples: range) -> Arrays:
@@ -57,14 +47,6 @@ def measure_plateaus(study: Study, samples: range) -> Arrays:
     return first_draw(curves(study, bases, along)) | found | bases.variables()
 
 
-def lay_out_directions(study: Study) -> Template:
-    """Curves along the first direction of each kind, and crossings along all of them."""
-    variables = curve_variables(n.CURVE_KIND, MODE, SAMPLE, STEP)
-    variables |= crossing_variables(CROSSING_DIMS)
-    labels = {n.CURVE_KIND: n.CURVE_DIRECTIONS, KIND: n.CROSSING_DIRECTIONS, MODE: n.MODES}
-    return lay_out(study, variables, labels, {DRAW: study.settings.draws})
-
-
 def measure_directions(study: Study, samples: range) -> Arrays:
     """Measure some samples of part 2."""
     bases = study.bases(samples)
@@ -74,25 +56,11 @@ def measure_directions(study: Study, samples: range) -> Arrays:
     return first_draw(curves(study, bases, firsts)) | found | bases.variables()
 
 
-def lay_out_examples(study: Study) -> Template:
-    """Curves along several directions of each kind, from few bases: to be looked at one by one."""
-    labels, sizes = {KIND: n.CURVE_DIRECTIONS, MODE: n.MODES}, {DRAW: study.settings.example_draws}
-    variables = curve_variables(*CROSSING_DIMS, STEP)
-    return lay_out(study, variables, labels, sizes, at_most=study.settings.examples)
-
-
 def measure_examples(study: Study, samples: range) -> Arrays:
     """Measure some samples of the curves that are shown one by one."""
     bases = study.bases(samples)
     paths = from_bases(study, bases, n.CURVE_DIRECTIONS, study.settings.example_draws)
     return curves(study, bases, paths) | bases.variables()
-
-
-def lay_out_features(study: Study) -> Template:
-    """Crossings along decoder rows of the SAE."""
-    labels = {KIND: n.FEATURE_DIRECTIONS, MODE: n.MODES}
-    variables = crossing_variables(CROSSING_DIMS)
-    return lay_out(study, variables, labels, {DRAW: study.settings.draws})
 
 
 def measure_features(study: Study, samples: range) -> Arrays:
@@ -117,12 +85,6 @@ def controls(study: Study) -> dict[str, Study]:
     return {name: replace(place, settings=few) for name, place in places.items()}
 
 
-def lay_out_controls(study: Study) -> Template:
-    """Curves of every control."""
-    labels = {CONTROL: n.CONTROL_SETUPS, KIND: n.CONTROL_KINDS, MODE: n.MODES}
-    return lay_out(study, curve_variables(CONTROL, *KIND_MODE, STEP), labels, {})
-
-
 def measure_controls(study: Study, samples: range) -> Arrays:
     """Measure some samples of the controls."""
     made = [_control(there, there.bases(samples)) for there in study.once(controls).values()]
@@ -143,8 +105,31 @@ def first_draw(found: Arrays) -> Arrays:
 
 
 RANDOM = frozenset({"pool", "moments"})
-PLATEAUS = FunctionPart(n.PLATEAUS, lay_out_plateaus, measure_plateaus, RANDOM)
-DIRECTIONS = FunctionPart(n.DIRECTIONS, lay_out_directions, measure_directions, RANDOM)
-EXAMPLES = FunctionPart(n.EXAMPLES, lay_out_examples, measure_examples, RANDOM)
-FEATURES = FunctionPart(n.FEATURES, lay_out_features, measure_features, frozenset({"pool", "sae"}))
-CONTROLS = FunctionPart(n.CONTROLS, lay_out_controls, measure_controls, RANDOM)
+_DIMS = (KIND, MODE, SAMPLE)
+_CROSSINGS, _DRAWS = crossing_variables(*_DIMS, DRAW), {DRAW: "draws"}
+_PLATEAUS = Grid(
+    curve_variables(*_DIMS, STEP) | crossing_variables(*_DIMS, DRAW, prefix="shared_"),
+    {KIND: n.BASES, MODE: n.MODES},
+    {DRAW: "artificial_draws"},
+)
+_DIRECTIONS = Grid(
+    curve_variables(n.CURVE_KIND, MODE, SAMPLE, STEP) | _CROSSINGS,
+    {n.CURVE_KIND: n.CURVE_DIRECTIONS, KIND: n.CROSSING_DIRECTIONS, MODE: n.MODES},
+    _DRAWS,
+)
+_EXAMPLES = Grid(
+    curve_variables(*_DIMS, DRAW, STEP),
+    {KIND: n.CURVE_DIRECTIONS, MODE: n.MODES},
+    {DRAW: "example_draws"},
+    at_most="examples",
+)
+_FEATURES = Grid(_CROSSINGS, {KIND: n.FEATURE_DIRECTIONS, MODE: n.MODES}, _DRAWS)
+_CONTROLS = Grid(
+    curve_variables(CONTROL, *_DIMS, STEP),
+    {CONTROL: n.CONTROL_SETUPS, KIND: n.CONTROL_KINDS, MODE: n.MODES},
+)
+PLATEAUS = FunctionPart(n.PLATEAUS, _PLATEAUS, measure_plateaus, RANDOM)
+DIRECTIONS = FunctionPart(n.DIRECTIONS, _DIRECTIONS, measure_directions, RANDOM)
+EXAMPLES = FunctionPart(n.EXAMPLES, _EXAMPLES, measure_examples, RANDOM)
+FEATURES = FunctionPart(n.FEATURES, _FEATURES, measure_features, frozenset({"pool", "sae"}))
+CONTROLS = FunctionPart(n.CONTROLS, _CONTROLS, measure_controls, RANDOM)

@@ -19,17 +19,7 @@ from steppe.comparisons import (
 )
 from steppe.core.axes import CONTROL, KIND, MODE, MOMENT, SAMPLE
 from steppe.studies.heimersheim2024 import names as n
-from steppe.studies.heimersheim2024.quantities import (
-    Floats,
-    bases_earlier,
-    family_angles,
-    half_rises,
-    optima,
-    positions,
-    reached,
-    responses,
-    searched,
-)
+from steppe.studies.heimersheim2024 import quantities as q
 from steppe.study import Analysis, Table
 
 Row = dict[str, Any]
@@ -38,19 +28,19 @@ Rows = Iterator[Row]
 _PUBLISHED_COUNTS = {"random": (10.0, 30.0, 20_000.0)}
 
 
-def median_columns(a: Analysis, found: Floats, name: str) -> Row:
+def median_columns(a: Analysis, found: q.Floats, name: str) -> Row:
     """Median of crossings with its interval; what never crosses is later than any."""
     low, high = censored_median_interval(found, a.resamples(name, len(found)))
     return {name: censored_median(found), f"{name}_low": low, f"{name}_high": high}
 
 
-def crossing_columns(a: Analysis, found: Floats) -> Row:
+def crossing_columns(a: Analysis, found: q.Floats) -> Row:
     """How many crossings there are, their median, and how many never cross."""
     counted, never = int((~np.isnan(found)).sum()), int(np.isinf(found).sum())
     return {"n": counted, **median_columns(a, found, "crossing"), "never": never}
 
 
-def mean_columns(values: Floats, name: str) -> Row:
+def mean_columns(values: q.Floats, name: str) -> Row:
     """Mean over samples with its interval; further axes are averaged within a sample."""
     rows = values.reshape(len(values), -1)
     defined = ~np.isnan(rows)
@@ -60,7 +50,7 @@ def mean_columns(values: Floats, name: str) -> Row:
     return _estimated(jackknife(lambda known: known.mean(known["x"]), {"x": means}), name)
 
 
-def share_columns(first: Floats, second: Floats, name: str) -> Row:
+def share_columns(first: q.Floats, second: q.Floats, name: str) -> Row:
     """Share of pairs in which the first crosses earlier (ROC area), with its interval."""
     both = {"first": first, "second": second}
     parts = jackknife(lambda known: known.earlier(known["first"], known["second"]), both)
@@ -76,11 +66,11 @@ def plateau_rows(a: Analysis) -> Rows:
     """Part 1: how far from each kind of base the output stays as it was."""
     for mode, base in product(n.MODES, n.BASES):
         at: Row = {MODE: mode, KIND: base}
-        row = at | crossing_columns(a, reached(n.PLATEAUS, at)(a))
-        row |= median_columns(a, reached(n.PLATEAUS, at, "flat_level")(a), "flat_until")
-        row |= median_columns(a, searched(n.PLATEAUS, base, mode, "shared_")(a), "shared")
+        row = at | crossing_columns(a, q.reached(n.PLATEAUS, at)(a))
+        row |= median_columns(a, q.reached(n.PLATEAUS, at, "flat_level")(a), "flat_until")
+        row |= median_columns(a, q.searched(n.PLATEAUS, base, mode, "shared_")(a), "shared")
         for metric in ("kl", "l2", "l2_normalized"):
-            row |= mean_columns(responses(n.PLATEAUS, metric, at)(a), f"mean_{metric}")
+            row |= mean_columns(q.responses(n.PLATEAUS, metric, at)(a), f"mean_{metric}")
         published = 40.0 if (base, mode) == ("real", "sphere") else np.nan
         yield row | {"published_flat_until": published}
 
@@ -89,12 +79,12 @@ def direction_rows(a: Analysis) -> Rows:
     """Part 2: how soon each kind of direction changes the output."""
     norms = a[f"{n.DIRECTIONS}/base_norm"].values.astype(np.float64)[:, None]
     for mode, kind in product(n.MODES, n.CROSSING_DIRECTIONS):
-        real, found = (searched(n.DIRECTIONS, one, mode)(a) for one in (n.REAL, kind))
+        real, found = (q.searched(n.DIRECTIONS, one, mode)(a) for one in (n.REAL, kind))
         # A length only where the path is straight.
         lengths = found * (norms if mode == "straight" else np.nan)
         row = {MODE: mode, KIND: kind} | crossing_columns(a, found)
         row |= median_columns(a, lengths, "length") | share_columns(real, found, "real_earlier")
-        row |= mean_columns(bases_earlier(real, found), "bases_real_earlier")
+        row |= mean_columns(q.bases_earlier(real, found), "bases_real_earlier")
         yield row | {"overlap": 1 - ks_statistic(real, found)}
 
 
@@ -109,10 +99,10 @@ def feature_rows(a: Analysis) -> Rows:
     """Part 5: decoder rows beside the directions of part 2."""
     others = {"random": n.RANDOM, "real": n.REAL} if a.has(n.DIRECTIONS) else {}
     for mode, (part, kind) in product(n.MODES, feature_kinds(a)):
-        found = searched(part, kind, mode)(a)
+        found = q.searched(part, kind, mode)(a)
         row = {MODE: mode, KIND: kind} | crossing_columns(a, found)
         for name, other in others.items():
-            against = searched(n.DIRECTIONS, other, mode)(a)
+            against = q.searched(n.DIRECTIONS, other, mode)(a)
             row |= share_columns(found, against, f"earlier_than_{name}")
         yield row
 
@@ -120,7 +110,7 @@ def feature_rows(a: Analysis) -> Rows:
 def artificial_rows(a: Analysis) -> Rows:
     """Part 5: plateaus around bases with latents added or removed."""
     for mode, kind in product(n.MODES, n.ARTIFICIAL_BASES):
-        found = searched(n.ARTIFICIAL, kind, mode)(a)
+        found = q.searched(n.ARTIFICIAL, kind, mode)(a)
         if not np.isnan(found).all():
             moved = float(np.nanmean(a[f"{n.ARTIFICIAL}/moved"].sel({KIND: kind}).values))
             row = {MODE: mode, KIND: kind} | crossing_columns(a, found)
@@ -130,7 +120,7 @@ def artificial_rows(a: Analysis) -> Rows:
 def optimum_rows(a: Analysis) -> Rows:
     """Part 4: in how many 2-D families is a corner a local optimum of sensitivity."""
     for kind, (around, near) in product(n.CORNERS, (("inward", n.INWARD), ("ring", n.RING))):
-        shares, corner = optima(kind, near)(a), family_angles(kind, "corner")(a)
+        shares, corner = q.optima(kind, near)(a), q.family_angles(kind, "corner")(a)
         row: Row = {"kind": kind, "neighbours": around, "count": len(near)}
         row |= {"n": int((~np.isnan(shares)).sum())} | mean_columns(shares, "optimum_share")
         yield row | median_columns(a, corner, "corner_angle")
@@ -161,13 +151,13 @@ def control_rows(a: Analysis) -> Rows:
         pairs = {"real": (ways, n.REAL, n.RANDOM), "base": (bases, *of_bases)}
         random = at | {KIND: n.RANDOM}
         row: Row = {MODE: mode, CONTROL: control or "none: the study itself"}
-        row |= crossing_columns(a, reached(ways, random)(a))
-        row |= median_columns(a, reached(ways, random, "flat_level")(a), "flat_until")
+        row |= crossing_columns(a, q.reached(ways, random)(a))
+        row |= median_columns(a, q.reached(ways, random, "flat_level")(a), "flat_until")
         for name, (part, *kinds) in pairs.items():
-            first, second = (reached(part, at | {KIND: kind})(a) for kind in kinds)
+            first, second = (q.reached(part, at | {KIND: kind})(a) for kind in kinds)
             row |= share_columns(first, second, f"{name}_earlier")
         for name, (_, *kinds) in pairs.items() if control else ():
-            first, second = (half_rises(at | {KIND: kind})(a) for kind in kinds)
+            first, second = (q.half_rises(at | {KIND: kind})(a) for kind in kinds)
             row |= share_columns(first, second, f"{name}_half")
         yield row
 
@@ -203,11 +193,11 @@ def _agreement(a: Analysis) -> Row:
     """Search against scan, along the first direction of each kind, which was measured whole."""
     gaps = []
     for kind, mode in product(n.CURVE_DIRECTIONS, n.MODES):
-        scan = reached(n.DIRECTIONS, {KIND: kind, MODE: mode})(a)
-        found = searched(n.DIRECTIONS, kind, mode)(a)[:, 0]
+        scan = q.reached(n.DIRECTIONS, {KIND: kind, MODE: mode})(a)
+        found = q.searched(n.DIRECTIONS, kind, mode)(a)[:, 0]
         never = np.isinf(scan) & np.isinf(found)
         apart = np.abs(np.where(never, 0, scan) - np.where(never, 0, found))
-        gaps.append(apart / float(positions(a, n.DIRECTIONS, mode)[1]))
+        gaps.append(apart / float(q.positions(a, n.DIRECTIONS, mode)[1]))
     gap = np.concatenate(gaps)
     others = float(gap[gap <= 0.01].max(initial=0))
     compared, differ = int((~np.isnan(gap)).sum()), int((gap > 0.01).sum())
