@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from steppe.paths import FamilyMode
+from typing import Literal
 
-MODES: tuple[FamilyMode, ...] = ("straight", "sphere")
+MODES: tuple[Literal["straight", "sphere"], ...] = ("straight", "sphere")
 UNITS = {"straight": "norm of the base", "sphere": "degrees"}
 
 PLATEAUS, DIRECTIONS, EXAMPLES, PLANES = "plateaus", "directions", "examples", "planes"

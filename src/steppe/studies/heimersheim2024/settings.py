@@ -8,19 +8,18 @@ from pydantic import Field, field_validator
 
 from steppe.core.names import in_order
 from steppe.recipes.faults import as_fault
+from steppe.recipes.study_settings import ResamplingSettings, SiteSettings
 from steppe.studies.heimersheim2024.names import PARTS
-from steppe.study.settings import BaseSettings
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
 
 
-class Settings(BaseSettings):
+class Settings(SiteSettings, ResamplingSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE
-    # Also the last layer's number.
-    UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "read", "sae"})
+    UNRESOLVED: ClassVar[frozenset[str]] = SiteSettings.UNRESOLVED | {"read"}
 
     recipe: Literal["heimersheim2024"] = "heimersheim2024"
     samples: int = Field(120, ge=2, description="base prompts")

@@ -32,9 +32,6 @@ def facts(a: Analysis) -> dict[str, object]:
     """What the summary says beside what it says of every study."""
     return {
         "directions of each kind per base": a.settings.draws,
-        "moments from": f"{a.constants['moments_from']} activations"
-        if "moments_from" in a.constants
-        else "not needed",
         "levels": levels(a),
         "points of a path": a.settings.n_points,
     }
