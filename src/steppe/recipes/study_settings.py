@@ -144,9 +144,13 @@ class StudySettings(BaseModel):
 
     @classmethod
     def of_run(cls, resolved: Mapping[str, Any]) -> Self:
-        """The settings of a run, from the section ``resolved`` of its config."""
+        """The settings of a run, from the section ``resolved`` of its config.
+
+        Names in them were known to the process that measured; a validator whose ``info.context`` is
+        set does not ask for them.
+        """
         known = {key: value for key, value in resolved.items() if key in cls.model_fields}
-        return cls.model_validate(known)
+        return cls.model_validate(known, context=resolved)
 
     @property
     def is_paper(self) -> bool:

@@ -221,6 +221,10 @@ def test_a_kind_of_ones_own_is_in_tables_and_figures_with_label_and_colour(
     finally:
         REGISTRY._entries.pop("halfway_there")
         STYLES.pop("halfway_there")
+    # Where nobody registered it, the report of what was measured is still written.
+    (done.path / "tables" / "table_1.csv").unlink()
+    steppe.write_report(done.path)
+    assert "halfway_there" in {*steppe.open_run(done.path).tables["table_1"]["kind"]}
 
 
 def test_where_nothing_is_drawn_from_a_gaussian_few_prompts_are_enough(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from steppe.core.errors import InputError
 from steppe.core.lazy import load
@@ -66,7 +66,9 @@ class Settings(SiteSettings, ResamplingSettings):
     @field_validator("kinds")
     @classmethod
     @as_fault
-    def _known_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _known_kinds(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.context:
+            return value
         others = [kind for kind in value if kind not in KINDS]
         known = [*load("steppe.activations:KINDS")] if others else KINDS
         kinds = in_order("kinds", value, known)
