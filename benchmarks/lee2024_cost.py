@@ -25,10 +25,13 @@ from numpy.typing import NDArray
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from random_files import bias_for, unit_rows, write_prompts, write_sae
-from steppe.recipes.lee2024.material import Material, prepare
-from steppe.recipes.lee2024.measuring import measure_directions, measure_substitutions
-from steppe.recipes.lee2024.plan import LOCAL, SaeFacts, Series, depth_of, make_plan
-from steppe.recipes.lee2024.settings import PAPER_SAES, PAPER_SAMPLES, Settings
+from steppe.studies.lee2024.measuring import measure_directions, measure_substitutions
+from steppe.studies.lee2024.plan import LOCAL, SaeFacts, Series, depth_of, make_plan
+from steppe.studies.lee2024.saes import plan_of
+from steppe.studies.lee2024.settings import PAPER_SAES, PAPER_SAMPLES, Settings
+from steppe.studies.lee2024.study import STUDY
+from steppe.study import Context
+from steppe.study.running import open_context
 
 MEASURED_LAYERS = (0, 6, 11)
 
@@ -63,17 +66,18 @@ def clocks() -> NDArray[np.float64]:
 
 
 def seconds_per_series(
-    measure: Callable[[Material, range], Any], material: Material, series: int
+    measure: Callable[[Context[Settings], range], Any], context: Context[Settings], series: int
 ) -> list[float]:
     """Seconds that one sequence takes, by the wall and of CPU, over the series measured."""
     started = clocks()
-    measure(material, range(1))
+    measure(context, range(1))
     return list((clocks() - started) / series)
 
 
-def prepared(folder: Path, layer: int, parts: list[str]) -> Material:
-    """The material of a run with one SAE, at one layer."""
-    return prepare(
+def prepared(folder: Path, layer: int, parts: list[str]) -> Context[Settings]:
+    """What a run with one SAE, at one layer, draws on."""
+    return open_context(
+        STUDY,
         Settings.model_validate(
             {
                 "recipe": "lee2024",
@@ -87,7 +91,7 @@ def prepared(folder: Path, layer: int, parts: list[str]) -> Material:
                 "moments_samples": 1000,
                 "only": parts,
             }
-        )
+        ),
     )
 
 
@@ -100,14 +104,14 @@ def measured(folder: Path) -> dict[str, Any]:
     """Seconds per series and sequence (wall, CPU) at the measured layers, and memory."""
     found: dict[str, Any] = {"direction": {}, "substitution": {}}
     for layer in MEASURED_LAYERS:
-        material = prepared(folder, layer, ["errors", "substitution"])
-        directions = len(material.plan.directions)
-        made = len(material.plan.substitutions)
-        found["direction"][layer] = seconds_per_series(measure_directions, material, directions)
-        found["substitution"][layer] = seconds_per_series(measure_substitutions, material, made)
-    material = prepared(folder, 6, ["features"])
-    count = len(material.plan.directions)
-    found["feature"] = seconds_per_series(measure_directions, material, count)
+        context = prepared(folder, layer, ["errors", "substitution"])
+        plan = context.once(plan_of)
+        count, made = len(plan.directions), len(plan.substitutions)
+        found["direction"][layer] = seconds_per_series(measure_directions, context, count)
+        found["substitution"][layer] = seconds_per_series(measure_substitutions, context, made)
+    context = prepared(folder, 6, ["features"])
+    count = len(context.once(plan_of).directions)
+    found["feature"] = seconds_per_series(measure_directions, context, count)
     found["megabytes"] = [peak_megabytes()]
     few = prepared(folder, 11, ["errors"])
     measure_directions(few, range(6))

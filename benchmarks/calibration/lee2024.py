@@ -19,12 +19,12 @@ from benchmarks.calibration.rates import Study, World
 from numpy.typing import NDArray
 
 from steppe.recipes.deciding import Decision
-from steppe.recipes.lee2024 import plan as p
-from steppe.recipes.lee2024.analysis import Estimates
-from steppe.recipes.lee2024.claims import KINDS, NEARLY, PATHOLOGICAL, Claim, claims_of
-from steppe.recipes.lee2024.outputs import DIRECTIONS, SUBSTITUTIONS
-from steppe.recipes.lee2024.plan import Plan, SaeFacts, Series, make_plan
-from steppe.recipes.lee2024.published import published, published_number
+from steppe.studies.lee2024 import plan as p
+from steppe.studies.lee2024.analysis import DIRECTIONS, SUBSTITUTIONS, Estimates
+from steppe.studies.lee2024.claims import KINDS, NEARLY, PATHOLOGICAL, claims_of
+from steppe.studies.lee2024.plan import Plan, SaeFacts, Series, make_plan
+from steppe.studies.lee2024.published import published, published_number
+from steppe.study import Claim, Need
 
 Floats = NDArray[np.float64]
 DEMO, PAPER = 64, 16_000
@@ -74,12 +74,22 @@ class Size:
         return claims_of(self.plan)
 
     @cached_property
-    def needed(self) -> dict[str, list[Series]]:
-        """By dataset."""
+    def needed(self) -> dict[str, list[str]]:
+        """Their names by dataset."""
+        needs = [need_of(claim) for claim in self.claims]
         return {
-            name: list(dict.fromkeys(s for c in self.claims if c.dataset == name for s in c.needs))
+            name: list(dict.fromkeys(
+                one for need in needs if need.dataset == name for one in need.labels["series"]
+            ))
             for name in (DIRECTIONS, SUBSTITUTIONS)
-        }
+        }  # fmt: skip
+
+
+def need_of(claim: Claim) -> Need:
+    """The dataset and the series that a claim is decided from."""
+    (need,) = claim.needs
+    assert isinstance(need, Need)
+    return need
 
 
 @cache
@@ -100,6 +110,7 @@ def make(n: int, generator: np.random.Generator, means: Mapping[Series, Floats |
     """A run whose series have these mean ln KL, and those that are not named 0."""
     size = size_of(n)
     count, spread = (n // AT_ONCE, AT_ONCE**-0.5) if n >= PAPER else (n, 1.0)
+    named = {series.name: mean for series, mean in means.items()}
     found = {}
     for name, series in size.needed.items():
         steps = size.steps if name == DIRECTIONS else 1
@@ -108,13 +119,11 @@ def make(n: int, generator: np.random.Generator, means: Mapping[Series, Floats |
         shared = SHARED * generator.normal(size=(1, count, steps)) @ mixing
         logs = shared + OWN * generator.normal(size=(len(series), count, steps)) @ mixing
         logs *= spread
-        logs += np.stack([np.broadcast_to(means.get(one, 0.0), steps) for one in series])[:, None]
+        logs += np.stack([np.broadcast_to(named.get(one, 0.0), steps) for one in series])[:, None]
         kl = np.exp(logs)
         if name == DIRECTIONS:
             kl = np.concatenate([np.zeros((*kl.shape[:2], 1)), kl], axis=-1)
-        array = xr.DataArray(
-            kl, dims=("series", "sample", "step"), coords={"series": [s.name for s in series]}
-        )
+        array = xr.DataArray(kl, dims=("series", "sample", "step"), coords={"series": series})
         found[name] = Estimates.of(array)
     return MadeUp(size, found)
 
@@ -122,7 +131,7 @@ def make(n: int, generator: np.random.Generator, means: Mapping[Series, Floats |
 def decide(made: MadeUp, ids: Collection[str]) -> dict[str, Decision]:
     """The recipe's own decisions."""
     return {
-        claim.id: Decision.of_parts(made.estimates[claim.dataset].parts(claim.number))
+        claim.id: claim.decide(made.estimates[need_of(claim).dataset])
         for claim in made.size.claims
         if claim.id in ids
     }

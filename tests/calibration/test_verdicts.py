@@ -15,7 +15,7 @@ from benchmarks.calibration.lee2024 import paper_plan
 from benchmarks.calibration.rates import Rates, Study, World, decisions, faults
 
 from steppe.recipes.deciding import HOLDS, Decision
-from steppe.recipes.lee2024.claims import claims_of
+from steppe.studies.lee2024.claims import claims_of
 
 # So many tell 5% on each side from 2.5%; janiak2024 has few claims, and they are decided quickly.
 NULL_RUNS, EFFECT_RUNS = {"janiak2024": 1000}, 100

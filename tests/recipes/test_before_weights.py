@@ -12,10 +12,10 @@ import pytest
 from steppe.core.errors import InputError
 from steppe.recipes import starting
 from steppe.recipes.before_weights import read_stated
-from steppe.recipes.lee2024.settings import Settings as Lee
 from steppe.recipes.starting import open_subject
 from steppe.studies.giglemiani2024.settings import Settings as Giglemiani
 from steppe.studies.heimersheim2024.settings import Settings as Heimersheim
+from steppe.studies.lee2024.settings import Settings as Lee
 
 RECIPES = [Giglemiani, Heimersheim, Lee]
 

@@ -11,15 +11,17 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from steppe.recipes import papers_model
-from steppe.recipes.lee2024.material import first_position, prepare
-from steppe.recipes.lee2024.settings import PAPER_SAES
-from steppe.recipes.lee2024.settings import Settings as Lee
 from steppe.recipes.starting import open_subject
 from steppe.recipes.study_settings import PAPER_PROMPTS
 from steppe.studies.giglemiani2024.settings import PAPER_SAE, SETUP
 from steppe.studies.giglemiani2024.settings import Settings as Giglemiani
 from steppe.studies.heimersheim2024.settings import Settings as Heimersheim
+from steppe.studies.lee2024.measuring import lengths_of
+from steppe.studies.lee2024.settings import PAPER_SAES
+from steppe.studies.lee2024.settings import Settings as Lee
+from steppe.studies.lee2024.study import STUDY
 from steppe.study import is_published
+from steppe.study.running import open_context
 from steppe.subject import load_subject
 
 
@@ -83,10 +85,10 @@ def test_what_the_user_says_decides() -> None:
 def test_everything_of_the_papers_hangs_on_the_one_decision() -> None:
     found = Lee(subject="/some/where").decided({"fingerprint": papers_model.FINGERPRINT})
     assert (found.samples, found.paper_lengths[-1], len(found.paper_lengths)) == (16_000, 101, 12)
-    assert first_position(found) == "replaced"
+    assert not found.keeps_first
     other = Lee(subject="gpt2").decided({"fingerprint": "0"})
     assert (other.samples, len(other.paper_lengths)) == (64, 8)
-    assert first_position(other) == "kept"
+    assert other.keeps_first
     asked = Lee(subject="/some/where", samples=7)
     assert asked.decided({"fingerprint": papers_model.FINGERPRINT}).samples == 7
     gigle = Giglemiani(subject="/some/where").decided({"fingerprint": papers_model.FINGERPRINT})
@@ -99,12 +101,12 @@ def test_everything_of_the_papers_hangs_on_the_one_decision() -> None:
 def test_lengths_are_the_papers_own_on_its_model_from_a_folder(
     tiny_files: Any, given: dict[str, Any], asked: bool | None, is_papers: bool
 ) -> None:
-    material = prepare(Lee(
+    context = open_context(STUDY, Lee(
         subject=str(tiny_files.model), samples=4, paper_settings=asked, moments_samples=400, **given
     ))  # fmt: skip
-    resolved = material.resolved()
+    resolved = context.resolved()
     assert resolved["paper_settings"] is is_papers
-    assert (material.scale == 1.0) is is_papers
+    assert (resolved["scale"] == 1.0) is is_papers
     assert resolved["first_position"] == ("replaced" if is_papers else "kept")
-    assert len(material.lengths) == (12 if is_papers else 8)
-    assert asdict(material.subject.identity)["source"] != "hub"
+    assert len(lengths_of(context)) == (12 if is_papers else 8)
+    assert asdict(context.subject.identity)["source"] != "hub"

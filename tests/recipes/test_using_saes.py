@@ -17,10 +17,10 @@ from steppe.cli.main import main
 from steppe.core.errors import InputError
 from steppe.propagation import read_residuals
 from steppe.recipes.configuration import settings_of
-from steppe.recipes.lee2024.material import prepare as prepare_lee
 from steppe.store import open_run
 from steppe.studies.giglemiani2024.study import STUDY
 from steppe.studies.heimersheim2024.study import STUDY as HEIMERSHEIM
+from steppe.studies.lee2024.study import STUDY as LEE
 from steppe.study import Context
 from steppe.study.running import open_context
 from steppe.subject import load_subject
@@ -33,7 +33,7 @@ def prepare(settings: Any) -> Context[Any]:
 PREPARE: dict[str, Callable[[Any], Any]] = {
     "giglemiani2024": prepare,
     "heimersheim2024": partial(open_context, HEIMERSHEIM),
-    "lee2024": prepare_lee,
+    "lee2024": partial(open_context, LEE),
 }
 
 
@@ -105,8 +105,7 @@ def test_an_sae_of_raw_residuals_gets_raw_ones(
     material = PREPARE[recipe](asked(tiny_files, recipe, sae))
     assert material.subject.coordinates == "raw"
     assert material.resolved()["coordinates"] == "raw"
-    has_places = recipe == "lee2024"
-    pool = (material.places["blocks.1.hook_resid_pre"] if has_places else material).pool
+    pool = material.pool
     assert float(pool.mean(dim=1).abs().max()) > 1e-3
     with pytest.raises(InputError, match="an SAE of raw residuals, for a subject in centered"):
         PREPARE[recipe](asked(tiny_files, recipe, sae, coordinates="centered"))
@@ -127,7 +126,7 @@ def test_saes_of_both_coordinates_are_not_mixed(tiny_files: Any, tmp_path: Path)
     )
     centered = changed(tiny_files, tmp_path / "b", coordinates="centered")
     with pytest.raises(InputError, match="a: raw residuals; b: centered residuals"):
-        prepare_lee(asked(tiny_files, "lee2024", raw, saes=[str(raw), str(centered)]))
+        PREPARE["lee2024"](asked(tiny_files, "lee2024", raw, saes=[str(raw), str(centered)]))
 
 
 def test_the_summary_and_the_folder_say_it(tiny_files: Any, tmp_path: Path) -> None:

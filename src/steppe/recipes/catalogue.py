@@ -112,9 +112,10 @@ RECIPES: Registry[Recipe] = Registry(
             paper="Investigating Sensitive Directions in GPT-2: An Improved Baseline and "
             "Comparative Analysis of SAEs (Lee & Heimersheim, 2024; arXiv 2410.12555)",
             question="Are SAE errors and SAE features more influential than random directions?",
-            settings="steppe.recipes.lee2024.settings:Settings",
-            study="steppe.recipes.lee2024.study:open_study",
-            report="steppe.recipes.lee2024.outcome:report_outcome",
+            settings="steppe.studies.lee2024.settings:Settings",
+            study="steppe.studies.lee2024.study:open_study",
+            report="steppe.studies.lee2024.study:write_report",
+            takes_objects=True,
         ),
         Recipe(
             name="janiak2024",

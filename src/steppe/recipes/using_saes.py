@@ -41,7 +41,7 @@ def open_saes(sources: Sequence[str], device: torch.device) -> dict[str, Sae]:
     every = [one for given in sources for one in (demo_saes() if given == DEMO else saes_in(given))]
     for source in dict.fromkeys(every):
         sae = load_sae(source, device=device)
-        label = _label(sae)
+        label = short_name(sae)
         if label in found:
             label = f"{sae.identity.source}/{label}"
         if label in found:
@@ -55,7 +55,8 @@ def open_saes(sources: Sequence[str], device: torch.device) -> dict[str, Sae]:
     return found
 
 
-def _label(sae: Sae) -> str:
+def short_name(sae: Sae) -> str:
+    """The SAE's id, with its release unless it is bundled, or the name of its folder."""
     identity = sae.identity
     if identity.release not in (None, DEMO):
         return f"{identity.release}/{identity.sae_id}"

@@ -28,7 +28,7 @@ def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
         "samples": resolved["samples"],
         "seed": resolved["seed"],
     }
-    if resolved.get("sae"):
+    if "firing_rates" in resolved:
         identity = reporting.short(resolved["sae_identity"])
         rates = resolved["firing_rates"]
         facts |= {"SAE": f"{resolved['sae']} ({identity})", "firing rates": rates}

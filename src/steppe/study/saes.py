@@ -19,6 +19,7 @@ from steppe.recipes.using_saes import (
     check_belongs,
     in_coordinates_of,
     open_saes,
+    short_name,
     trusted_quality,
 )
 from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae, quality
@@ -89,15 +90,16 @@ def open_for(
     Raises:
         InputError: One does not fit the model or the site, or two each other.
     """
+    has_own_site = settings.sae_site is None
     if given is not None:
-        saes: dict[str, Autoencoder] = {label_of(given): given}
-    elif settings.sae_site is None:
+        name = short_name(given) if has_own_site and isinstance(given, Sae) else label_of(given)
+        saes: dict[str, Autoencoder] = {name: given}
+    elif has_own_site:
         saes = {**open_saes(settings.sae_sources, subject.device)}
     else:
         one = load_sae(settings.sae_source, device=subject.device)
         saes = {label_of(one): one}
     read = {label: sae for label, sae in saes.items() if isinstance(sae, Sae)}
-    has_own_site = settings.sae_site is None
     for label, sae in saes.items():
         if label in read:
             site = None if has_own_site else settings.site_in(subject.n_layers)

@@ -10,13 +10,13 @@ import pytest
 import xarray as xr
 
 from steppe.core.seeds import stream
-from steppe.recipes.lee2024 import plan as p
-from steppe.recipes.lee2024.analysis import Analysis
-from steppe.recipes.lee2024.claims import claims_table
-from steppe.recipes.lee2024.outputs import DIRECTIONS, SUBSTITUTIONS
-from steppe.recipes.lee2024.plan import Plan, SaeFacts, Series, make_plan
-from steppe.recipes.lee2024.settings import Settings
-from steppe.recipes.lee2024.tables import layer_table, matched_table
+from steppe.studies.lee2024 import plan as p
+from steppe.studies.lee2024.analysis import DIRECTIONS, SUBSTITUTIONS, Sensitivity
+from steppe.studies.lee2024.claims import claims_of
+from steppe.studies.lee2024.plan import Plan, SaeFacts, Series, make_plan
+from steppe.studies.lee2024.settings import Settings
+from steppe.studies.lee2024.tables import layer_table, matched_table
+from steppe.study.claims import claims_table
 
 HERE, THERE = "blocks.4.hook_resid_pre", "blocks.1.hook_resid_pre"
 SAES = [
@@ -63,16 +63,20 @@ class MadeUp:
         return list(self._datasets)
 
 
-def made_up(logs: dict[Series, float]) -> Analysis:
+def made_up(logs: dict[Series, float]) -> Sensitivity:
     plan = make_plan(HERE, SAES)
     settings = Settings(site=HERE, samples=SAMPLES)
-    analysis = Analysis(cast(Any, MadeUp(plan, logs)), settings)
+    analysis = Sensitivity(cast(Any, MadeUp(plan, logs)), settings)
     analysis.__dict__["plan"] = plan  # in place of what it reads from the SAEs' dataset
     return analysis
 
 
 def claims(logs: dict[Series, float]) -> pd.DataFrame:
-    return claims_table(made_up(logs)).set_index("id")
+    return decided(made_up(logs))
+
+
+def decided(analysis: Sensitivity) -> pd.DataFrame:
+    return claims_table(claims_of(analysis.plan), analysis).set_index("id")
 
 
 def features(kind: str, *values: float) -> dict[Series, float]:
@@ -116,7 +120,7 @@ def test_mixtures_that_cross_are_not_taken_for_alike() -> None:
     curves = analysis.run.dataset(DIRECTIONS)["kl"]
     away = np.array([1.0, 1.0, 2.0, 0.5])
     curves.loc[{"series": Series(p.REAL_MIXTURE, HERE).name}] *= away
-    number = claims_table(analysis).set_index("id").loc["LH3a", "number"]
+    number = decided(analysis).loc["LH3a", "number"]
     assert number == pytest.approx(np.log(1.2) - np.sqrt(2 / 3) * np.log(2))
 
 

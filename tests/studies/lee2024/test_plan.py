@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from steppe.paths import DIRECTIONS
-from steppe.recipes.lee2024 import plan as p
-from steppe.recipes.lee2024.plan import SaeFacts, Series, depth_of, make_plan
+from steppe.studies.lee2024 import plan as p
+from steppe.studies.lee2024.plan import SaeFacts, Series, depth_of, make_plan
 
 HERE, THERE = "blocks.4.hook_resid_pre", "blocks.1.hook_resid_pre"
 SAES = [
@@ -27,7 +27,8 @@ def test_every_series_is_there_once() -> None:
     plan = make_plan(HERE, SAES)
     for series in (plan.directions, plan.substitutions):
         assert len({one.name for one in series}) == len(series)
-    assert plan.sites == (HERE, THERE)
+    sites = [one.site for one in (*plan.directions, *plan.substitutions)]
+    assert tuple(dict.fromkeys(sites)) == (HERE, THERE)
 
 
 def test_layers_are_compared_at_like_sparsity() -> None:

@@ -12,11 +12,17 @@ import torch
 from numpy.typing import NDArray
 
 from steppe.paths import make_directions
-from steppe.readouts import measure_tokens
-from steppe.recipes.lee2024 import plan as p
-from steppe.recipes.lee2024.material import Material
-from steppe.recipes.lee2024.measuring import measure_directions, measure_substitutions
-from steppe.recipes.lee2024.plan import Series
+from steppe.studies.lee2024 import plan as p
+from steppe.studies.lee2024.measuring import (
+    Opened,
+    lengths_of,
+    measure_directions,
+    measure_substitutions,
+)
+from steppe.studies.lee2024.plan import Series
+from steppe.studies.lee2024.saes import plan_of
+from steppe.studies.lee2024.settings import Settings
+from steppe.study import Context
 
 Arrays = Mapping[str, NDArray[Any]]
 HERE = "blocks.1.hook_resid_pre"
@@ -24,8 +30,8 @@ READOUTS = ("kl", "loss_increase", "kl_with_first", "loss_increase_with_first")
 
 
 @pytest.fixture(scope="module")
-def shard(material: Material) -> Arrays:
-    return measure_directions(material, range(0, 3))
+def shard(context: Context[Settings]) -> Arrays:
+    return measure_directions(context, range(0, 3))
 
 
 def test_length_zero_is_exactly_zero(shard: Arrays) -> None:
@@ -36,37 +42,39 @@ def test_length_zero_is_exactly_zero(shard: Arrays) -> None:
     assert (shard["kl"][..., -1] > 0).all()
 
 
-def test_a_sample_is_the_same_in_another_shard(material: Material, shard: Arrays) -> None:
-    alone = measure_directions(material, range(2, 3))
+def test_a_sample_is_the_same_in_another_shard(context: Context[Settings], shard: Arrays) -> None:
+    alone = measure_directions(context, range(2, 3))
     for name in (*READOUTS, "kl_quantile"):
         np.testing.assert_array_equal(alone[name][:, 0], shard[name][:, 2])
     np.testing.assert_array_equal(alone["tokens"][0], shard["tokens"][2])
 
 
 def test_fewer_parts_and_saes_change_no_other_number(
-    make_material: Callable[..., Material], material: Material, shard: Arrays
+    make_context: Callable[..., Context[Settings]], context: Context[Settings], shard: Arrays
 ) -> None:
-    fewer = make_material(only=["baselines"], samples=4)
+    fewer = make_context(only=["baselines"], samples=4)
     found = measure_directions(fewer, range(0, 3))
-    for index, series in enumerate(fewer.plan.directions):
-        place = material.plan.directions.index(series)
+    for index, series in enumerate(fewer.once(plan_of).directions):
+        place = context.once(plan_of).directions.index(series)
         np.testing.assert_array_equal(found["kl"][index], shard["kl"][place])
 
 
-def measured_alone(material: Material, *kinds: str) -> dict[str, NDArray[Any]]:
+def measured_alone(
+    context: Context[Settings], monkeypatch: pytest.MonkeyPatch, *kinds: str
+) -> dict[str, NDArray[Any]]:
     """KL of the first sequence along some kinds of direction."""
     series = tuple(Series(kind, HERE) for kind in kinds)
-    few = replace(material, plan=replace(material.plan, directions=series))
-    return dict(zip(kinds, measure_directions(few, range(1))["kl"], strict=True))
+    monkeypatch.setitem(context._made, plan_of, replace(context.once(plan_of), directions=series))
+    return dict(zip(kinds, measure_directions(context, range(1))["kl"], strict=True))
 
 
 @pytest.mark.parametrize("source", ["cov_random", "real"])
 def test_blends_begin_at_the_difference_and_end_at_the_mixture(
-    material: Material, source: str
+    context: Context[Settings], source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["difference", "blend_0", "blend_0.5", "blend_1", "mixture"]
     first, same, between, last, end = (f"{source}_{name}" for name in names)
-    found = measured_alone(material, first, same, between, last, end)
+    found = measured_alone(context, monkeypatch, first, same, between, last, end)
     np.testing.assert_array_equal(found[same], found[first])
     np.testing.assert_array_equal(found[last], found[end])
     for other in (first, end):
@@ -74,11 +82,11 @@ def test_blends_begin_at_the_difference_and_end_at_the_mixture(
 
 
 def test_the_first_position_can_be_counted_in_the_covariance(
-    material: Material, shard: Arrays
+    context: Context[Settings], shard: Arrays
 ) -> None:
     for kind in (p.DIFFERENCE, p.MIXTURE):
         places = [
-            material.plan.directions.index(Series(name, HERE))
+            context.once(plan_of).directions.index(Series(name, HERE))
             for name in (kind, kind + p.WITH_FIRST)
         ]
         without, counted = shard["kl"][places][..., 1:]
@@ -86,15 +94,16 @@ def test_the_first_position_can_be_counted_in_the_covariance(
         np.testing.assert_allclose(counted, without, rtol=0.5)
 
 
-def test_means_are_over_tokens_that_another_follows_without_the_first(material: Material) -> None:
-    place = material.places[HERE]
-    with material.suffix(place) as suffix:
-        opened = material.open_prompt(suffix, place, 0)
-        units = make_directions("isotropic", material.request(place, opened, 0))[0]
-        points = opened.base[0] + torch.tensor(material.lengths).float()[:, None, None] * units
-        curves = measure_tokens(suffix, opened.prefix, points, opened.clean)
-    shard = measure_directions(material, range(1))
-    at = material.plan.directions.index(Series(p.ISOTROPIC, HERE)), 0
+def test_means_are_over_tokens_that_another_follows_without_the_first(
+    context: Context[Settings],
+) -> None:
+    with context.suffix(read=[], logits=True) as suffix:
+        opened = Opened.of(context, suffix, 0)
+        units = make_directions("isotropic", opened.request())[0]
+        lengths = torch.tensor(lengths_of(context)).float()
+        curves = opened.curves(opened.base[0] + lengths[:, None, None] * units)
+    shard = measure_directions(context, range(1))
+    at = context.once(plan_of).directions.index(Series(p.ISOTROPIC, HERE)), 0
     for name, values in (("kl", curves.kl), ("loss_increase", curves.loss_increase)):
         np.testing.assert_allclose(shard[name][at], values[:, 1:-1].mean(axis=1), rtol=1e-5)
         with_first = shard[f"{name}_with_first"][at]
@@ -109,66 +118,69 @@ def test_means_are_over_tokens_that_another_follows_without_the_first(material: 
 
 
 def test_what_is_active_in_the_prompt_is_known_where_one_position_moves(
-    make_material: Callable[..., Material],
+    make_context: Callable[..., Context[Settings]],
 ) -> None:
-    material = make_material(positions="last")
-    place, used = material.places[HERE], material.saes["dense"]
-    with material.suffix(place) as suffix:
-        opened = material.open_prompt(suffix, place, 0)
+    context = make_context(positions="last")
+    used = context.saes["dense"]
+    with context.suffix(read=[], logits=True) as suffix:
+        opened = Opened.of(context, suffix, 0)
     assert opened.prompt is not None
     torch.testing.assert_close(opened.prompt[:, -1], opened.base, rtol=1e-4, atol=1e-4)
-    request = material.request(place, opened, 0, "dense")
+    request = opened.request("dense")
     in_prompt = (used.sae.encode(opened.prompt[0, 1:]) > 0).any(dim=0)
     assert torch.equal(request.active_in_prompt[0], in_prompt)
     assert in_prompt.sum() > request.active.sum()
-    shard = measure_directions(material, range(1))
+    shard = measure_directions(context, range(1))
     np.testing.assert_allclose(shard["first_norm"], opened.prompt[0, 0].norm(), rtol=1e-5)
     np.testing.assert_allclose(shard["base_norm"], opened.base.norm(), rtol=1e-5)
 
 
 def test_the_error_at_its_own_length_is_the_substitution(
-    make_material: Callable[..., Material],
+    make_context: Callable[..., Context[Settings]],
 ) -> None:
     """With one length, that of the last token's error, both move that token to one point."""
-    material = make_material(positions="last")
-    found = measure_substitutions(material, range(0, 1))
-    place = material.plan.substitutions.index(Series("sae", HERE, "dense"))
-    length = float(found["distance"][place, 0]) / material.scale
-    again = make_material(positions="last", lengths=[length])
+    context = make_context(positions="last")
+    found = measure_substitutions(context, range(0, 1))
+    place = context.once(plan_of).substitutions.index(Series("sae", HERE, "dense"))
+    length = float(found["distance"][place, 0]) / context.constants["scale"]
+    again = make_context(positions="last", lengths=[length])
     curves = measure_directions(again, range(0, 1))
-    error = again.plan.directions.index(Series("sae_error", HERE, "dense"))
+    error = again.once(plan_of).directions.index(Series("sae_error", HERE, "dense"))
     np.testing.assert_allclose(curves["kl"][error, 0, 1], found["kl"][place, 0], rtol=1e-3)
     np.testing.assert_allclose(
         curves["loss_increase"][error, 0, 1], found["loss_increase"][place, 0], rtol=1e-3, atol=1e-6
     )
 
 
-def test_the_first_activation_is_kept_or_replaced(make_material: Callable[..., Material]) -> None:
-    kept = measure_substitutions(make_material(), range(0, 2))
-    replaced = measure_substitutions(make_material(first_position="replaced"), range(0, 2))
+def test_the_first_activation_is_kept_or_replaced(
+    make_context: Callable[..., Context[Settings]],
+) -> None:
+    kept = measure_substitutions(make_context(), range(0, 2))
+    replaced = measure_substitutions(make_context(first_position="replaced"), range(0, 2))
     np.testing.assert_array_equal(kept["distance"], replaced["distance"])
     assert (kept["kl"] != replaced["kl"]).any()
 
 
 def test_fewer_parts_change_no_substitution(
-    make_material: Callable[..., Material], material: Material
+    make_context: Callable[..., Context[Settings]], context: Context[Settings]
 ) -> None:
-    fewer = make_material(only=["errors"])
-    assert len(fewer.plan.substitutions) < len(material.plan.substitutions)
-    few, all_ = (measure_substitutions(one, range(0, 2)) for one in (fewer, material))
-    for index, series in enumerate(fewer.plan.substitutions):
-        place = material.plan.substitutions.index(series)
+    fewer = make_context(only=["errors"])
+    assert len(fewer.once(plan_of).substitutions) < len(context.once(plan_of).substitutions)
+    few, all_ = (measure_substitutions(one, range(0, 2)) for one in (fewer, context))
+    for index, series in enumerate(fewer.once(plan_of).substitutions):
+        place = context.once(plan_of).substitutions.index(series)
         for name in (*READOUTS, "distance"):
             np.testing.assert_array_equal(few[name][index], all_[name][place])
 
 
-def test_sequences_get_their_first_token(material: Material) -> None:
-    assert (material.prompts.tokens[:, 0] == material.subject.bos_token_id).all()
-    assert material.prompts.tokens.shape[1] == 10
+def test_sequences_get_their_first_token(context: Context[Settings]) -> None:
+    assert (context.prompts.tokens[:, 0] == context.subject.bos_token_id).all()
+    assert context.prompts.tokens.shape[1] == 10
 
 
-def test_saes_are_known_by_what_they_were_trained_for(material: Material) -> None:
-    families = {label: used.facts.family for label, used in material.saes.items()}
+def test_saes_are_known_by_what_they_were_trained_for(context: Context[Settings]) -> None:
+    families = {sae.label: sae.family for sae in context.once(plan_of).saes}
     assert families == {"dense": "local", "later": "local", "sparse": "local", "trained": "e2e"}
-    assert material.saes["sparse"].facts.l0 < material.saes["dense"].facts.l0
-    assert {used.facts.dead for used in material.saes.values()} == {4}
+    l0 = {sae.label: sae.l0 for sae in context.once(plan_of).saes}
+    assert l0["sparse"] < l0["dense"]
+    assert {sae.dead for sae in context.once(plan_of).saes} == {4}

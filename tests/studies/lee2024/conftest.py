@@ -11,8 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from steppe.recipes.lee2024.material import Material, prepare
-from steppe.recipes.lee2024.settings import Settings
+from steppe.studies.lee2024.settings import Settings
+from steppe.studies.lee2024.study import STUDY
+from steppe.study import Context
+from steppe.study.running import open_context
 
 D_MODEL, D_SAE, DEAD = 16, 64, 4
 
@@ -71,13 +73,13 @@ def asked(tiny_files: Any, saes: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def make_material(asked: dict[str, Any]) -> Callable[..., Material]:
-    def make(**changes: Any) -> Material:
-        return prepare(Settings(**{**asked, **changes}))
+def make_context(asked: dict[str, Any]) -> Callable[..., Context[Settings]]:
+    def make(**changes: Any) -> Context[Settings]:
+        return open_context(STUDY, Settings(**{**asked, **changes}))
 
     return make
 
 
 @pytest.fixture(scope="session")
-def material(make_material: Callable[..., Material]) -> Material:
-    return make_material()
+def context(make_context: Callable[..., Context[Settings]]) -> Context[Settings]:
+    return make_context()

@@ -1,4 +1,4 @@
-"""What can be asked of this recipe, and what the paper asked."""
+"""The settings of one run, and what the paper asked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from steppe.core.errors import InputError
 from steppe.core.names import in_order
 from steppe.core.sites import Site
 from steppe.recipes.faults import as_fault
-from steppe.recipes.lee2024.plan import PARTS
-from steppe.recipes.study_settings import StudySettings
+from steppe.recipes.study_settings import SiteSettings
+from steppe.studies.lee2024.plan import PARTS
 
 # Those of the paper's SAEs that steppe reads: one per layer (Bloom 2024), and of Braun et al. 2024,
 # at layer 6, a local, an end-to-end and a downstream one at like L0 (sl) and at like loss (sc).
@@ -35,11 +35,12 @@ LENGTHS: dict[str, tuple[float, ...]] = {
 }
 
 
-class Settings(StudySettings):
+class Settings(SiteSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAES[6]
     BOS_WHERE_THERE_IS_ONE = True
+    POOL_OF_ALL_POSITIONS = True
     # Also the number of the middle layer.
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "site"})
 
@@ -126,24 +127,34 @@ class Settings(StudySettings):
         return found | {"samples"} if is_open else found
 
     @property
+    def keeps_first(self) -> bool:
+        """Whether substitutions keep the activation of the first token."""
+        return (self.first_position or ("replaced" if self.is_paper else "kept")) == "kept"
+
+    def site_in(self, n_layers: int) -> Site:
+        """Where activations are moved, with the position."""
+        middle = f"blocks.{n_layers // 2}.hook_resid_pre"
+        name = middle if self.site == MIDDLE else self.site
+        return Site.parse(name, "all" if self.positions == "all" else -1).resolve(n_layers)
+
+    @property
+    def has_sae(self) -> bool:
+        """Whether SAEs were asked for, or come with the model."""
+        return bool(self.saes) or super().has_sae
+
+    @property
     def sae_sources(self) -> tuple[str, ...]:
-        """The SAEs asked for, or those that belong to the subject."""
-        if self.saes:
-            return self.saes
-        if self.sae is not None:
-            return (self.sae,)
-        self.refuse_lacking()
-        return (DEMO,) if self.subject == DEMO else PAPER_SAES
+        """The SAEs asked for, or those that belong to the model; none where it has none."""
+        if self.saes or self.sae is not None:
+            return self.saes or (str(self.sae),)
+        if self.subject == DEMO:
+            return (DEMO,)
+        return PAPER_SAES if self.is_paper else ()
 
     @property
     def sae_site(self) -> str | None:
         """Each SAE is used at its own site."""
         return None
-
-    @property
-    def lacking(self) -> tuple[str, ...]:
-        """Which sources were not asked for, though the subject brings none of its own."""
-        return tuple(name for name in super().lacking if not (name == "sae" and self.saes))
 
     @property
     def variant(self) -> tuple[str, ...]:

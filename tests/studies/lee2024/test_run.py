@@ -122,3 +122,38 @@ def test_the_findings_of_a_run_are_told_from_its_tables(
     assert all(f"| {id_} |" in section for id_ in claims["id"])
     for told in ("Effective dimension alive", "SAE with base's norm", "zero 0.", "![figure_4]"):
         assert told in section, told
+
+
+def test_a_model_without_saes_has_its_baselines(asked: dict[str, Any], tmp_path: Path) -> None:
+    """What needs no SAE has the numbers that it has beside SAEs."""
+    alone = {key: value for key, value in asked.items() if key not in {"saes", "accept_sae"}}
+    some = {"only": ["baselines"], "samples": 2}
+    folder = run(tmp_path, {**alone, **some})
+    (tmp_path / "beside").mkdir()
+    beside = run(tmp_path / "beside", {**asked, **some})
+    found, expected = (steppe.open_run(path).dataset("directions") for path in (folder, beside))
+    np.testing.assert_array_equal(found["kl"].values, expected["kl"].values)
+    run_of_it = steppe.open_run(folder)
+    assert run_of_it.datasets() == ["directions"]
+    assert {"LH1a", "LH2", "LH3b"} <= set(run_of_it.claims["id"])
+    summary = (folder / "summary.md").read_text()
+    for told in ("errors and features of SAEs", "substitutions", "(no SAE for it)", "needs an SAE"):
+        assert told in summary, told
+
+
+def test_objects_are_taken(asked: dict[str, Any], tmp_path: Path) -> None:
+    """A model and an SAE as objects give the numbers of their folders."""
+    sae = f"{asked['saes'][0]}/dense"
+    names = ("prompts", "prompt_length", "moments_samples", "lengths", "device", "accept_sae")
+    some = {name: asked[name] for name in names} | {"only": ["errors"], "samples": 2}
+    named = steppe.run("lee2024", model=asked["subject"], sae=sae, out=tmp_path / "named", **some)
+    given = steppe.run(
+        "lee2024",
+        model=steppe.load_subject(asked["subject"], device="cpu"),
+        sae=steppe.load_sae(sae),
+        out=tmp_path / "given",
+        **some,
+    )
+    for name in ("directions", "substitutions"):
+        found, expected = (one.dataset(name)["kl"].values for one in (given, named))
+        np.testing.assert_array_equal(found, expected)

@@ -1,9 +1,9 @@
-"""Which series are measured: each kind of direction, at each site, with each SAE. Plain data."""
+"""Plain data: the series of a run, each one kind of direction at one site with one SAE."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from steppe.core.sites import Site
@@ -30,15 +30,8 @@ FEATURE_KINDS = tuple(
     for choice in ("active", "active_in_prompt", "alive", "dead")
     for sense in ("", "_against")
 )
-PER_SAE = (
-    "sae",
-    "epsilon_random",
-    "epsilon_mixture",
-    "theta_random",
-    "theta_random_sae_norm",
-    "sae_norm",
-    "norm_corrected",
-)
+PER_SAE = ("sae", "epsilon_random", "epsilon_mixture", "theta_random", "theta_random_sae_norm",
+           "sae_norm", "norm_corrected")  # fmt: skip
 PER_SITE = ("mean_ablation", "zero_ablation")
 
 
@@ -59,6 +52,10 @@ class SaeFacts:
     family: str
     l0: float
     dead: int
+
+    def series(self, kind: str) -> Series:
+        """A kind of direction or replacement with this SAE, at its site."""
+        return Series(kind, self.site, self.label)
 
 
 @dataclass(frozen=True)
@@ -100,10 +97,18 @@ class Plan:
     substitutions: tuple[Series, ...]
 
     @property
-    def sites(self) -> tuple[str, ...]:
-        """Every site at which something is measured."""
-        every = (*self.directions, *self.substitutions)
-        return tuple(dict.fromkeys(series.site for series in every))
+    def here(self) -> list[SaeFacts]:
+        """The SAEs of the study's own site."""
+        return [sae for sae in self.saes if sae.site == self.site]
+
+    @property
+    def local(self) -> list[SaeFacts]:
+        """The local ones among them, sparsest first."""
+        return sorted((s for s in self.here if s.family == LOCAL), key=lambda sae: sae.l0)
+
+    def known(self, series: Iterable[Series]) -> list[Series]:
+        """Those of some directions that are measured."""
+        return [one for one in series if one in self.directions]
 
 
 def make_plan(site: str, saes: Sequence[SaeFacts], only: Sequence[str] = ()) -> Plan:
@@ -119,19 +124,21 @@ def make_plan(site: str, saes: Sequence[SaeFacts], only: Sequence[str] = ()) -> 
     layers = _per_layer(saes)
     series = [Series(kind, site) for kind in _kinds_without_sae(parts)]
     if ERRORS in parts:
-        series += [Series(ERROR, site, sae.label) for sae in here]
+        series += [sae.series(ERROR) for sae in here]
         for sae in layers:
             if sae.site != site:
                 series += [Series(k, sae.site) for k in (ISOTROPIC, MIXTURE, REAL_MIXTURE)]
-                series.append(Series(ERROR, sae.site, sae.label))
+                series.append(sae.series(ERROR))
     for sae in here:
         wanted = {FEATURES, END_TO_END} if sae.family == LOCAL else {END_TO_END}
         if parts & wanted:
-            series += [Series(kind, site, sae.label) for kind in _feature_kinds(sae)]
+            series += [
+                sae.series(kind) for kind in FEATURE_KINDS if sae.dead or "_dead" not in kind
+            ]
     replaced = [*here] if SUBSTITUTION in parts else []
     if parts & {ERRORS, SUBSTITUTION}:
         replaced += [sae for sae in layers if sae not in replaced]
-    made = [Series(kind, sae.site, sae.label) for sae in replaced for kind in PER_SAE]
+    made = [sae.series(kind) for sae in replaced for kind in PER_SAE]
     where = dict.fromkeys(sae.site for sae in replaced)
     made += [Series(kind, place) for place in where for kind in PER_SITE]
     return Plan(site, tuple(saes), layers, tuple(dict.fromkeys(series)), tuple(made))
@@ -150,10 +157,6 @@ def _kinds_without_sae(parts: set[str]) -> list[str]:
         blends = [f"{source}{BLEND}{share:g}" for source in sources for share in PROPORTIONS]
         kinds += [TOWARDS_ZERO, *blends]
     return kinds
-
-
-def _feature_kinds(sae: SaeFacts) -> list[str]:
-    return [kind for kind in FEATURE_KINDS if sae.dead or "_dead" not in kind]
 
 
 def _per_layer(saes: Sequence[SaeFacts]) -> tuple[SaeFacts, ...]:

@@ -8,28 +8,15 @@ import torch
 from torch import Tensor
 
 from steppe.activations import Moments
-from steppe.recipes.lee2024.plan import LOCAL, SaeFacts
-from steppe.recipes.lee2024.saes import UsedSae, sae_dataset
-from steppe.sae import FiringRates, Sae, SaeConfig, SaeIdentity, SaeQuality
+from steppe.sae import FiringRates
+from steppe.studies.lee2024.saes import decoder_shape
 
 D_MODEL = 4
-SITE = "blocks.1.hook_resid_pre"
-
-
-def made(rows: Tensor, rates: list[float], **identity: str) -> UsedSae:
-    weights = {"W_enc": rows.T.clone(), "W_dec": rows, "b_enc": torch.zeros(len(rows)),
-               "b_dec": torch.zeros(D_MODEL)}  # fmt: skip
-    sae = Sae(
-        SaeConfig("standard", D_MODEL, len(rows)), weights, SaeIdentity("made", "0", **identity)
-    )
-    facts = SaeFacts("made", SITE, LOCAL, 2.0, rates.count(0.0))
-    return UsedSae(sae, FiringRates.from_values(rates), SaeQuality(0.9, 2.0, 0.0, 10), facts)
 
 
 def shape(rows: Tensor, rates: list[float], variances: list[float]) -> dict[str, float]:
     moments = Moments(np.zeros(D_MODEL), np.diag(variances), 100)
-    table = sae_dataset([made(rows, rates)], {SITE: moments})
-    return {str(name): float(values[0]) for name, values in table.data_vars.items()}
+    return decoder_shape(rows, FiringRates.from_values(rates), moments)
 
 
 def test_rows_along_every_axis_are_isotropic() -> None:

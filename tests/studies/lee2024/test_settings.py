@@ -6,7 +6,7 @@ import pytest
 
 from steppe.core.errors import InputError
 from steppe.recipes.configuration import settings_of
-from steppe.recipes.lee2024.settings import PAPER_SAES, Settings
+from steppe.studies.lee2024.settings import PAPER_SAES, Settings
 
 
 def settings(**asked: Any) -> Settings:

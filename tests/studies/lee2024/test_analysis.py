@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 
 from steppe.core.seeds import stream
-from steppe.recipes.lee2024.analysis import Estimates, Floats, log_ratio
-from steppe.recipes.lee2024.claims import interpolated
-from steppe.recipes.lee2024.plan import LOCAL, SaeFacts, Series
-from steppe.recipes.lee2024.published import published, published_number
+from steppe.studies.lee2024.analysis import Estimates, Floats, log_ratio
+from steppe.studies.lee2024.claims import interpolated
+from steppe.studies.lee2024.plan import LOCAL, SaeFacts, Series
+from steppe.studies.lee2024.published import published, published_number
 
 SITE = "blocks.4.hook_resid_pre"
 A, B = Series("isotropic", SITE), Series("cov_random_mixture", SITE)
@@ -58,7 +58,9 @@ def test_features_are_interpolated_in_the_logarithm_of_l0() -> None:
     estimates = made(dict(zip(features, (1.0, 4.0), strict=True)), noise=0.0)
 
     def at(l0: float) -> Floats:
-        return estimates.curve(lambda get: np.exp(interpolated(get, local, features, l0))).mean
+        return estimates.curve(
+            lambda get: np.exp(interpolated(get, local, "sae_feature_alive", l0))
+        ).mean
 
     np.testing.assert_allclose(at(16.0), 2 * LENGTHS[1:] ** 2)
     np.testing.assert_allclose(at(2.0), LENGTHS[1:] ** 2)

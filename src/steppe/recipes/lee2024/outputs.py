@@ -1,5 +1,0 @@
-"""Names of this study's datasets."""
-
-DIRECTIONS = "directions"
-SUBSTITUTIONS = "substitutions"
-SAES = "saes"
