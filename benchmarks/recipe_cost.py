@@ -23,11 +23,10 @@ import torch
 from transformers import GPT2Config
 
 from random_files import bias_for, random_model, unit_rows, write_prompts, write_sae
-from steppe.recipes.study import split
 from steppe.studies.giglemiani2024.settings import Settings
 from steppe.studies.giglemiani2024.study import STUDY
 from steppe.study.part import SHARD_SIZE
-from steppe.study.running import open_context
+from steppe.study.running import open_context, split
 
 D_MODEL, D_SAE, VOCABULARY, LENGTH = 768, 24_576, 50_257, 10
 SITE = "blocks.1.hook_resid_pre"

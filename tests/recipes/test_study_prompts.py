@@ -15,7 +15,6 @@ from steppe import load_sae, load_subject
 from steppe.core.errors import InputError
 from steppe.recipes.configuration import settings_of
 from steppe.recipes.prompt_facts import prompt_facts
-from steppe.recipes.stock import choose_rows
 from steppe.recipes.study_prompts import take_prompts
 from steppe.recipes.study_settings import PAPER_PROMPTS
 from steppe.sae import Sae
@@ -115,11 +114,3 @@ def test_more_samples_than_prompts_that_are_taken() -> None:
     assert "max_prompts" in str(caught.value)
     asked = {"recipe": "giglemiani2024", "samples": 625_000, "max_prompts": 700_000}
     assert settings_of(asked, "the command line").max_prompts == 700_000
-
-
-def test_too_few_prompts_name_the_limit_that_they_reach() -> None:
-    asked = Settings(samples=3, max_prompts=10)
-    with pytest.raises(InputError, match="raise max_prompts, which is 10"):
-        choose_rows(asked, 10, d_model=16)
-    with pytest.raises(InputError, match="give more text"):
-        choose_rows(asked, 9, d_model=16)

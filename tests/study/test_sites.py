@@ -17,6 +17,7 @@ from steppe.core.errors import InputError
 from steppe.propagation import read_residuals
 from steppe.store import Template, Variable
 from steppe.study import BaseSettings, Claim, Context, FunctionPart, Study, Table, positive
+from steppe.study.given import Given
 from steppe.study.running import open_context
 
 HERE, THERE = "blocks.1.hook_resid_pre", "blocks.2.hook_resid_pre"
@@ -152,3 +153,12 @@ def test_with_and_without_saes(asked: dict[str, Any], tmp_path: Path) -> None:
     without = steppe.run(STUDY, model=asked["subject"], out=tmp_path / "without", **options)
     assert without.dataset("latents")["latents"].values.tolist() == [0] * 4
     assert "latents (their number)" in (without.path / "summary.md").read_text()
+
+
+def test_too_few_prompts_or_activations_are_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="at least one per sample: 5000"):
+        open_context(STUDY, Settings(**{**asked, "samples": 5000}))
+    few = Given(prompts=[[1, 2, 3], [4, 5, 6]])
+    context = open_context(STUDY, Settings(**{**asked, "samples": 2}), few)
+    with pytest.raises(InputError, match="4 activations"):
+        _ = context.moments

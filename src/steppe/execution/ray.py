@@ -22,8 +22,8 @@ from steppe.execution.serial import compute_and_store, telling_of_memory
 from steppe.execution.signals import deferred
 from steppe.propagation import set_memory_budget
 from steppe.recipes.catalogue import find_recipe
-from steppe.recipes.study import Shard, Study
 from steppe.store import Opening
+from steppe.study.running import Shard, StudyRun
 
 # How often the actor of one shard may be lost before the run is given up.
 LOSSES_OF_A_SHARD = 3
@@ -45,7 +45,7 @@ class Worker:
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
-        self.study: Study | None = None
+        self.study: StudyRun | None = None
 
     def work(self, shard: Shard) -> float | SteppeError | OSError:
         """Compute and store one shard; the seconds it took, or why it could not be done."""
@@ -55,7 +55,7 @@ class Worker:
         except (SteppeError, OSError) as error:
             return error
 
-    def _open(self) -> Study:
+    def _open(self) -> StudyRun:
         wanted = self.assignment
         # Relative paths in the settings start in the driver's folder; the process is Ray's own.
         if Path(wanted.folder).is_dir():
@@ -64,7 +64,7 @@ class Worker:
         set_memory_budget(wanted.memory_budget)
         open_study = find_recipe(wanted.settings.recipe).open
         with telling_of_memory("a worker of Ray, loading the study"):
-            study: Study = open_study(wanted.settings, wanted.opening)
+            study: StudyRun = open_study(wanted.settings, wanted.opening)
         return study
 
 

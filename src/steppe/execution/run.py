@@ -20,11 +20,11 @@ from steppe.execution.serial import run_serial, telling_of_memory
 from steppe.execution.workers import Workers
 from steppe.propagation import set_memory_budget
 from steppe.recipes.catalogue import find_recipe
-from steppe.recipes.study import Shard, Study
 from steppe.store import Opening, open_run
 from steppe.store.status import is_reported
 from steppe.store.verify import verify
 from steppe.study.given import Given
+from steppe.study.running import Shard, StudyRun
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _run(
     settings: Any,
     opening: Opening,
     workers: Workers,
-    compute: Callable[[Study, Sequence[Shard]], None],
+    compute: Callable[[StudyRun, Sequence[Shard]], None],
     given: Given | None = None,
 ) -> Outcome:
     started_at, ending = perf_counter(), "interrupted"
@@ -127,7 +127,7 @@ def _run(
     return Outcome(len(asked), left, reported)
 
 
-def _report(study: Study, part: Part) -> bool:
+def _report(study: StudyRun, part: Part) -> bool:
     """Write the report once every shard of the run is finished; whether it was written."""
     left = study.left(Part())
     if left and part.is_whole:

@@ -8,11 +8,11 @@ from time import perf_counter
 
 from steppe.core.errors import RunFailedError
 from steppe.core.progress import progress
-from steppe.recipes.study import Shard, Study
+from steppe.study.running import Shard, StudyRun
 from steppe.subject.devices import is_out_of_memory
 
 
-def run_serial(study: Study, left: Sequence[Shard]) -> None:
+def run_serial(study: StudyRun, left: Sequence[Shard]) -> None:
     """Compute and store shards.
 
     Args:
@@ -25,7 +25,7 @@ def run_serial(study: Study, left: Sequence[Shard]) -> None:
             compute_and_store(study, shard)
 
 
-def compute_and_store(study: Study, shard: Shard) -> float:
+def compute_and_store(study: StudyRun, shard: Shard) -> float:
     """Compute one shard and store it; the seconds that computing took."""
     started = perf_counter()
     with telling_of_memory(f"{shard.dataset}, shard {shard.index}"):

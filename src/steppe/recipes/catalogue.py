@@ -5,17 +5,14 @@ Loads nothing heavy: what belongs to a built-in study is an address until it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steppe.core.errors import InputError
 from steppe.core.lazy import load
 from steppe.core.registry import Registry
 
 if TYPE_CHECKING:
-    from steppe.recipes.study import Study
     from steppe.recipes.study_settings import StudySettings
     from steppe.store import Opening
 
@@ -29,46 +26,25 @@ class Recipe:
         paper: What it reproduces; empty for a study of your own.
         question: What it asks, in one line.
         settings: Its settings class, or the address of it.
-        study: What turns settings and an `Opening` into a runnable study, or the address of it.
-        report: What writes a finished run's report anew, or the address of it.
-        takes_objects: Whether a model, an SAE and prompts can be given as objects.
+        study: The study (`steppe.study.Study`), or the address of it.
     """
 
     name: str
     paper: str
     question: str
     settings: str | type[StudySettings]
-    study: str | Callable[..., Study]
-    report: str | Callable[[Path], None]
-    takes_objects: bool = False
+    study: Any
 
     def settings_class(self) -> type[StudySettings]:
         """The class of its settings."""
         found: type[StudySettings] = _loaded(self.settings)
         return found
 
-    def open(self, settings: StudySettings, opening: Opening, given: Any = None) -> Study:
-        """Prepare the study and start, or continue, its run folder.
-
-        Args:
-            settings: What was asked.
-            opening: What this process wants of the folder.
-            given: Objects that stand in for what the settings name (`steppe.study.Given`).
-
-        Raises:
-            InputError: There are such objects, and this study takes names and paths alone.
-        """
-        objects = [] if given is None else given.named()
-        if objects and not self.takes_objects:
-            raise InputError(
-                f"study {self.name}",
-                got=f"an object for {', '.join(objects)}",
-                expected="a name or a path",
-                fix="save it to a folder, and give the folder",
-            )
-        arguments = (settings, opening, given) if self.takes_objects else (settings, opening)
-        study: Study = _loaded(self.study)(*arguments)
-        return study
+    def open(self, settings: StudySettings, opening: Opening, given: Any = None) -> Any:
+        """Prepare the study and start, or continue, its run folder: `steppe.study.open_study`."""
+        return load("steppe.study.running:open_study")(
+            _loaded(self.study), settings, opening, given
+        )
 
     def is_of(self, study: Any) -> bool:
         """Whether it is the built-in study that is given as an object."""
@@ -76,7 +52,7 @@ class Recipe:
 
     def write_report(self, path: Path) -> None:
         """Write the tables, figures and summary of a finished run anew."""
-        _loaded(self.report)(path)
+        load("steppe.study.report:report")(_loaded(self.study), path)
 
 
 def _loaded(value: Any) -> Any:
@@ -93,9 +69,7 @@ RECIPES: Registry[Recipe] = Registry(
             "(Giglemiani, Petrova, Mangat, Janiak & Heimersheim, 2024; arXiv 2409.15019)",
             question="Do activations composed of SAE latents behave like the model's own?",
             settings="steppe.studies.giglemiani2024.settings:Settings",
-            study="steppe.studies.giglemiani2024.study:open_study",
-            report="steppe.studies.giglemiani2024.study:write_report",
-            takes_objects=True,
+            study="steppe.studies.giglemiani2024.study:STUDY",
         ),
         Recipe(
             name="heimersheim2024",
@@ -103,9 +77,7 @@ RECIPES: Registry[Recipe] = Registry(
             "(Heimersheim & Mendel, 2024)",
             question="Do real activations lie on plateaus, and which directions lead off soonest?",
             settings="steppe.studies.heimersheim2024.settings:Settings",
-            study="steppe.studies.heimersheim2024.study:open_study",
-            report="steppe.studies.heimersheim2024.study:write_report",
-            takes_objects=True,
+            study="steppe.studies.heimersheim2024.study:STUDY",
         ),
         Recipe(
             name="lee2024",
@@ -113,9 +85,7 @@ RECIPES: Registry[Recipe] = Registry(
             "Comparative Analysis of SAEs (Lee & Heimersheim, 2024; arXiv 2410.12555)",
             question="Are SAE errors and SAE features more influential than random directions?",
             settings="steppe.studies.lee2024.settings:Settings",
-            study="steppe.studies.lee2024.study:open_study",
-            report="steppe.studies.lee2024.study:write_report",
-            takes_objects=True,
+            study="steppe.studies.lee2024.study:STUDY",
         ),
         Recipe(
             name="janiak2024",
@@ -123,9 +93,7 @@ RECIPES: Registry[Recipe] = Registry(
             "(Janiak et al., 2024; arXiv 2409.17113)",
             question="Do outputs change in sharp steps between two real activations?",
             settings="steppe.studies.janiak2024:Settings",
-            study="steppe.studies.janiak2024:open_study",
-            report="steppe.studies.janiak2024:write_report",
-            takes_objects=True,
+            study="steppe.studies.janiak2024:STUDY",
         ),
     ],
 )

@@ -9,7 +9,6 @@ which is after the final norm: both are measured.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +17,6 @@ import xarray as xr
 from pydantic import Field
 from torch import Tensor
 
-from steppe import study
 from steppe.comparisons import earlier_within
 from steppe.core.axes import COLUMN, CORNER, KIND, MODE, ROW, SAMPLE, STEP
 from steppe.report import Drawing, Setting, Slice, slices
@@ -293,5 +291,3 @@ STUDY = Study(
         ),
     ],
 )
-open_study = partial(study.open_study, STUDY)
-write_report = partial(study.report, STUDY)

@@ -37,7 +37,6 @@ from steppe.propagation import (
     weights_stay,
 )
 from steppe.recipes.starting import open_subject, resolved_settings
-from steppe.recipes.stock import generators
 from steppe.recipes.study_prompts import StudyPrompts, take_prompts
 from steppe.recipes.study_settings import SiteSettings
 from steppe.recipes.using_saes import fit_record
@@ -322,7 +321,7 @@ class Context(Generic[S]):
 
     def generators(self, name: str, samples: range) -> Sequence[np.random.Generator]:
         """One generator per sample of the random stream called ``name``."""
-        return generators(self.settings.seed, name, samples)
+        return [stream(self.settings.seed, name, sample) for sample in samples]
 
     def suffix(self, *, read: Sequence[Site], logits: bool) -> Suffix:
         """The part of the model after the site; a context manager."""

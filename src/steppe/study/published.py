@@ -1,4 +1,4 @@
-"""Whether a run can be compared with a published one: the same model and the same settings."""
+"""What ties a run to a published one: whether both are of one setup, and measured scales."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def is_published(settings: StudySettings, expected: Expected) -> bool:
         value(getattr(settings, name)) if callable(value) else getattr(settings, name) == value
         for name, value in expected.items()
     )
+
+
+def four_digits(value: float) -> float:
+    """A measured scale: what depends on it shall not hang on a machine's last bit."""
+    return float(f"{value:.4g}")

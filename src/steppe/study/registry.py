@@ -10,7 +10,6 @@ process; a package registers when it is imported, and names its module in the en
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -27,8 +26,6 @@ from steppe.recipes.catalogue import RECIPES, Recipe
 from steppe.report import KindStyle, add_style
 from steppe.statistics import CATALOGUE as STATISTICS
 from steppe.statistics import statistic_of
-from steppe.study.report import report
-from steppe.study.running import open_study
 from steppe.study.study import Study
 
 MakeTargets = Callable[[TargetRequest], Tensor]
@@ -158,9 +155,7 @@ def register_study(study: Study) -> Study:
             paper=study.paper,
             question=study.question,
             settings=study.settings,
-            study=partial(open_study, study),
-            report=partial(report, study),
-            takes_objects=True,
+            study=study,
         )
     )
     return study

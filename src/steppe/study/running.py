@@ -3,30 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steppe.core.errors import InputError
+from steppe.core.parts import Part as Share
 from steppe.core.progress import tell
+from steppe.core.provenance import provenance, shareable
+from steppe.propagation import memory_budget
 from steppe.recipes.before_weights import may_be_papers
-from steppe.recipes.starting import start_study
-from steppe.recipes.study import Shard, split
-from steppe.recipes.study import Study as RunnableStudy
+from steppe.recipes.starting import DECIDES_NO_NUMBER
 from steppe.recipes.study_settings import SiteSettings
 from steppe.store import Opening, RunFolder, open_run
 from steppe.study.context import Context
 from steppe.study.given import Given
 from steppe.study.report import report
 from steppe.study.study import Plan, Study
+from steppe.subject import device_facts
 
 # Attribute of a dataset that was measured in one go: of how many samples the run was.
 OF_SAMPLES = "of_samples"
 
 
-class StudyRun(RunnableStudy):
-    """A study in one run folder."""
+@dataclass(frozen=True)
+class Shard:
+    """One piece of work that can be done anywhere, in any order.
+
+    Attributes:
+        dataset: Name of the dataset it belongs to, for instance ``curves``.
+        index: Its number within that dataset.
+        samples: The samples it holds.
+    """
+
+    dataset: str
+    index: int
+    samples: range
+
+
+def split(dataset: str, samples: int, shard_size: int) -> list[Shard]:
+    """Cut ``samples`` into shards of ``shard_size``; the last may be shorter."""
+    starts = range(0, samples, shard_size)
+    return [
+        Shard(dataset, index, range(start, min(start + shard_size, samples)))
+        for index, start in enumerate(starts)
+    ]
+
+
+class StudyRun:
+    """A study in one run folder.
+
+    Shards are independent: computing them in another order, or elsewhere, gives the same numbers.
+    """
 
     def __init__(self, study: Study, plan: Plan, context: Context[Any], folder: RunFolder) -> None:
         self.study = study
@@ -43,6 +73,19 @@ class StudyRun(RunnableStudy):
             shard
             for name, spec in self._specs.items()
             for shard in split(name, spec.samples, spec.shard_size)
+        ]
+
+    def left(self, part: Share) -> list[Shard]:
+        """The shards of a part of the work that are not finished yet.
+
+        A shard is finished when it has all of its samples: a short last one is computed again
+        after a run was given more.
+        """
+        finished = {name: self.folder.finished(name) for name in self._specs}
+        return [
+            shard
+            for shard in part.of(self.shards())
+            if finished[shard.dataset].get(shard.index) != shard.samples
         ]
 
     def compute(self, shard: Shard) -> Mapping[str, NDArray[np.generic]]:
@@ -78,11 +121,18 @@ class StudyRun(RunnableStudy):
 
 def open_study(
     study: Study, settings: SiteSettings, opening: Opening, given: Given | None = None
-) -> RunnableStudy:
+) -> StudyRun:
     """Prepare a study and start, or continue, its run folder.
 
+    Args:
+        study: The study.
+        settings: What was asked.
+        opening: What this process wants of the folder.
+        given: Objects that stand in for what the settings name.
+
     Raises:
-        InputError: Settings that do not fit, or a folder of another configuration.
+        InputError: Settings that do not fit, a folder of another configuration, or one that another
+            process is at work in.
     """
     objects = given or Given()
     try:
@@ -92,21 +142,26 @@ def open_study(
         if objects.model is not None or not may_be_papers(settings):
             raise
 
-    def prepare() -> Context[Any]:
-        context = open_context(study, settings, objects)
-        if opening.role == "owner":
-            for name, why in context.constants["left_out"].items():
-                tell(f"left out: {name}: {why}")
-        return context
-
-    return start_study(
-        settings,
-        opening,
-        prepare,
-        lambda context, folder: StudyRun(
-            study, study.plan(context.settings, objects), context, folder
-        ),
-    )
+    asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
+    unknown = {*settings.UNRESOLVED, *DECIDES_NO_NUMBER, *settings.hang_on_weights}
+    unknown |= {"engine", "revision", "bos"}
+    opening.check(settings.model_dump(mode="json", exclude=unknown))
+    context = open_context(study, settings, objects)
+    if opening.role == "owner":
+        for name, why in context.constants["left_out"].items():
+            tell(f"left out: {name}: {why}")
+    resolved = {**context.resolved(), "engine": context.check.engine}
+    record = shareable(_provenance(context, resolved, asked))
+    folder = opening.open({"asked": asked, "resolved": resolved}, record)
+    run = StudyRun(study, study.plan(context.settings, objects), context, folder)
+    if opening.role == "owner":
+        try:
+            with folder.alone():
+                run.create_datasets()
+        except BaseException:
+            folder.close()
+            raise
+    return run
 
 
 def open_context(study: Study, settings: SiteSettings, given: Given | None = None) -> Context[Any]:
@@ -126,3 +181,27 @@ def open_context(study: Study, settings: SiteSettings, given: Given | None = Non
         **(study.prepare(context) if study.prepare else {}),
     }
     return context
+
+
+def _provenance(
+    context: Context[Any], resolved: dict[str, Any], asked: dict[str, Any]
+) -> dict[str, Any]:
+    """What is to be known of one start, beside what the configuration says."""
+    return {
+        **provenance(f"a study from Python: {asked}"),
+        **device_facts(context.subject.device),
+        "dtype": context.settings.dtype,
+        "engine": context.check.engine,
+        "self_check": {
+            "max_relative_error": context.check.max_relative_error,
+            "tolerance": context.check.tolerance,
+            "noise_floor": context.check.noise_floor,
+            "note": context.check.note,
+        },
+        "memory_budget": memory_budget(context.subject.device),
+        "subject": resolved["subject_identity"],
+        "sae": resolved["sae_identity"],
+        "sae_fit": context.sae_fit,
+        "prompts": resolved["prompts_identity"],
+        "seed": context.settings.seed,
+    }

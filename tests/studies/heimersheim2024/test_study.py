@@ -30,8 +30,8 @@ from steppe.studies.heimersheim2024.ascent import ASCENT, Climber
 from steppe.studies.heimersheim2024.names import ADDED, CONTROL_SETUPS, PARTS, UNCHANGED
 from steppe.studies.heimersheim2024.settings import Settings
 from steppe.studies.heimersheim2024.study import PARTS as SHARDED
-from steppe.studies.heimersheim2024.study import STUDY, open_study
-from steppe.study import Analysis, FunctionPart
+from steppe.studies.heimersheim2024.study import STUDY
+from steppe.study import Analysis, FunctionPart, open_study
 from steppe.study.claims import claims_table
 from steppe.study.running import open_context
 
@@ -59,7 +59,7 @@ def study(tiny_files: Any) -> paths.Study:
 def finished(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was started small, cut short and extended."""
     folder = tmp_path_factory.mktemp("heimersheim") / "run"
-    started = open_study(settings(tiny_files, samples=7), Opening(folder))
+    started = open_study(STUDY, settings(tiny_files, samples=7), Opening(folder))
     for shard in started.left(Part())[:3]:
         started.folder.write_shard(shard.dataset, shard.index, started.compute(shard))
     started.folder.close({})
@@ -147,7 +147,9 @@ def test_the_claims_are_a_row_each(finished: Path) -> None:
 def test_an_extended_run_is_the_same_as_a_whole_one(
     finished: Path, tiny_files: Any, tmp_path: Path
 ) -> None:
-    whole = open_study(settings(tiny_files, only=("directions",)), Opening(tmp_path / "whole"))
+    whole = open_study(
+        STUDY, settings(tiny_files, only=("directions",)), Opening(tmp_path / "whole")
+    )
     for shard in whole.left(Part()):
         whole.folder.write_shard(shard.dataset, shard.index, whole.compute(shard))
     whole.folder.close({})

@@ -12,10 +12,10 @@ from torch import Tensor
 from steppe.core.seeds import stream
 from steppe.propagation import build_prefix
 from steppe.readouts import measure_path
-from steppe.recipes.stock import four_digits
 from steppe.sae.autoencoder import decode
 from steppe.studies.giglemiani2024.settings import SETUP, Settings, has_papers_sae
 from steppe.study import Context, is_published
+from steppe.study.published import four_digits
 
 STEP_SIZE = 0.5  # section 4.1
 THRESHOLD = 20.0  # section 4.4

@@ -6,7 +6,6 @@ from functools import partial
 
 import xarray as xr
 
-from steppe import study
 from steppe.core.axes import CONTEXT, KIND, MODE
 from steppe.report import (
     Drawing,
@@ -230,5 +229,3 @@ STUDY = Study(
     claims_caption=lambda run: CLAIMS_CAPTION.format(subject_of(run)),
     facts=facts,
 )
-open_study = partial(study.open_study, STUDY)
-write_report = partial(study.report, STUDY)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from steppe import study
 from steppe.studies.heimersheim2024.ascent import ASCENT
 from steppe.studies.heimersheim2024.claims import CLAIMS
 from steppe.studies.heimersheim2024.figures import FIGURES
@@ -60,5 +57,3 @@ STUDY = Study(
     claims_caption=claims_caption,
     facts=facts,
 )
-open_study = partial(study.open_study, STUDY)
-write_report = partial(study.report, STUDY)

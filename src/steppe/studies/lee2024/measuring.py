@@ -24,6 +24,7 @@ from steppe.studies.lee2024.plan import BLEND, WITH_FIRST, Series
 from steppe.studies.lee2024.saes import plan_of
 from steppe.studies.lee2024.settings import Settings
 from steppe.study import Context
+from steppe.study.published import four_digits
 
 Arrays = dict[str, NDArray[Any]]
 Here = Context[Settings]
@@ -76,8 +77,7 @@ def _measured_scale(context: Here) -> float:
         return 1.0
     order = stream(0, "calibration_prompts").permutation(len(context.prompts))
     norms = context.activations_everywhere(order[:CALIBRATION_SEQUENCES]).norm(dim=-1)
-    # Four digits: what depends on it shall not hang on a machine's last bit.
-    return float(f"{float(norms[:, 1:].mean()) / PAPER_NORM:.4g}")
+    return four_digits(float(norms[:, 1:].mean()) / PAPER_NORM)
 
 
 def lengths_of(context: Here) -> NDArray[np.float64]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from steppe import study
 from steppe.studies.lee2024 import plan as p
 from steppe.studies.lee2024.analysis import DIRECTIONS, SAES, SUBSTITUTIONS, Sensitivity
 from steppe.studies.lee2024.claims import claims_of
@@ -92,5 +89,3 @@ STUDY = Study(
     claims_caption=claims_caption,
     facts=facts,
 )
-open_study = partial(study.open_study, STUDY)
-write_report = partial(study.report, STUDY)
