@@ -54,6 +54,53 @@ def test_the_gradient_is_that_of_small_changes(subject_of: Callable[[str], Subje
     torch.testing.assert_close(values, score(suffix.logits(points)).detach())
 
 
+LATER = ["blocks.last.hook_resid_post", "ln_final.hook_normalized", "blocks.2.hook_resid_pre"]
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize("name", LATER)
+def test_later_residuals_are_those_of_the_suffix(
+    subject_of: Callable[[str], Subject], family: str, name: str
+) -> None:
+    subject, site = subject_of(family), Site.parse(SITES[1])
+    prefix = build_prefix(subject, tokens(), site)
+    points = prefix.base + torch.linspace(0, 1, 4)[:, None] * torch.randn(
+        4, subject.d_model, generator=torch.Generator().manual_seed(0)
+    )
+    read = Site.parse(name).resolve(subject.n_layers)
+    with Suffix(subject, site, read=[read], logits=False) as suffix:
+        expected = suffix(prefix, points).residuals[read.name]
+    found = GradientSuffix(subject, prefix).residual(points, name)
+    torch.testing.assert_close(found.detach(), expected.clone(), rtol=1e-4, atol=1e-5)
+
+
+def test_jvp_and_vjp_are_products_with_the_jacobian_in_every_family(
+    family_subject: Subject,
+) -> None:
+    prefix = build_prefix(family_subject, tokens(), Site.parse(SITES[1]))
+    suffix, read = GradientSuffix(family_subject, prefix), LATER[0]
+    width = family_subject.d_model
+    base = prefix.base.clone()
+    # One row of the Jacobian per unit cotangent.
+    jacobian = suffix.pull(base.expand(width, -1), torch.eye(width), read)
+    tangents = torch.randn(3, width, generator=torch.Generator().manual_seed(2))
+    pushed = suffix.push(base.expand(3, -1), tangents, read)
+    torch.testing.assert_close(pushed, tangents @ jacobian.T, rtol=1e-3, atol=1e-3)
+    size = 2e-3  # small: OPT's ReLUs have kinks
+    ahead, behind = (suffix.residual(base + s * tangents, read) for s in (size, -size))
+    slope = (ahead - behind).detach() / (2 * size)
+    assert float((pushed - slope).norm() / slope.norm()) < 5e-3
+
+
+def test_a_site_before_the_points_cannot_be_differentiated(
+    subject_of: Callable[[str], Subject],
+) -> None:
+    subject = subject_of("gpt2")
+    prefix = build_prefix(subject, tokens(), Site.parse(SITES[1]))
+    with pytest.raises(InputError, match=r"blocks\.0\.hook_resid_pre"):
+        GradientSuffix(subject, prefix).residual(prefix.base[None], SITES[0])
+
+
 def test_the_model_is_left_as_it_was(subject_of: Callable[[str], Subject]) -> None:
     subject = subject_of("gpt2")
     ids = tokens()[None]

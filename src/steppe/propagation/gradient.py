@@ -1,4 +1,4 @@
-"""In which direction does the output change fastest? The suffix once more, with gradients.
+"""Derivatives of the output by one activation: the suffix once more, with gradients.
 
 `Suffix` runs without gradients, which is faster; this is the same computation for the few points
 whose gradient is wanted. Blocks before the site run too, on the one position, and are overwritten.
@@ -7,16 +7,17 @@ whose gradient is wanted. Blocks before the site run too, on the one position, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache
 
 from steppe.core.errors import InputError
-from steppe.core.sites import Site
-from steppe.propagation.forward import stream_at
+from steppe.core.sites import Site, as_site
+from steppe.propagation.forward import StopForward, by_prompt, stream_at, to_site, watch
 from steppe.propagation.frozen_cache import freeze
 from steppe.propagation.prefix import Prefix, leave_out_attention
 from steppe.subject.mode import evaluating
@@ -24,7 +25,7 @@ from steppe.subject.model import Subject
 
 
 class GradientSuffix:
-    """Next-token logits of one prompt as a differentiable function of its activation at a site.
+    """What comes out of one prompt as a differentiable function of its activation at a site.
 
     Args:
         subject: The model.
@@ -61,15 +62,85 @@ class GradientSuffix:
         Returns:
             float32 ``(point, vocab)``.
         """
-        stream = points.to(self._prefix.rows)[:, None]
-        placed = _placed(self._subject, self._prefix.site, stream)
-        with placed, evaluating(self._subject.model), torch.enable_grad():
-            tokens = self._prefix.tokens[self._prefix.start :].expand(len(points), -1)
-            outputs = self._subject.model(
-                input_ids=tokens, past_key_values=self._cache, use_cache=self._cache is not None
-            )
-        found: Tensor = outputs.logits[:, -1].float()
+        with _placed(self._subject, self._prefix.site, self._stream(points)):
+            found: Tensor = self._run(len(points)).logits[:, -1].float()
         return found
+
+    def residual(self, points: Tensor, read: Site | str) -> Tensor:
+        """What a later site holds at the last position.
+
+        Args:
+            points: ``(point, d_model)`` in the subject's coordinates; gradients flow back to it.
+            read: Where to look. Nothing after it is computed.
+
+        Returns:
+            ``(point, width)`` in the subject's coordinates.
+
+        Raises:
+            InputError: The site lies before the one at which points are placed.
+        """
+        subject, entry = self._subject, self._prefix.site
+        site = as_site(read).resolve(subject.n_layers)
+        places = [one.place(subject.n_layers) for one in (entry, site)]
+        if places[1] < places[0]:
+            raise InputError(
+                f"site {site.name}",
+                got=f"a site before {entry.name}, where points are placed",
+                expected="a site at which the points have made a difference",
+                fix="read at a later site",
+            )
+        stream = self._stream(points)
+        if places[1] > places[0]:
+            seen: list[Tensor] = []
+
+            def keep(value: Tensor) -> None:
+                seen.append(by_prompt(value, len(points)))
+                raise StopForward
+
+            with _placed(subject, entry, stream), ExitStack() as stack:
+                stack.callback(watch(subject, places[1], keep))
+                self._run(len(points))
+            stream = seen[0]
+        return to_site(subject, stream[:, -1], site)
+
+    def push(self, points: Tensor, tangents: Tensor, read: Site | str) -> Tensor:
+        """Change of a later residual per change of the activation, ``J u`` (a JVP).
+
+        ``J u`` is the derivative of ``J^T v`` along ``u`` by v: every operation that has a second
+        derivative serves, unlike with torch's forward mode.
+
+        Args:
+            points: Where the derivative is taken, ``(point, d_model)``.
+            tangents: Changes u, one per point, ``(point, d_model)``.
+            read: The later site.
+
+        Returns:
+            ``(point, d_model)``, without a gradient.
+        """
+        variable = points.detach().clone().requires_grad_()
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            outputs = self.residual(variable, read)
+            weights = torch.zeros_like(outputs, requires_grad=True)
+            (pulled,) = torch.autograd.grad(outputs, variable, weights, create_graph=True)
+            (pushed,) = torch.autograd.grad(pulled, weights, tangents.to(pulled))
+        return pushed
+
+    def pull(self, points: Tensor, cotangents: Tensor, read: Site | str) -> Tensor:
+        """Gradient of a later residual's product with given vectors, ``J^T v`` (a VJP).
+
+        Args:
+            points: Where the derivative is taken, ``(point, d_model)``.
+            cotangents: Vectors v at the later site, one per point, ``(point, d_model)``.
+            read: The later site.
+
+        Returns:
+            ``(point, d_model)``, without a gradient.
+        """
+        variable = points.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            outputs = self.residual(variable, read)
+            (pulled,) = torch.autograd.grad(outputs, variable, cotangents.to(outputs))
+        return pulled
 
     def gradient(self, points: Tensor, score: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Differentiate a score of the logits by the points.
@@ -86,6 +157,18 @@ class GradientSuffix:
             scores = score(self.logits(variable))
             (gradient,) = torch.autograd.grad(scores.sum(), variable)
         return scores.detach(), gradient
+
+    def _stream(self, points: Tensor) -> Tensor:
+        return points.to(self._prefix.rows)[:, None]
+
+    def _run(self, count: int) -> Any:
+        """The model's own outputs for as many points; None where a hook stopped it."""
+        tokens = self._prefix.tokens[self._prefix.start :].expand(count, -1)
+        with evaluating(self._subject.model), torch.enable_grad(), suppress(StopForward):
+            return self._subject.model(
+                input_ids=tokens, past_key_values=self._cache, use_cache=self._cache is not None
+            )
+        return None
 
 
 @contextmanager
