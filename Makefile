@@ -45,5 +45,5 @@ $(VENV)/.core: $(VENV)/.venv pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(PIP) install -c constraints.txt -e '.[dev,datasets,parity,ray]'
+	$(PIP) install -c constraints.txt -e '.[dev,datasets,parity,probe,ray]'
 	touch $@

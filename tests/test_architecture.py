@@ -20,6 +20,7 @@ RANKS = {
             "activations",
             "paths",
             "propagation",
+            "directions",
             "readouts",
             "curves",
             "statistics",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from steppe import activations as activations
     from steppe import comparisons as comparisons
+    from steppe import directions as directions
     from steppe import paths as paths
     from steppe import readouts as readouts
     from steppe import statistics as statistics
@@ -68,7 +69,7 @@ _NAMES = {
     "sweep": "steppe.execution.sweep",
     "write_report": "steppe.execution.calls",
 }
-_PACKAGES = ("activations", "comparisons", "paths", "readouts", "statistics", "study")
+_PACKAGES = ("activations", "comparisons", "directions", "paths", "readouts", "statistics", "study")
 
 __all__ = ["__version__", *_NAMES, *_PACKAGES]
 

@@ -33,10 +33,19 @@ class Registry(Mapping[str, T], Generic[T]):
         what: What an entry is, in the singular, for errors: ``kind``.
         group: The plural, which ends the entry-point group's name: ``kinds``.
         entries: The built-in entries.
+        derive: Makes the entry of a name that says by itself what it is, as ``pca:3``; None for
+            any other name. Such entries are not listed.
     """
 
-    def __init__(self, what: str, group: str, entries: Iterable[T] = ()) -> None:
+    def __init__(
+        self,
+        what: str,
+        group: str,
+        entries: Iterable[T] = (),
+        derive: Callable[[str], T | None] = lambda _name: None,
+    ) -> None:
         self.what = what
+        self._derive = derive
         self.group = f"steppe.{group}"
         self._entries = {entry.name: entry for entry in entries}
         self._builtin = frozenset(self._entries)
@@ -50,7 +59,7 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises:
             InputError: The name is a built-in entry's, or not usable as a name.
         """
-        if entry.name in self._builtin:
+        if entry.name in self._builtin or self._derive(entry.name) is not None:
             raise InputError(
                 f"{self.what} {entry.name!r}",
                 got="the name of a built-in one",
@@ -80,6 +89,9 @@ class Registry(Mapping[str, T], Generic[T]):
         return find(name, self, self.what, f"`steppe list` shows every {self.what}")
 
     def __getitem__(self, name: str) -> T:
+        derived = None if name in self._entries else self._derive(name)
+        if derived is not None:
+            return derived
         if name not in self._entries:
             self._load_packages()
         return self._entries[name]

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from steppe.core.errors import InputError
@@ -35,10 +36,12 @@ _DAMAGED = (
     zlib.error,
 )
 _GB = 1e9
+_PLAIN = "a dictionary of tensors as torch.save writes it, readable with weights_only"
+_NUMBERS = "an npz or npy file of numbers"
 
 
-def refusal(path: Path, got: str, expected: str, fix: str = "fetch the SAE again") -> InputError:
-    """An error about one file of an SAE."""
+def refusal(path: Path, got: str, expected: str, fix: str = "fetch it again") -> InputError:
+    """An error about one file."""
     return InputError(str(path), got=got, expected=expected, fix=fix)
 
 
@@ -65,45 +68,72 @@ def read_pt(path: Path) -> dict[str, Any]:
         InputError: The file needs code to be run, is damaged, is larger than this machine's memory,
             or holds something else than a dictionary.
     """
-    expected = "a dictionary of tensors as torch.save writes it, readable with weights_only"
+    content = load_pt(path, "dict(getattr(m, 'state_dict', lambda: m)())")
+    if not isinstance(content, dict):
+        raise refusal(path, f"a {type(content).__name__}", _PLAIN)
+    return content
+
+
+def load_pt(path: Path, plain: str) -> Any:
+    """Read what torch saved, never running code.
+
+    Args:
+        path: The file.
+        plain: Python that makes plain data of its content ``m``, for the line that converts it.
+
+    Raises:
+        InputError: The file needs code to be run, is damaged, or is larger than this machine's
+            memory.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         # What torch writes is not compressed: more inside than outside is no file of torch's.
         _check_size(path, max(size, path.stat().st_size), path.stat().st_size)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise refusal(
             path,
             f"a file that would run code when it is read ({_first_line(error)})",
-            expected,
+            _PLAIN,
             "if you trust it, convert it once: python -c \"import torch; m = torch.load('IN.pt', "
-            "weights_only=False); torch.save(dict(getattr(m, 'state_dict', lambda: m)()), "
-            "'OUT.pt')\"",
+            f"weights_only=False); torch.save({plain}, 'OUT.pt')\"",
         ) from None
     except _DAMAGED as error:
-        raise refusal(path, f"unreadable ({_first_line(error)})", expected) from None
-    if not isinstance(content, dict):
-        raise refusal(path, f"a {type(content).__name__}", expected)
-    return content
+        raise refusal(path, f"unreadable ({_first_line(error)})", _PLAIN) from None
 
 
 def read_npz(path: Path) -> dict[str, Tensor]:
-    """Read every array of an npz file; Python objects are refused.
+    """Read every array of an npz file as a tensor; Python objects are refused.
 
     Raises:
         InputError: The file is damaged, holds objects, or claims more than this machine's memory.
     """
-    expected = "an npz file of numbers"
     try:
+        return {name: torch.from_numpy(array) for name, array in read_arrays(path).items()}
+    except TypeError as error:
+        raise refusal(path, f"unreadable ({_first_line(error)})", _NUMBERS) from None
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read every array of an npz file, or the one of an npy file, whose name is empty.
+
+    Raises:
+        InputError: The file is damaged, holds objects, or claims more than this machine's memory.
+    """
+    try:
+        if path.suffix == ".npy":
+            with path.open("rb") as file:
+                _check_size(path, _claimed(file), path.stat().st_size)
+            return {"": np.load(path, allow_pickle=False)}
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
                 with archive.open(entry) as file:
                     _check_size(path, _claimed(file), entry.file_size)
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(np.array(arrays[name])) for name in arrays.files}
+            return {name: np.array(arrays[name]) for name in arrays.files}
     except _DAMAGED as error:
-        raise refusal(path, f"unreadable ({_first_line(error)})", expected) from None
+        raise refusal(path, f"unreadable ({_first_line(error)})", _NUMBERS) from None
 
 
 def check_memory(path: Path) -> None:
@@ -160,7 +190,7 @@ def _check_size(path: Path, claimed: int, held: int) -> None:
             path,
             f"{held / _GB:.3g} GB",
             f"at most {memory / _GB:.3g} GB, the memory of this machine",
-            "use a machine with more memory, or a smaller SAE",
+            "use a machine with more memory, or a smaller file",
         )
 
 

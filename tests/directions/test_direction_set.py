@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from steppe.core.errors import InputError
+from steppe.directions import DirectionSet, from_file, joined
+from steppe.subject import Subject
+
+ROWS = torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, -2.0]])
+
+
+def test_vectors_are_scaled_to_length_1_and_their_own_lengths_are_kept() -> None:
+    found = DirectionSet.of(["a", "b"], ROWS, "here", [{"sign": "up"}, {}])
+    torch.testing.assert_close(found.vectors, torch.tensor([[0.6, 0.8, 0], [0, 0, -1]]))
+    assert found.facts[0] == {"sign": "up", "length": 5.0}
+    assert found.facts[1]["length"] == 2.0
+    assert len(found) == 2
+
+
+def test_selecting_turning_round_and_joining() -> None:
+    found = DirectionSet.of(["a", "b"], ROWS, "here")
+    assert found.select("b", "a").names == ("b", "a")
+    torch.testing.assert_close(found.select("b").vectors, found.vectors[1:])
+    assert found.against.names == ("a_against", "b_against")
+    torch.testing.assert_close(found.against.vectors, -found.vectors)
+    assert joined([found, found.against]).names == ("a", "b", "a_against", "b_against")
+    assert found.for_bases(5).shape == (5, 2, 3)
+    with pytest.raises(InputError, match="'c'"):
+        found.select("c")
+
+
+def test_the_hash_is_of_the_vectors() -> None:
+    found = DirectionSet.of(["a", "b"], ROWS, "here")
+    assert found.sha256 == DirectionSet.of(["x", "y"], 2 * ROWS, "there").sha256
+    assert found.sha256 != found.against.sha256
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "match"),
+    [
+        (["a"], [[0.0, 0.0]], "'a'.*zero vector"),
+        (["a", "b"], [[1.0, 0.0], [float("nan"), 1.0]], "'b'.*NaN"),
+        (["a"], [[float("inf"), 1.0]], "infinity"),
+        (["a", "a"], [[1.0, 0.0], [0.0, 1.0]], "'a' twice"),
+        (["a", ""], [[1.0, 0.0], [0.0, 1.0]], "empty name"),
+        (["a"], [1.0, 0.0], r"\(2,\)"),
+        (["a", "b"], [[1.0, 0.0]], "2 names"),
+        ([], torch.empty(0, 2), r"\(0, 2\)"),
+    ],
+)
+def test_what_is_no_direction_is_refused(names: list[str], rows: object, match: str) -> None:
+    with pytest.raises(InputError, match=f"(?s){match}"):
+        DirectionSet.of(names, rows, "here")  # type: ignore[arg-type]
+
+
+def test_centred_coordinates_hold_mean_free_directions(subject: Subject) -> None:
+    vector = torch.arange(float(subject.d_model))[None]
+    found = DirectionSet.of(["a"], vector, "here").in_coordinates(subject, "here")
+    centred = vector - vector.mean()
+    torch.testing.assert_close(found.vectors, centred / centred.norm())
+
+
+def test_directions_that_a_model_cannot_have_are_refused(subject: Subject) -> None:
+    with pytest.raises(InputError, match="width 3"):
+        DirectionSet.of(["a", "b"], ROWS, "here").in_coordinates(subject, "here")
+    equal = DirectionSet.of(["a"], torch.ones(1, subject.d_model), "here")
+    with pytest.raises(InputError, match=r"(?s)'a'.*all equal"):
+        equal.in_coordinates(subject, "here")
+
+
+def test_a_saved_set_is_read_back(tmp_path: Path) -> None:
+    found = DirectionSet.of(["pca:1", "b"], ROWS, "here")
+    back = from_file(found.save(tmp_path / "saved.safetensors")).select(*found.names)
+    torch.testing.assert_close(back.vectors, found.vectors)
