@@ -85,8 +85,9 @@ def test_vectors_by_layer(file: str, content: Any, tmp_path: Path) -> None:
         assert found.names == ("steer",)
         torch.testing.assert_close(found.vectors[0], UNITS[unit])
     torch.testing.assert_close(from_file(path, site="resid_pre:1", layer=2).vectors[0], UNITS[1])
-    assert [fact["layer"] for fact in from_file(path).facts] == [0, 2]
-    with pytest.raises(InputError, match=r"(?s)layers 0, 2.*after 2 blocks"):
+    sites = ["blocks.0.hook_resid_post", "blocks.2.hook_resid_post"]
+    assert [fact["site"] for fact in from_file(path).facts] == sites
+    with pytest.raises(InputError, match=rf"(?s){sites[0]}.*blocks\.1\.hook_resid_post"):
         from_file(path, site="blocks.1.hook_resid_post")
 
 
@@ -96,8 +97,15 @@ def test_magamedts_files_say_their_layer(tmp_path: Path) -> None:
     found = from_file(path, site="blocks.4.hook_resid_post")
     assert found.names == ("snow",)
     torch.testing.assert_close(found.vectors[0], UNITS[0])
-    with pytest.raises(InputError, match="layers 4"):
+    with pytest.raises(InputError, match=r"blocks\.4\.hook_resid_post"):
         from_file(path, site="blocks.3.hook_resid_post")
+
+
+def test_vectors_between_attention_and_mlp_have_their_own_place(tmp_path: Path) -> None:
+    content = {"blocks.1.hook_resid_mid": FIRST, "blocks.1.hook_resid_post": SECOND}
+    path = written(tmp_path, "a.pt", content)
+    for unit, site in enumerate(content):
+        torch.testing.assert_close(from_file(path, site=site).vectors[0], UNITS[unit])
 
 
 @dataclass

@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 
 from steppe.core.errors import InputError
+from steppe.core.sites import Site, part_at
 from steppe.sae.formats.files import refusal
 
-# TransformerLens' name of a point in the residual stream, and how others name a block.
-_HOOK = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")
+# Where in a model: as `Site.place` counts it.
+Place = tuple[int, int]
+# TransformerLens' hook names, and how others name a block.
+_HOOK = re.compile(r"blocks\.\d+\.\S*hook_\w+")
 _BLOCK = re.compile(r"(?:.*\b(?:layers?|h|blocks?)[ _.-]?|direction\.)?(\d+)")
 # The residual stream after a block, in steering-vectors' words.
 _DECODER_BLOCK = "decoder_block"
@@ -29,17 +32,17 @@ class Entry:
     Attributes:
         name: Its name; empty where the file gives none.
         vector: ``(d_model,)``.
-        depth: After how many blocks it belongs; None where the file does not say.
+        place: Where it belongs; None where the file does not say.
     """
 
     name: str
     vector: Tensor
-    depth: int | None = None
+    place: Place | None = None
 
     @property
-    def layer(self) -> int:
-        """The block whose output it belongs to; -1: the input of the first one."""
-        return -1 if self.depth is None else self.depth - 1
+    def site(self) -> str:
+        """Where it belongs, in words; empty where the file does not say."""
+        return "" if self.place is None else site_at(self.place)
 
 
 def entries_of(content: Any, path: Path) -> list[Entry]:
@@ -57,7 +60,7 @@ def entries_of(content: Any, path: Path) -> list[Entry]:
             "save the vectors themselves",
         )
     unnamed = [entry for entry in found if not entry.name]
-    if len(unnamed) == 1 or all(entry.depth is not None for entry in unnamed):
+    if len(unnamed) == 1 or all(entry.place for entry in unnamed):
         return [entry if entry.name else replace(entry, name=path.stem) for entry in found]
     return found
 
@@ -69,7 +72,7 @@ def _found(content: Any, path: Path) -> Iterator[Entry]:
         layer, concept = content.get("layer_idx"), content.get("concept")
         name = concept if isinstance(concept, str) else ""
         vector = _vector(content["steering_vector"], "steering_vector", path)
-        yield Entry(name, vector, layer + 1 if isinstance(layer, int) else None)
+        yield Entry(name, vector, _after(layer))
     elif "layer_activations" in content:
         kind = content.get("layer_type", _DECODER_BLOCK)
         if kind != _DECODER_BLOCK:
@@ -83,26 +86,24 @@ def _found(content: Any, path: Path) -> Iterator[Entry]:
     elif "names" in content:
         yield from _named(content, path)
     elif isinstance(content.get("directions"), Mapping):
-        layer = content.get("layer")
         for entry in _found(content["directions"], path):
-            known = entry.depth is not None or not isinstance(layer, int)
-            yield entry if known else replace(entry, depth=int(layer or 0) + 1)
+            yield replace(entry, place=entry.place or _after(content.get("layer")))
     else:
         yield from _by_key(content, path)
 
 
 def _by_key(content: Mapping[Any, Any], path: Path) -> Iterator[Entry]:
     for key, value in content.items():
-        depth = _depth_of(key)
+        place = _place_of(key)
         if isinstance(value, Mapping):
             for entry in _by_key(value, path):
                 yield (
-                    replace(entry, name=str(key)) if depth is None else replace(entry, depth=depth)
+                    replace(entry, name=str(key)) if place is None else replace(entry, place=place)
                 )
         elif _is_array(value):
-            name = "" if depth is not None else str(key)
+            name = "" if place else str(key)
             for row in _rows(value, path, str(key)):
-                yield Entry(row.name.replace(str(key), name, 1), row.vector, depth)
+                yield Entry(row.name.replace(str(key), name, 1), row.vector, place)
 
 
 def _named(content: Mapping[Any, Any], path: Path) -> Iterator[Entry]:
@@ -177,45 +178,56 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, Tensor | np.ndarray)
 
 
-def _depth_of(key: Any) -> int | None:
-    if isinstance(key, int) and not isinstance(key, bool):
-        return key + 1 if key >= 0 else None
+def _after(layer: Any) -> Place | None:
+    """The output of a block."""
+    return (layer + 1, 0) if isinstance(layer, int) and layer >= 0 else None
+
+
+def _place_of(key: Any) -> Place | None:
     if not isinstance(key, str):
-        return None
-    if hook := _HOOK.fullmatch(key):
-        return int(hook[1]) + (hook[2] == "post")
+        return None if isinstance(key, bool) else _after(key)
+    if _HOOK.fullmatch(key):
+        site = Site.parse(key)
+        return site.place(site.layer + 1)
     block = _BLOCK.fullmatch(key)
-    return int(block[1]) + 1 if block else None
+    return _after(int(block[1])) if block else None
+
+
+def site_at(place: Place) -> str:
+    """A place in a model, as a site's name."""
+    depth, part = place
+    if part:
+        return Site(depth, part_at(part)).name
+    return Site(depth - 1, "resid_post").name if depth else Site(0, "resid_pre").name
 
 
 def select(
-    entries: Sequence[Entry], place: str, *, depth: int | None, layer: int | None
+    entries: Sequence[Entry], file: str, *, place: Place | None, layer: int | None
 ) -> list[Entry]:
     """The vectors that belong somewhere; all of them where nothing is asked.
 
     Args:
         entries: Those of a file.
-        place: The file, for errors.
-        depth: After how many blocks they are used; None: not known.
-        layer: Take those of this layer, whatever the depth.
+        file: The file, for errors.
+        place: Where they are used; None: not known.
+        layer: Take those of this layer's output, wherever they are used.
 
     Raises:
         InputError: The file has no vector for it.
     """
-    known = sorted({entry.layer for entry in entries if entry.depth is not None})
-    if layer is None and (depth is None or not known):
+    known = sorted({entry.place for entry in entries if entry.place})
+    if layer is None and (place is None or not known):
         many = len(known) > 1
         return [replace(e, name=_with_layer(e)) if many else e for e in entries]
-    wanted = depth if layer is None else layer + 1
-    found = [entry for entry in entries if entry.depth == wanted]
+    wanted = place if layer is None else (layer + 1, 0)
+    found = [entry for entry in entries if entry.place == wanted]
     if found:
         return found
-    asked = f"layer {layer}" if layer is not None else f"the residual stream after {depth} blocks"
     raise InputError(
-        place,
-        got=f"vectors of layers {', '.join(map(str, known))}" if known else "no layers",
-        expected=f"one of {asked}",
-        fix=f"move activations at blocks.{known[0]}.hook_resid_post, or give layer={known[0]} to "
+        file,
+        got=f"vectors at {', '.join(map(site_at, known))}" if known else "no layers",
+        expected=f"one at {site_at(wanted)}" if wanted else "layers",
+        fix=f"move activations at {site_at(known[0])}, or name one of the layers with layer= to "
         "take it as it is"
         if known
         else "leave layer out",
@@ -223,4 +235,4 @@ def select(
 
 
 def _with_layer(entry: Entry) -> str:
-    return entry.name if entry.depth is None else f"{entry.name}[layer {entry.layer}]"
+    return f"{entry.name}[{entry.site}]" if entry.place else entry.name

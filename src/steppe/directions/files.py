@@ -14,7 +14,7 @@ from torch import Tensor
 from steppe.core.errors import InputError, MissingExtraError
 from steppe.core.sites import Site, as_site
 from steppe.directions.direction_set import DirectionSet
-from steppe.directions.entries import Entry, entries_of, select
+from steppe.directions.entries import Entry, Place, entries_of, select
 from steppe.sae.formats.files import check_memory, load_pt, read_arrays, refusal
 from steppe.subject import Subject
 
@@ -53,31 +53,31 @@ def from_file(
         MissingExtraError: A ``.gguf`` file without the package ``gguf``.
     """
     where = Path(path).expanduser()
-    place = f"directions {where}"
-    depth = None
-    if site is not None and subject is not None:
-        depth = as_site(site).resolve(subject.n_layers).blocks_before(subject.n_layers)
-    elif site is not None:
-        depth = _depth(as_site(site))
-    entries = select(_entries(where), place, depth=depth, layer=layer)
+    name = f"directions {where}"
+    entries = select(
+        _entries(where), name, place=_place(site, subject) if site else None, layer=layer
+    )
     found = DirectionSet.of(
         [entry.name for entry in entries],
-        _stacked(entries, place),
-        place,
-        [{"file": where.name, **({} if e.depth is None else {"layer": e.layer})} for e in entries],
+        _stacked(entries, name),
+        name,
+        [{"file": where.name, **({"site": e.site} if e.place else {})} for e in entries],
     )
-    return found if subject is None else found.in_coordinates(subject, place)
+    return found if subject is None else found.in_coordinates(subject, name)
 
 
-def _depth(site: Site) -> int:
-    if site.layer < 0 or site.point == "ln_final":
+def _place(site: Site | str, subject: Subject | None) -> Place:
+    asked = as_site(site)
+    if subject is not None:
+        return asked.place(subject.n_layers)
+    if asked.layer < 0 or asked.point == "ln_final":
         raise InputError(
-            f"site {site.name}",
+            f"site {asked.name}",
             got="a site counted from the model's end, and no model",
             expected="a layer by its number, or the model",
             fix="give subject= as well",
         )
-    return site.blocks_before(site.layer + 1)
+    return asked.place(asked.layer + 1)
 
 
 def _entries(path: Path) -> list[Entry]:
