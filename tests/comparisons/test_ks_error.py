@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from steppe.comparisons import (
+    KsTest,
     Resamples,
     Weighted,
     ks_interval,
@@ -48,7 +49,7 @@ def test_pairs_make_the_interval_narrower() -> None:
 def test_a_kind_against_itself_is_certain() -> None:
     values = np.random.default_rng(4).normal(size=50)
     assert ks_interval(values, values, draws(50)) == (0, 0)
-    assert ks_sum([Weighted(values, values, 1.0)]).interval() == (0, 0)
+    assert ks_sum([Weighted(values, values)], draws(50))[:3] == (0, 0, 0)
 
 
 def test_what_does_not_overlap_is_at_one() -> None:
@@ -83,16 +84,19 @@ def test_undefined_samples_are_left_out() -> None:
     assert ks_interval(*more, drawn) == pytest.approx(
         ks_interval(values, reference, drawn), abs=0.005
     )
-    gap, longer = (ks_sum([Weighted(*pair, 1.0)]) for pair in ((values, reference), more))
+    gap, longer = (
+        ks_sum([Weighted(*both), Weighted(both[1] + 2, both[1], -1)], drawn)
+        for both in ((values, reference), more)
+    )
     assert longer.number == gap.number
-    assert longer.errors == pytest.approx(gap.errors, rel=1e-3)
+    assert longer == pytest.approx(gap, abs=0.01)
 
 
 @pytest.mark.parametrize("values", [[np.nan, np.nan], [1.0, np.nan], [3.0]])
 def test_too_few_samples(values: list[float]) -> None:
     drawn = draws(len(values), 50)
     assert np.isnan(ks_interval(values, values, drawn)).all()
-    assert np.isnan(ks_sum([Weighted(values, values, 1.0)]).interval()).all()
+    assert np.isnan(ks_sum([Weighted(values, values)], drawn)).all()
     assert np.isnan(ks_within(values, values, 0.1, drawn)).all()
 
 
@@ -110,3 +114,61 @@ def test_just_at_the_margin_nothing_is_decided() -> None:
     found = ks_within(values, reference, ks_statistic(values, reference), draws(400))
     assert found.low < 0 < found.high
     assert found.p > 0.05
+
+
+def three(n: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    near, reference = pair(2, n)
+    return reference + np.random.default_rng(5).normal(9, 4, size=n).round(), near, reference
+
+
+def gap(
+    one: np.ndarray, other: np.ndarray, reference: np.ndarray, drawn: Resamples | None = None
+) -> KsTest:
+    terms = [Weighted(one, reference), Weighted(other, reference, -1)]
+    return ks_sum(terms, drawn or draws(len(one)))
+
+
+def test_the_farther_of_two_is_told_and_the_other_way_round() -> None:
+    far, near, reference = three()
+    found, back = gap(far, near, reference), gap(near, far, reference)
+    assert found.number == pytest.approx(
+        ks_statistic(far, reference) - ks_statistic(near, reference)
+    )
+    assert 0 < found.low < found.number < found.high
+    assert found.p == pytest.approx(2 / 1001)
+    assert back.number == -found.number
+    assert back[1:3] == pytest.approx((-found.high, -found.low), abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_p_value_and_the_interval_say_the_same(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    reference, one, other = rng.normal([[0], [0.4], [0.1]], size=(3, 120))
+    drawn = draws(120, 400, seed)
+    found = gap(one, other, reference, drawn)
+    assert (found.low > 0 or found.high < 0) == (found.p < 0.05)
+    assert found.low <= found.number <= found.high
+    within = ks_within(one, reference, 0.15, drawn)
+    assert (within.low > 0 or within.high < 0) == (within.p < 0.05)
+
+
+def test_alike_kinds_far_from_the_reference_are_not_told_apart() -> None:
+    far, _, reference = three()
+    same = far + np.random.default_rng(6).integers(-1, 2, size=len(far))
+    assert gap(far, same, reference).low < 0 < gap(far, same, reference).high
+    assert gap(far, far, reference).p == 1
+
+
+def test_so_few_samples_as_give_no_evidence_decide_nothing() -> None:
+    far, near, reference = np.arange(5.0) + 100, np.arange(5.0) + 0.1, np.arange(5.0)
+    assert gap(far, near, reference)[1:] == pytest.approx((-1, 1, 2 * 0.5**5), abs=0.001)
+    assert ks_interval(far, reference, draws(5)) == (0, 1)
+
+
+def test_weights_count() -> None:
+    far, near, reference = three()
+    once, twice = (
+        ks_sum([Weighted(far, reference, w), Weighted(near, reference, -w)], draws(300))
+        for w in (1, 2)
+    )
+    assert twice[:3] == pytest.approx(2 * np.array(once[:3]), abs=0.002)

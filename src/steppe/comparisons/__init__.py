@@ -19,14 +19,14 @@ from steppe.comparisons.intervals import (
     ratio,
 )
 from steppe.comparisons.jackknife import Parts, Sampled, both_sides, jackknife, parts_of
-from steppe.comparisons.ks_error import Closeness, Weighted, ks_interval, ks_sum, ks_within
+from steppe.comparisons.ks_error import KsTest, Weighted, ks_interval, ks_sum, ks_within
 from steppe.comparisons.multiplicity import holm
 from steppe.comparisons.published import beside, read_published
 from steppe.comparisons.summary import compare
 
 __all__ = [
-    "Closeness",
     "Interval",
+    "KsTest",
     "Parts",
     "Resamples",
     "Sampled",

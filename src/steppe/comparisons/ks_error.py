@@ -1,4 +1,4 @@
-"""How certain a KS statistic is, and a difference of several: by inversion, and by its variance.
+"""How certain a KS statistic is, and a sum of several: by inversion.
 
 The statistic is the largest of many noisy differences, so it lies above the true distance, the more
 the smaller that is; a bootstrap doubles this and covers nothing near zero. docs/statistics.md has
@@ -7,131 +7,57 @@ what was tried and what each method covers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr, stdtrit
 
-from steppe.comparisons.distributions import Pair
+from steppe.comparisons.differences import Difference, noise
 from steppe.comparisons.intervals import Interval, Resamples
-from steppe.comparisons.jackknife import Parts
 
 Floats = NDArray[np.float64]
-# Differences are looked at in so many places at most: quantiles of both samples together.
-_PLACES = 256
-# Width (standard deviation, in shares of both samples) over which the shape is smoothed: without,
-# the noise of the largest difference would make its peak look sharp and lonely.
-_WIDTH = 0.1
+LEVEL = 0.95
+# Ends of intervals are found to a range of distances over 2 to so many.
+_HALVINGS = 12
 
 
-@dataclass(frozen=True, eq=False)
-class Difference:
-    """The difference of two empirical distribution functions of the same samples.
+class Weighted(NamedTuple):
+    """A KS statistic in a sum.
 
     Attributes:
-        pair: Both samples.
-        functions: ``(2, place)`` the distribution functions, at every different value.
-        ranks: ``(place,)`` where each value is among both samples, from 0 to 1.
+        values: (sample,) numbers.
+        reference: (sample,) numbers of the same samples.
+        weight: What the statistic is multiplied with; not 0.
     """
 
-    pair: Pair
-    functions: Floats
-    ranks: Floats
+    values: ArrayLike
+    reference: ArrayLike
+    weight: float = 1.0
 
-    @classmethod
-    def of(cls, first: ArrayLike, second: ArrayLike) -> Difference:
-        """Take the second less the first; NaN are left out of the one they are missing from."""
-        pair = Pair.of(first, second)
-        counts = np.stack([pair.counts(pair.first), pair.counts(pair.second)])
-        totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        both = counts.sum(axis=0)
-        ranks = (np.cumsum(both) - both / 2) / totals.sum()
-        return cls(pair, np.cumsum(counts, axis=1) / totals, ranks)
 
-    @cached_property
-    def values(self) -> Floats:
-        """``(place,)`` the second function less the first."""
-        values: Floats = self.functions[1] - self.functions[0]
-        return values
+class KsTest(NamedTuple):
+    """A number that was tested against zero.
 
-    def influences(self, places: NDArray[np.int64]) -> Floats:
-        """``(sample, place)`` what each sample adds to the difference; the mean is 0."""
-        added = []
-        for codes, function in zip(
-            (self.pair.first, self.pair.second), self.functions, strict=True
-        ):
-            defined = (codes < self.pair.size)[:, None]
-            below = (codes[:, None] <= places) - function[places]
-            added.append(np.where(defined, below, 0) / max(defined.mean(), 1 / len(codes)))
-        influences: Floats = added[1] - added[0]
-        return influences
+    Attributes:
+        number: The number.
+        low: Lower end of its 95% interval; positive where the number is shown to be.
+        high: Upper end; negative where the number is shown to be.
+        p: Two-sided p-value of zero: below 0.05 exactly where the interval leaves it out, and
+            never below 2 / (resamples + 1), since so many draws tell no smaller one.
+    """
 
-    @property
-    def largest(self) -> int:
-        """The place of the KS statistic."""
-        return int(np.abs(self.values).argmax())
-
-    @property
-    def statistic(self) -> float:
-        """The KS statistic."""
-        return float(np.abs(self.values[self.largest]))
-
-    @property
-    def pull(self) -> Floats:
-        """``(sample,)`` what each sample adds to the KS statistic, its place held fixed."""
-        influences = self.influences(np.array([self.largest]))[:, 0]
-        pull: Floats = np.sign(self.values[self.largest]) * influences
-        return pull
-
-    @property
-    def error(self) -> float:
-        """Standard error of the statistic, its place held fixed (Raghavachari 1973)."""
-        return _error(self.pull)
-
-    def reach(self, tail: float) -> float:
-        """How far above the statistic the distance may lie, with that chance of an error."""
-        return -float(stdtrit(len(self.pair.first) - 1, tail)) * self.error
-
-    def agreeing(self, resamples: Resamples) -> Floats:
-        """True distances that agree with the statistic: one for every draw of its noise.
-
-        A draw is Gaussian noise of the samples' own covariance, pairs and ties included; it agrees
-        with the true distance that, with this noise added, gives the statistic that was found,
-        when the true difference has the shape of the found one, smoothed. It is 0 where the noise
-        alone gives as much.
-
-        Returns:
-            ``(resample,)``, from 0 to 1.
-        """
-        places = _places(self.values)
-        shape = self._smoothed(places)
-        size = np.maximum(np.abs(shape) / max(np.abs(shape).max(), 1e-300), 1e-3)
-        noise = _noise(self.influences(places), resamples)
-        reached = ((self.statistic - np.where(shape < 0, -noise, noise)) / size).min(axis=1)
-        alone = np.abs(noise).max(axis=1) >= self.statistic
-        agreeing: Floats = np.where(alone, 0.0, np.clip(reached, 0, 1))
-        return agreeing
-
-    def _smoothed(self, places: NDArray[np.int64]) -> Floats:
-        ranks = self.ranks[places]
-        widths = np.gradient(ranks) if len(ranks) > 1 else np.ones(1)
-        weights = np.exp(-(((ranks[:, None] - ranks) / _WIDTH) ** 2) / 2) * widths
-        smoothed: Floats = weights @ self.values[places] / weights.sum(axis=1)
-        return smoothed
+    number: float
+    low: float
+    high: float
+    p: float
 
 
 def ks_interval(
-    values: ArrayLike, reference: ArrayLike, resamples: Resamples, level: float = 0.95
+    values: ArrayLike, reference: ArrayLike, resamples: Resamples, level: float = LEVEL
 ) -> Interval:
     """Interval of the true KS distance between two paired samples.
-
-    The lower end is the distance that noise lifts to the statistic in 2.5% of cases (inversion);
-    the upper one takes the statistic's standard error, its place held fixed, and errs on the wide
-    side, since the statistic lies above the distance.
 
     Args:
         values: (sample,) numbers; NaN (undefined) are left out.
@@ -146,70 +72,28 @@ def ks_interval(
     """
     if _too_few(values, reference):
         return Interval(np.nan, np.nan)
-    difference = Difference.of(reference, values)
-    tail = (1 - level) / 2
-    low = np.quantile(difference.agreeing(resamples), tail)
-    return Interval(float(low), min(difference.statistic + difference.reach(tail), 1.0))
+    return _one(values, reference, resamples).interval(0.0, level)
 
 
-class Weighted(NamedTuple):
-    """A KS statistic in a sum.
-
-    Attributes:
-        values: (sample,) numbers.
-        reference: (sample,) numbers of the same samples.
-        weight: What the statistic is multiplied with.
-    """
-
-    values: ArrayLike
-    reference: ArrayLike
-    weight: float
-
-
-def ks_sum(terms: Sequence[Weighted]) -> Parts:
-    """A sum of weighted KS statistics, as their difference, with its standard error.
-
-    The statistics' places are held fixed (Raghavachari 1973, Ann. Stat. 1, 67). Where two that
-    are subtracted are both near zero this errs on the safe side.
+def ks_sum(terms: Sequence[Weighted], resamples: Resamples) -> KsTest:
+    """Test a sum of weighted KS statistics, as their difference.
 
     Args:
         terms: The statistics, all of the same samples.
+        resamples: How many draws, and from which seed.
     """
-    samples = len(np.asarray(terms[0].values))
     if any(_too_few(term.values, term.reference) for term in terms):
-        return Parts(np.array([[np.nan]]), np.array([[np.nan]]), samples)
-    number, pull = 0.0, np.zeros(samples)
-    for term in terms:
-        difference = Difference.of(term.reference, term.values)
-        number += term.weight * difference.statistic
-        pull += term.weight * difference.pull
-    return Parts(np.array([[number]]), np.array([[_error(pull)]]), samples)
-
-
-class Closeness(NamedTuple):
-    """How far a KS distance lies within a margin.
-
-    Attributes:
-        number: Margin minus KS statistic.
-        low: Lower end of its 95% interval; positive where the distance is shown to be within.
-        high: Upper end; negative where it is shown to be beyond.
-        p: Two-sided p-value of a distance at the margin.
-    """
-
-    number: float
-    low: float
-    high: float
-    p: float
+        return KsTest(*[float("nan")] * 4)
+    found = _several(terms, resamples)
+    return KsTest(found.number, *found.interval(0.0, LEVEL), found.p_value(0.0))
 
 
 def ks_within(
     values: ArrayLike, reference: ArrayLike, margin: float, resamples: Resamples
-) -> Closeness:
+) -> KsTest:
     """Whether two paired samples are within a margin of each other: a test of equivalence.
 
-    Two one-sided tests at 2.5%. That the distance is within takes the statistic and its standard
-    error, which errs on the safe side since the statistic lies above the distance; that it is
-    beyond takes the lower end of `ks_interval`.
+    Two one-sided tests at 2.5% of the margin minus the KS distance.
 
     Args:
         values: (sample,) numbers; NaN (undefined) are left out.
@@ -218,38 +102,152 @@ def ks_within(
         resamples: How many draws, and from which seed.
     """
     if _too_few(values, reference):
-        return Closeness(np.nan, np.nan, np.nan, np.nan)
+        return KsTest(*[float("nan")] * 4)
+    found = _one(values, reference, resamples)
+    low, high = found.interval(margin, LEVEL)
+    return KsTest(margin - found.number, margin - high, margin - low, found.p_value(margin))
+
+
+@dataclass(frozen=True)
+class _Inversion:
+    """A number, and with which true ones it agrees.
+
+    Attributes:
+        number: What was found.
+        limits: Least and largest that it can be.
+        samples: How many samples it is of.
+        chances: From a true number to the chances of one as large as was found, and as small.
+    """
+
+    number: float
+    limits: tuple[float, float]
+    samples: int
+    chances: Callable[[float], tuple[float, float]]
+
+    def interval(self, decisive: float, level: float) -> Interval:
+        """True numbers that agree with the found one.
+
+        Args:
+            decisive: A number that lies within exactly where its `p_value` is above 1 - ``level``.
+            level: Share of intervals that are to hold the true number.
+        """
+        low, high = (self._end(side, decisive, (1 - level) / 2) for side in (0, 1))
+        return Interval(low, high)
+
+    def p_value(self, true: float) -> float:
+        """Two-sided p-value of a true number."""
+        return min(1.0, 2 * min(self._tails(true)))
+
+    def _tails(self, true: float) -> tuple[float, float]:
+        """The chances; what lies on the other side of ``true`` is no evidence against it."""
+        # No evidence in samples of equal signs is stronger than that all signs are the same.
+        above, below = (max(chance, 0.5**self.samples) for chance in self.chances(true))
+        return above if true < self.number else 1.0, below if true > self.number else 1.0
+
+    def _end(self, side: int, decisive: float, tail: float) -> float:
+        """The last number that agrees, from the found one on to a limit; ``decisive`` is tried."""
+        out, into = self.limits[side], self.number
+        tried = float(np.clip(decisive, min(out, into), max(out, into)))
+        for _ in range(_HALVINGS):
+            if self._tails(tried)[side] > tail:
+                into = tried
+            else:
+                out = tried
+            tried = (out + into) / 2
+        return into
+
+
+class _Statistic:
+    """A KS statistic, and what it would be with another true distance.
+
+    A draw is the largest of noise added to a true difference of some shape.
+    """
+
+    def __init__(self, difference: Difference, noise: Floats) -> None:
+        self.number, self.largest = difference.statistic, difference.largest
+        self.samples = difference.samples
+        # It counts in steps, and stands for all that is up to half a step away.
+        self.half_step = 0.5 / difference.samples if noise.any() else 0.0
+        self._noise, self._alone = noise, np.abs(noise).max(axis=1)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether noise alone gives as much."""
+        return _share(self._alone >= self.largest - self.half_step) > (1 - LEVEL) / 2
+
+    def drawn(self, shape: Floats, distance: float) -> Floats:
+        """``(resample,)`` statistics, were the true distance ``distance``."""
+        largest: Floats = np.abs(distance * shape + self._noise).max(axis=1)
+        return largest
+
+    def reaching(self, shape: Floats, statistic: float) -> Floats:
+        """``(resample,)`` the true distance with which each draw comes to a statistic."""
+        along = np.where(shape < 0, -self._noise, self._noise)
+        reaching = ((statistic - along) / np.maximum(np.abs(shape), 1e-3)).min(axis=1)
+        distances: Floats = np.where(self._alone >= statistic, 0.0, np.maximum(reaching, 0))
+        return distances
+
+
+def _one(values: ArrayLike, reference: ArrayLike, resamples: Resamples) -> _Inversion:
+    """The distance of two samples."""
     difference = Difference.of(reference, values)
-    number, freedom = margin - difference.statistic, len(difference.pair.first) - 1
-    agreeing = difference.agreeing(resamples)
-    low = number - difference.reach(0.025)
-    high = margin - float(np.quantile(agreeing, 0.025, method="inverted_cdf"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        within = float(stdtr(freedom, -np.divide(number, difference.error)))
-    beyond = max(float((agreeing <= margin).mean()), 1 / (2 * len(agreeing)))
-    return Closeness(number, low, high, min(1.0, 2 * min(within, beyond)))
+    statistic = _Statistic(difference, *noise([difference], resamples))
+    # A shape that is all noise has too many places that noise could lift: the bound is too low.
+    shape = difference.peak if statistic.is_lost else difference.shape
+    sooner, later = (
+        statistic.reaching(shape, statistic.largest + side * statistic.half_step)
+        for side in (-1, 1)
+    )
+
+    def chances(true: float) -> tuple[float, float]:
+        return _share(sooner <= true), _share(later >= true)
+
+    return _Inversion(statistic.number, (0.0, 1.0), statistic.samples, chances)
 
 
-def _places(difference: Floats) -> NDArray[np.int64]:
-    """Which places are looked at: all, or quantiles and the largest difference."""
-    if len(difference) <= _PLACES:
-        return np.arange(len(difference))
-    spread = np.linspace(0, len(difference) - 1, _PLACES).round().astype(np.int64)
-    return np.union1d(spread, [np.abs(difference).argmax()])
+def _several(terms: Sequence[Weighted], resamples: Resamples) -> _Inversion:
+    """A sum of distances, each as near as can be to its own estimate."""
+    differences = [Difference.of(term.reference, term.values) for term in terms]
+    statistics = [
+        _Statistic(*each) for each in zip(differences, noise(differences, resamples), strict=True)
+    ]
+    # Sharper than the found ones, which are smoothed: blunt ones vary too little.
+    shapes = [difference.shape * np.abs(difference.shape) for difference in differences]
+    estimates = np.array(
+        [
+            each.reaching(shape, each.largest).mean()
+            for each, shape in zip(statistics, shapes, strict=True)
+        ]
+    )
+    weights = np.array([term.weight for term in terms], dtype=np.float64)
+    number = float(weights @ [each.number for each in statistics])
+    largest = float(weights @ [each.largest for each in statistics])
+    half_step = max(abs(w) * each.half_step for w, each in zip(weights, statistics, strict=True))
+
+    def chances(true: float) -> tuple[float, float]:
+        distances = _moved(estimates, weights, true)
+        drawn = np.zeros(resamples.count)
+        for each, shape, distance, weight in zip(
+            statistics, shapes, distances, weights, strict=True
+        ):
+            drawn += weight * each.drawn(shape, distance)
+        return _share(drawn >= largest - half_step), _share(drawn <= largest + half_step)
+
+    limits = float(np.minimum(weights, 0).sum()), float(np.maximum(weights, 0).sum())
+    return _Inversion(number, limits, min(each.samples for each in statistics), chances)
 
 
-def _noise(influences: Floats, resamples: Resamples) -> Floats:
-    """``(resample, place)`` Gaussian noise of the covariance of means of the influences."""
-    covariance = influences.T @ influences / len(influences) ** 2
-    variances, axes = np.linalg.eigh(covariance)
-    root = (axes * np.sqrt(np.maximum(variances, 0))).T
-    generator = np.random.Generator(np.random.Philox(resamples.seed))
-    noise: Floats = generator.standard_normal((resamples.count, len(root))) @ root
-    return noise
+def _moved(distances: Floats, weights: Floats, total: float) -> Floats:
+    """The nearest distances, from 0 to 1, whose weighted sum is the total."""
+    ends = np.sort(np.concatenate([(end - distances) / weights for end in (0, 1)]))
+    sums = np.clip(distances + ends[:, None] * weights, 0, 1) @ weights
+    moved: Floats = np.clip(distances + np.interp(total, sums, ends) * weights, 0, 1)
+    return moved
 
 
-def _error(pull: Floats) -> float:
-    return float(np.sqrt((pull**2).sum() / max(len(pull) - 1, 1) / len(pull)))
+def _share(draws: NDArray[np.bool_]) -> float:
+    """Share of draws, what was found being one of them."""
+    return float((1 + draws.sum()) / (1 + len(draws)))
 
 
 def _too_few(*samples: ArrayLike) -> bool:

@@ -114,9 +114,9 @@ def _sum(id_: str, table: str, column: str, terms: Mapping[Place, float], text: 
     if column == "ks":
         places = dict.fromkeys((*((group, REAL) for group, _ in terms), *terms))
 
-    def decide(steps: Steps, _: Resamples) -> Decision:
+    def decide(steps: Steps, drawn: Resamples) -> Decision:
         if column == "ks":
-            return ks_gap(steps, terms, REAL)
+            return ks_gap(steps, terms, REAL, drawn)
         return GAPS[column](*(steps[place] for place in terms))
 
     def published(known: Published) -> float:

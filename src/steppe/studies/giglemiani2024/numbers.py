@@ -34,13 +34,15 @@ def spread_gap(wider: Floats, tighter: Floats) -> Decision:
     return _gap(_spread, wider, tighter)
 
 
-def ks_gap(steps: Steps, terms: Mapping[Place, float], reference: str) -> Decision:
+def ks_gap(
+    steps: Steps, terms: Mapping[Place, float], reference: str, drawn: Resamples
+) -> Decision:
     """A weighted sum of KS distances, each to the reference in the same mode or context."""
     weighted = [
         Weighted(steps[group, kind], steps[group, reference], weight)
         for (group, kind), weight in terms.items()
     ]
-    return Decision.of_parts(ks_sum(weighted))
+    return Decision(*ks_sum(weighted, drawn))
 
 
 def closeness(made: Floats, reference: Floats, drawn: Resamples) -> Decision:
