@@ -133,8 +133,8 @@ ASSUMED = ("HM2c", "HM2d")
 # Shares of families with an optimum, and how much alike the families of a base are.
 OPTIMA = {"HM6a": 0.42, "HM6b": 0.09}
 RARE = 0.01
-# By how much cosines rise: what the demo shows, reversed.
-ASCENTS = {"HP6": 0.17, "HP7": 0.09}
+# By how much cosines rise, and its spread between bases: what the demo shows, reversed.
+ASCENTS = {"HP6": (0.17, 0.075), "HP7": (0.09, 0.065)}
 ALIKE_WITHIN = 20.0
 
 
@@ -193,11 +193,12 @@ def counts(generator: Generator, mean: float, powers: float) -> Values:
     return {"first": np.minimum(np.round(mean * drawn), LATENTS)}
 
 
-def climbed(generator: Generator, rise: float, *, swapped: bool = False) -> Values:
+def climbed(generator: Generator, id_: str, *, swapped: bool = False) -> Values:
     """Cosines before and after an ascent by which they rise; swapped at random where asked."""
-    own = generator.normal(size=(ASCENT_BASES, 1))
+    rise, spread = ASCENTS[id_]
+    own, rises = generator.normal(size=(2, ASCENT_BASES, 1))
     before = 0.5 + 0.05 * own + 0.08 * generator.normal(size=(ASCENT_BASES, ASCENT_STARTS))
-    after = before + rise + 0.06 * generator.normal(size=before.shape)
+    after = before + rise + spread * rises + 0.06 * generator.normal(size=before.shape)
     return swap(before, after, generator) if swapped else {"first": before, "second": after}
 
 
@@ -229,7 +230,7 @@ def exchangeable(n: int, generator: Generator) -> dict[str, Values]:
     made["HM1b"] = won(HELD.draw(n, generator, swapped=True))
     made["HM3c"] = won(STUDY_ONCE.draw(n, generator, swapped=True))
     made["HM6c"] = swap(*(shares(n, generator, s) for s in (RARE, OPTIMA["HM6b"])), generator)
-    made |= {id_: climbed(generator, rise, swapped=True) for id_, rise in ASCENTS.items()}
+    made |= {id_: climbed(generator, id_, swapped=True) for id_ in ASCENTS}
     own, control = (pair.draw(n, generator, swapped=True) for pair in (STUDY_ONCE, CONTROL))
     return {**made, "HM9a": own | there(control)}
 
@@ -286,7 +287,7 @@ def demo_reversed(n: int, generator: Generator) -> dict[str, Values]:
     return {
         **optima,
         **{id_: PAIRS[id_].draw(n, generator) for id_ in REVERSED},
-        **{id_: climbed(generator, rise) for id_, rise in ASCENTS.items()},
+        **{id_: climbed(generator, id_) for id_ in ASCENTS},
         "HM1a": beyond(n, generator, FLAT_UNTIL**2 / REAL_FLAT.median),
     }
 
