@@ -15,13 +15,14 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from benchmarks.calibration.rates import Study, World
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from steppe.comparisons import Resamples, ks_statistic
+from steppe.comparisons import Resamples, ks_error, ks_statistic
 from steppe.recipes.deciding import Decision
 from steppe.store import open_run
 from steppe.studies.giglemiani2024.claims import CLAIMS, REAL, places_of, table_of
@@ -53,7 +54,9 @@ def decide(data: Data, ids: Collection[str]) -> dict[str, Decision]:
         if claim.id in ids:
             steps = {place: data[table_of(claim)][place] for place in places_of(claim)}
             drawn = Resamples(len(next(iter(steps.values()))), DRAWS, 0)
-            found[claim.id] = claim.decide((steps, drawn))
+            # The first try of an interval's end decides; where it is, nobody asks here.
+            with patch.object(ks_error, "_HALVINGS", 1, create=True):
+                found[claim.id] = claim.decide((steps, drawn))
     return found
 
 
@@ -191,7 +194,7 @@ def _ids(wanted: Callable[[Claim], bool]) -> tuple[str, ...]:
 
 
 _KS = _ids(lambda claim: claim.quantity.startswith("KS to real"))
-_GAPS = _ids(lambda claim: claim.id not in (*SHARES, LIKENESS))
+_GAPS = _ids(lambda claim: claim.id not in (*_KS, *SHARES, LIKENESS))
 _AMONG_OTHERS = _ids(lambda claim: all(kind != REAL for _, kind in places_of(claim)))
 # Not published in numbers.
 _UNPUBLISHED = ("G22n", "G23n")
@@ -201,7 +204,9 @@ STUDY = Study(
     {"demo": 500, "paper": 1000},
     (
         World("exchangeable", exchangeable, null=_GAPS),
-        World("apart from real", apart_from_real, null=(*_AMONG_OTHERS, *_KS)),
+        World("exchangeable, distances", exchangeable, null=_KS, quick=60),
+        World("apart from real", apart_from_real, null=_AMONG_OTHERS),
+        World("apart from real, distances", apart_from_real, null=_KS, quick=60),
         World("one half", one_half, null=tuple(SHARES)),
         World("at the margin", at_the_margin, null=(LIKENESS,)),
         World(
@@ -209,7 +214,7 @@ STUDY = Study(
             as_published,
             effect=_ids(lambda c: c.id not in (*_KS, LIKENESS, *_UNPUBLISHED)),
         ),
-        World("as far as published", as_far_as_published, effect=(*_KS, LIKENESS)),
+        World("as far as published", as_far_as_published, effect=(*_KS, LIKENESS), quick=60),
         World("as in the demo", as_in_the_demo, effect=_UNPUBLISHED),
     ),
     {claim.id: claim.statement for claim in CLAIMS},

@@ -117,7 +117,7 @@ STUDY = Study(
     "janiak2024",
     {"demo": 100, "authors' older code": 1000},
     (
-        World("kinds swapped", kinds_swapped, null=("JA3", "JA4")),
+        World("kinds swapped", kinds_swapped, null=("JA3", "JA4"), quick=1000),
         World("weights swapped", weights_swapped, null=("JA2",)),
         World("half sharp", half_sharp, null=("JA1",)),
         World("as in the demo", as_in_the_demo, effect=("JA1", "JA2", "JA3", "JA4")),

@@ -35,12 +35,15 @@ class World:
         simulate: From the number of samples and a generator to a run's data.
         null: Ids of the claims whose number is zero in it.
         effect: Ids of the claims that are true in it, by as much as was published or seen.
+        quick: Runs in the quick form, if not as many as usual: few where each takes long, which
+            tell what all claims do together, and many where there are few claims.
     """
 
     name: str
     simulate: Callable[[int, np.random.Generator], Any]
     null: tuple[str, ...] = ()
     effect: tuple[str, ...] = ()
+    quick: int | None = None
 
 
 @dataclass(frozen=True)
