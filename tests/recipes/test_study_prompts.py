@@ -18,6 +18,7 @@ from steppe.recipes.prompt_facts import prompt_facts
 from steppe.recipes.study_prompts import take_prompts
 from steppe.recipes.study_settings import PAPER_PROMPTS
 from steppe.sae import Sae
+from steppe.store import Run
 from steppe.studies.giglemiani2024.settings import Settings
 from steppe.subject import Subject, load_prompts
 
@@ -102,10 +103,19 @@ def test_what_a_summary_says(subject: Subject, sae: Sae, tmp_path: Path) -> None
     asked = settings(path, max_bad_rows=0.5)
     taken = take_prompts(asked, subject, [trained_with_bos(sae, True)])
     resolved = asked.model_dump() | {"bos": "yes", "prompts_identity": taken.identity()}
-    told = prompt_facts(resolved)
+    told = prompt_facts(Run(tmp_path, {"resolved": resolved}))
     assert "66.67% of them equal to an earlier one" in str(told["prompts"])
     assert told["BOS"] == "in front of each prompt (as the SAE was trained)"
     assert str(told["rows skipped"]).startswith("1 of 4 (25.00%)")
+
+
+def test_what_a_run_did_not_record_is_said_to_be_so(tmp_path: Path) -> None:
+    older = {"prompts": "a.jsonl", "prompt_length": 10, "prompts_identity": {"sha256": "ab" * 32}}
+    told = prompt_facts(Run(tmp_path, {"resolved": older}))
+    assert str(told["prompts"]).startswith("a.jsonl, 10 tokens (")
+    assert "the first not recorded of the source" in str(told["prompts"])
+    assert told["BOS"] == "not recorded (not recorded)"
+    assert "not recorded" in str(prompt_facts(Run(tmp_path, {"resolved": {}}))["prompts"])
 
 
 def test_more_samples_than_prompts_that_are_taken() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from transformers import BatchEncoding
 
 import steppe
 from steppe.activations import TargetRequest
@@ -17,7 +18,7 @@ from steppe.core.errors import InputError, SteppeError
 from steppe.execution.sweep import folder_name
 from steppe.study import BaseSettings, CurvePart, Study, Table, WholePart, positive
 from steppe.study.crossings import Level
-from steppe.study.prompts import as_prompts
+from steppe.study.prompts import as_prompts, width_of
 
 
 class Settings(BaseSettings):
@@ -237,11 +238,93 @@ def test_an_unknown_kind_says_the_nearest(tiny_files: Any, tmp_path: Path) -> No
         run(["randm"], tiny_files, tmp_path / "run")
 
 
-@pytest.mark.parametrize("prompts", [[[1, 2], [3]], [[-1, 2]], [[1, 10**6]], [], ["text"], 3.5])
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        [[1, 2], [3]], [[-1, 2]], [[1, 10**6]], [], ["text"], 3.5, {"text": ["a"]},
+        BatchEncoding({"input_ids": [[1, 2], [3]]}),
+        BatchEncoding({"input_ids": [1, 2], "attention_mask": [1, 1]}),
+    ],
+)  # fmt: skip
 def test_prompts_that_are_none_are_refused(prompts: Any, tiny_files: Any) -> None:
     model = steppe.load_subject(tiny_files.model, device="cpu")
-    with pytest.raises((InputError, TypeError)):
+    with pytest.raises(InputError, match="prompt"):
         as_prompts(prompts, model, 2)
+
+
+def test_what_a_tokenizer_returns_is_read_by_its_mask(tiny_files: Any) -> None:
+    model = steppe.load_subject(tiny_files.model, device="cpu")
+    ids = torch.tensor([[1, 2, 3], [0, 4, 5]])
+    whole = BatchEncoding({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    assert as_prompts(whole, model, 3).tokens.tolist() == ids.tolist()
+    assert width_of(whole) == 3
+    padded = BatchEncoding({"input_ids": ids, "attention_mask": (ids != 0).long()})
+    with pytest.raises(InputError, match=r"(?s)prompt 1.*attention_mask with zeros.*1 of 2"):
+        as_prompts(padded, model, 3)
+
+
+def test_padding_that_no_mask_tells_is_refused(tiny_files: Any) -> None:
+    class Tokenizer:
+        pad_token_id, bos_token_id, eos_token_id, unk_token_id = 9, 0, 0, 0
+
+    model = replace(steppe.load_subject(tiny_files.model, device="cpu"), tokenizer=Tokenizer())
+    with pytest.raises(InputError, match=r"(?s)prompt 1.*token 9"):
+        as_prompts([[1, 2, 3], [9, 4, 5]], model, 3)
+    told = {"input_ids": [[1, 2, 9]], "attention_mask": [[1, 1, 1]]}
+    assert as_prompts(told, model, 3).tokens.tolist() == [[1, 2, 9]]
+
+
+def test_a_prompt_length_that_given_ids_contradict_is_refused(
+    tiny_files: Any, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"model": tiny_files.model, "samples": 2, "out": tmp_path / "run"}
+    ids = np.arange(1200).reshape(120, 10) % 64
+    with pytest.raises(InputError, match=r"(?s)prompt_length.*5, for token ids of 10 tokens"):
+        steppe.run(study(["real"]), prompts=ids, prompt_length=5, **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_same_prompts_for_another_reason_are_the_same_run(
+    tiny_files: Any, tmp_path: Path
+) -> None:
+    def go(bos: str) -> Any:
+        return steppe.run(
+            study(["real"]), model=tiny_files.model, prompts=tiny_files.prompts, samples=2,
+            moments_samples=100, device="cpu", bos=bos, out=tmp_path / "run",
+        )  # fmt: skip
+
+    go("auto")
+    done = go("no")
+    assert len(done.provenance) == 2
+    assert "BOS: none is added (nothing asks for it)" in (done.path / "summary.md").read_text()
+    with pytest.raises(InputError, match="bos: no -> yes"):
+        go("yes")
+
+
+def test_runs_of_other_lengths_are_named_or_aligned(tiny_files: Any, tmp_path: Path) -> None:
+    def go(name: str, points: int, **settings: Any) -> Path:
+        paths = replace(study([]), parts=lambda _: [CurvePart("paths", ["real"], n_points=points)])
+        options: dict[str, Any] = {"samples": 2, "moments_samples": 100, "device": "cpu"} | settings
+        steppe.run(
+            paths,
+            model=tiny_files.model,
+            prompts=tiny_files.prompts,
+            out=tmp_path / name,
+            **options,
+        )
+        return tmp_path / name
+
+    first, longer = go("first", 5), go("longer", 5, samples=3, seed=1)
+    both = steppe.open_runs([first, longer])
+    assert both.sizes["sample"] == 3
+    assert both["l2"].sel(seed=0, sample=2).isnull().all()
+    other = go("other", 7)
+    with pytest.raises(InputError, match=f"step: 5 in {longer}; 7 in {other}"):
+        steppe.open_runs([first, longer, other])
+    short = steppe.open_runs([first, go("short", 5, prompt_length=4)])
+    assert short.sizes["position"] == 10
+    assert short["tokens"].sel(prompt_length=4, position=range(4)).notnull().all()
+    assert short["tokens"].sel(prompt_length=4, position=range(4, 10)).isnull().all()
 
 
 def test_a_sweeps_cell_that_fails_stops_no_other(tiny_files: Any, tmp_path: Path) -> None:

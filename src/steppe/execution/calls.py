@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from steppe.core.axes import POSITION
 from steppe.core.errors import InputError
 from steppe.execution.run import run_study
 from steppe.execution.workers import workers_of
@@ -19,9 +20,9 @@ from steppe.recipes.configuration import default_folder, settings_of
 from steppe.store import Opening, Run, open_run
 from steppe.study import Study
 from steppe.study.given import Given
-from steppe.study.prompts import GIVEN
+from steppe.study.prompts import GIVEN, width_of
 from steppe.study.registry import register_study
-from steppe.subject import Prompts, Subject, load_subject
+from steppe.subject import Subject, load_subject
 
 # Settings that tell runs apart without being an axis of anything.
 _NO_AXIS = {"out", "device", "engine", "bootstrap", "subject_identity", "left_out"}
@@ -43,7 +44,7 @@ def run(
         model: A name, a folder, a `transformers` model, or what `load_subject` returns.
         sae: A release, a folder, or an SAE object.
         prompts: A file or data set; texts; or token ids ``(prompt, position)``, which need no
-            tokenizer.
+            tokenizer, also as a tokenizer returns them, without padding.
         out: The run folder; by default ``runs/<study>-<model>``.
         settings: Any setting of the study (`steppe explain STUDY`), and ``overwrite``, ``workers``,
             ``threads`` as on the command line.
@@ -105,7 +106,9 @@ def open_runs(paths: str | Path | Sequence[str | Path], dataset: str = "") -> xr
         ``run`` instead where they are not a full grid of such settings.
 
     Raises:
-        InputError: There is no run, or the runs are of different studies or do not differ.
+        InputError: There is no run, the runs are of different studies, or the dataset has another
+            length in some: of paths, for instance. Samples, positions of a prompt and labels that
+            a run lacks are NaN there.
     """
     runs = [open_run(path) for path in _folders(paths)]
     names = {str(one.config["resolved"]["recipe"]) for one in runs}
@@ -116,9 +119,9 @@ def open_runs(paths: str | Path | Sequence[str | Path], dataset: str = "") -> xr
             expected="one or more runs of one study",
             fix="give their folders, or a pattern such as runs/sweep/*",
         )
-    chosen = dataset or runs[0].datasets()[0]
+    chosen = dataset or next(iter(runs[0].datasets()), "")
     axes = _axes(runs)
-    opened = [one.dataset(chosen) for one in runs]
+    opened = _alike(runs, [one.dataset(chosen) for one in runs])
     if not axes:
         return opened[0] if len(opened) == 1 else xr.concat(opened, "run", join="outer")
     joined = xr.concat(opened, "run", join="outer", combine_attrs="drop_conflicts")
@@ -147,6 +150,29 @@ def _folders(paths: str | Path | Sequence[str | Path]) -> list[Path]:
     return [path for path in found if path.is_dir()]
 
 
+def _alike(runs: Sequence[Run], opened: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """The datasets, of which every dimension without labels is of one length.
+
+    Token n of a prompt is the n-th in prompts of any length; step n of a path is not.
+    """
+    found = list(opened)
+    for dim in dict.fromkeys(str(dim) for one in found for dim in one.dims):
+        sizes = [one.sizes.get(dim) for one in found]
+        if len(set(sizes)) == 1 or any(dim in one.indexes for one in found):
+            continue
+        if dim == POSITION:
+            found = [one.assign_coords({dim: range(one.sizes[dim])}) for one in found]
+            continue
+        several = {size: run.path for size, run in zip(sizes, runs, strict=True)}
+        raise InputError(
+            "runs",
+            got=f"{dim}: " + "; ".join(f"{size} in {path}" for size, path in several.items()),
+            expected="runs whose datasets have the same length along it",
+            fix="give runs of one length, or open each by itself",
+        )
+    return found
+
+
 def _axes(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """Plain settings in which the runs differ, by name, one value a run."""
     configs = [one.config["resolved"] for one in runs]
@@ -157,16 +183,6 @@ def _axes(runs: Sequence[Run]) -> dict[str, list[Any]]:
         if plain and name not in _NO_AXIS and len(set(values)) > 1:
             axes[name] = values
     return axes
-
-
-def _width(prompts: Any) -> int:
-    """Tokens of each prompt where ids of one length are given; else 0."""
-    rows = prompts.tokens if isinstance(prompts, Prompts) else prompts
-    try:
-        shape = np.shape(rows)
-    except ValueError:
-        return 0
-    return int(shape[1]) if len(shape) == 2 else 0
 
 
 def _asked(
@@ -187,7 +203,14 @@ def _asked(
             objects[name] = value
     if "prompts" in objects:
         asked["prompts"] = GIVEN
-        width = _width(prompts)
+        width = width_of(prompts)
+        if width and settings.get("prompt_length", width) != width:
+            raise InputError(
+                "setting prompt_length",
+                got=f"{settings['prompt_length']!r}, for token ids of {width} tokens a prompt",
+                expected="the length of the prompts that are given, or nothing",
+                fix="leave it out, or cut the prompts",
+            )
         if width:
             asked["prompt_length"] = width
     return asked, Given(**objects)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -13,13 +11,13 @@ from typing import Any
 from steppe.core.errors import InputError, SteppeError
 from steppe.core.sites import Site
 from steppe.execution.calls import run
+from steppe.execution.cell_names import as_value, folder_name, label_of
 from steppe.recipes.catalogue import find_recipe
 from steppe.store import Run
 from steppe.study import Study
 
 # A short form of ``site``: the same point of these layers.
 LAYER = "layer"
-_LONGEST = 120
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def sweep(
     Args:
         study: A name, or a study of your own.
         grid: Values by setting, for instance ``{"seed": [0, 1], "layer": [1, 4]}``; ``layer``
-            stands for the study's site at these layers.
+            stands for the study's site at these layers. Models, SAEs and prompts may be objects.
         out: The folder that holds one run folder per cell. The same call goes on where it stopped.
         settings: Everything else, as `steppe.run` takes it.
 
@@ -55,15 +53,15 @@ def sweep(
         The runs, which `steppe.open_runs` joins, and why cells have none.
 
     Raises:
-        InputError: An axis without values, or one that is no setting of the study.
+        InputError: An axis without values, with one twice or one that has no name, or one that is
+            no setting of the study.
     """
     recipe = study.name if isinstance(study, Study) else find_recipe(study).name
     known = study.settings if isinstance(study, Study) else find_recipe(recipe).settings_class()
     _check_axes(recipe, grid, {*known.model_fields, LAYER, "model"})
     site = str(settings.get("site") or known.model_fields["site"].default) if LAYER in grid else ""
     runs, failed = [], {}
-    for cell in cells(grid):
-        name = folder_name(cell)
+    for name, cell in named(grid).items():
         try:
             asked = {**settings, **_with_site(cell, site)}
             runs.append(run(study, out=Path(out) / name, **asked))
@@ -72,19 +70,25 @@ def sweep(
     return Sweep(tuple(runs), failed)
 
 
-def cells(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Every combination of the axes' values, the last axis fastest."""
-    for values in product(*grid.values()):
-        yield dict(zip(grid, values, strict=True))
+def named(grid: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, Any]]:
+    """Every combination of the axes' values by its folder's name, the last axis fastest.
 
-
-def folder_name(cell: Mapping[str, Any]) -> str:
-    """A cell as a folder's name; what a name cannot hold is replaced, and a hash keeps it apart."""
-    text = ",".join(f"{name}={value}" for name, value in cell.items())
-    safe = re.sub(r"[^A-Za-z0-9_.,=+-]", "_", text)
-    if safe == text and len(text) <= _LONGEST:
-        return text
-    return f"{safe[:_LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    Raises:
+        InputError: A value that has no name, or two of one name.
+    """
+    axes = {axis: [as_value(axis, value) for value in values] for axis, values in grid.items()}
+    for axis, values in axes.items():
+        labels = [label_of(axis, value) for value in values]
+        twice = [label for label in labels if labels.count(label) > 1]
+        if twice:
+            raise InputError(
+                f"axis {axis}",
+                got=f"{twice[0]} twice",
+                expected="values that differ, each of a run folder of its own",
+                fix="leave one out",
+            )
+    found = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    return {folder_name(cell): cell for cell in found}
 
 
 def _with_site(cell: Mapping[str, Any], site: str) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from steppe.recipes.study_settings import PAPER_PROMPTS, StudySettings
 from steppe.sae import Sae
 from steppe.subject import Bos, Prompts, Subject, choose_bos, load_prompts
 
+# Why BOS is put in front of prompts, in words; whether it is, is what decides.
+BOS_REASON = "bos_reason"
+
 
 @dataclass(frozen=True, eq=False)
 class StudyPrompts:
@@ -34,7 +37,7 @@ class StudyPrompts:
             "equal_share": round(prompts.equal_share, 6),
             "rows": prompts.rows,
             "skipped_rows": prompts.skipped,
-            "bos_reason": self.bos.reason,
+            BOS_REASON: self.bos.reason,
         }
 
 

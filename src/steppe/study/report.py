@@ -24,7 +24,7 @@ def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
         "site": resolved["site"]
         + (f", read at {resolved['read']}" if "read" in resolved else "")
         + f" ({resolved['coordinates']} coordinates)",
-        **prompt_facts(resolved),
+        **prompt_facts(analysis.run),
         "samples": resolved["samples"],
         "seed": resolved["seed"],
     }

@@ -16,6 +16,7 @@ from steppe.core.provenance import provenance, shareable
 from steppe.propagation import memory_budget
 from steppe.recipes.before_weights import may_be_papers
 from steppe.recipes.starting import DECIDES_NO_NUMBER
+from steppe.recipes.study_prompts import BOS_REASON
 from steppe.recipes.study_settings import SiteSettings
 from steppe.store import Opening, RunFolder, open_run
 from steppe.study.context import Context
@@ -152,6 +153,9 @@ def open_study(
             tell(f"left out: {name}: {why}")
     resolved = {**context.resolved(), "engine": context.check.engine}
     record = shareable(_provenance(context, resolved, asked))
+    # The same prompts, for another reason, are the same run.
+    prompts = {k: v for k, v in resolved["prompts_identity"].items() if k != BOS_REASON}
+    resolved["prompts_identity"] = prompts
     folder = opening.open({"asked": asked, "resolved": resolved}, record)
     run = StudyRun(study, study.plan(context.settings, objects), context, folder)
     if opening.role == "owner":

@@ -203,7 +203,7 @@ class _Cutter:
                 expected=f"at least {taken} tokens for a prompt of {self.length}",
                 fix="ask for shorter prompts, or use longer rows",
             )
-        padding = None if document.is_masked else self._padding
+        padding = None if document.is_masked else padding_token(self.subject)
         if padding is not None and padding in (ids[0], ids[taken - 1]):
             raise BadRowError(
                 document.place,
@@ -212,15 +212,6 @@ class _Cutter:
                 fix="store the attention_mask beside the token ids, or drop the padding",
             )
         return self._prompt(ids[:taken])
-
-    @property
-    def _padding(self) -> int | None:
-        """The padding token, where it can be nothing else."""
-        tokenizer = self.subject.tokenizer
-        if tokenizer is None or tokenizer.pad_token_id is None:
-            return None
-        others = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id}
-        return None if tokenizer.pad_token_id in others else int(tokenizer.pad_token_id)
 
     def _taken(self, ids: NDArray[np.int64]) -> int:
         """How many of the source's tokens the next prompt takes."""
@@ -324,6 +315,15 @@ def _check_rows(rows: list[NDArray[np.int64]], source: str, length: int, count: 
             expected=f"at least {wanted}",
             fix="use a larger source, shorter prompts or fewer of them",
         )
+
+
+def padding_token(subject: Subject) -> int | None:
+    """The token that a subject's tokenizer pads with, where it can be nothing else."""
+    tokenizer = subject.tokenizer
+    if tokenizer is None or tokenizer.pad_token_id is None:
+        return None
+    others = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id}
+    return None if tokenizer.pad_token_id in others else int(tokenizer.pad_token_id)
 
 
 def check_vocabulary(tokens: NDArray[np.int64], source: str, subject: Subject) -> None:
