@@ -46,4 +46,6 @@ $(VENV)/.core: $(VENV)/.venv pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) install -c constraints.txt -e '.[dev,datasets,parity,probe,ray]'
+	# Beside the environment: where torchao is found, transformers imports it for every model.
+	$(PIP) install -c constraints.txt --no-deps --target $(VENV)/torchao --upgrade torchao
 	touch $@

@@ -159,6 +159,13 @@ def test_several_sites_are_read_in_one_pass(gpt2: Subject) -> None:
     assert found["blocks.1.mlp.hook_post"].shape == (2, 128)
 
 
+def test_several_are_read_at_once_from_the_first_time_on() -> None:
+    subject = load_subject(make_model(*FAMILIES["llama"]))
+    found = read_activations(subject, TOKENS, ["resid_pre:1", "attn_out:1", "mlp_out:2"])
+    for name, value in found.items():
+        assert_equal(value, read_residuals(subject, TOKENS, name))
+
+
 def test_sites_of_one_name_cannot_differ_in_position(gpt2: Subject) -> None:
     with pytest.raises(InputError, match="position 3"):
         read_activations(gpt2, TOKENS, [Site.parse("attn_out:1", 3), Site.parse("attn_out:1")])

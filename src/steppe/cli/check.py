@@ -28,7 +28,22 @@ def check(
         ),
     ] = None,
     prompts: options.Prompts = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(help="Branch, tag or commit of the model.", show_default="the newest"),
+    ] = None,
     device: options.Device = "auto",
+    device_map: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, balanced or sequential: share a model that is too large for one device out "
+            "over all of them, the memory beside them and the disk.",
+            show_default="one device",
+        ),
+    ] = None,
+    sae_device: Annotated[
+        str | None, typer.Option(help="Where SAEs are.", show_default="the model's device")
+    ] = None,
     dtype: options.Dtype = "float32",
     engine: options.Engine = "auto",
     coordinates: Annotated[
@@ -78,7 +93,10 @@ def check(
         subject=subject,
         saes=tuple(sae or ()),
         prompts=prompts,
+        revision=revision,
         device=device,
+        device_map=device_map,
+        sae_device=sae_device,
         dtype=dtype,
         engine=engine,
         coordinates=coordinates,

@@ -101,6 +101,9 @@ def values_at(
     """
     places = {site.name: site.place(subject.n_layers) for site in sites}
     last = max(places.values())
+    for site in sites:
+        if site.is_inside:  # found by a pass of its own, before anything is watched
+            find_tap(subject.model, subject.anatomy, places[site.name][0], site.point)
     seen: dict[tuple[int, int], Tensor] = {}
 
     def keeper(place: tuple[int, int]) -> Callable[[Tensor], None]:

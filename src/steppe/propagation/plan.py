@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -67,10 +68,21 @@ def bytes_per_point(subject: Subject, positions: int, length: int, *, logits: bo
         logits: Whether logits are made.
     """
     config = subject.model.config.get_text_config(decoder=True)
+    widths = subject.d_model, subject.d_vocab if logits else 0
+    return bytes_of_point(config, widths, positions, length)
+
+
+def bytes_of_point(config: Any, widths: tuple[int, int], positions: int, length: int) -> int:
+    """The same from a text model's configuration.
+
+    Args:
+        config: Says how many heads there are.
+        widths: Of the residual stream and of the logits; 0: no logits are made.
+        positions: How many positions run for a point.
+        length: Tokens of the prompt.
+    """
     heads = int(getattr(config, "num_attention_heads", 1) or 1)
-    per_position = _WIDTHS * subject.d_model + 2 * heads * length
-    if logits:
-        per_position += 2 * subject.d_vocab
+    per_position = _WIDTHS * widths[0] + 2 * heads * length + 2 * widths[1]
     return _BYTES * positions * per_position
 
 

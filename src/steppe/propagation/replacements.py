@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from steppe.propagation.packing import packed
 from steppe.propagation.stepwise import Forward, Layout, stepwise
+from steppe.subject.as_it_lies import is_plain
 from steppe.subject.half_precision import HalfConv1D, HalfLinear
 
 # Packed matrices stand beside the weights, so that a large model would need its memory twice.
@@ -86,6 +87,8 @@ def _can_be_packed(module: Any) -> bool:
     if type(module) not in (*_LINEAR, *_TRANSPOSED):
         return False
     weight = module.weight
+    if not is_plain(weight):  # quantised: what it holds is no matrix to be packed
+        return False
     if weight.device.type != "cpu" or not torch._C._has_mkldnn:
         return False
     has_bfloat16: Callable[[], bool] = torch.ops.mkldnn._is_mkldnn_bf16_supported

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig
-
-from steppe.core.bundled import DEMO, demo_model
+from steppe.core.bundled import DEMO
 from steppe.core.errors import InputError
 from steppe.core.sites import Site, require_stream
 from steppe.recipes.papers_model import has_papers_shape
 from steppe.recipes.study_settings import StudySettings
 from steppe.sae.config import CFG_FILE
 from steppe.sae.loading import find_config
-from steppe.subject.loading import find_folder, is_local
+from steppe.subject.gguf import is_gguf
+from steppe.subject.loading import is_local
+from steppe.subject.stated import stated_config
 from steppe.subject.text_files import format_of
 
 
@@ -75,13 +75,8 @@ def read_stated(subject: str, revision: str | None) -> Stated:
     Raises:
         InputError: There is no such model.
     """
-    if subject != DEMO:
-        is_local(subject)
-    folder = find_folder(str(demo_model()) if subject == DEMO else subject, revision)
-    try:
-        whole = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError):
-        # Loading the model says what is wrong with it.
+    whole = stated_config(subject, revision)
+    if whole is None:
         return Stated(None, None, None, False)
     config = whole.get_text_config(decoder=True)
     return Stated(
@@ -106,7 +101,8 @@ def _whole_number(config: Any, name: str) -> int | None:
 
 
 def _refuse_revision_of_a_folder(settings: StudySettings) -> None:
-    if settings.revision is not None and (settings.subject == DEMO or is_local(settings.subject)):
+    subject = settings.subject
+    if settings.revision is not None and (subject == DEMO or is_gguf(subject) or is_local(subject)):
         raise InputError(
             "--revision",
             got=f"{settings.revision!r}, for {settings.subject}",

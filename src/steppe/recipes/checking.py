@@ -26,6 +26,7 @@ from steppe.subject import (
     load_prompts,
     load_subject,
 )
+from steppe.subject.loading import parse_device
 
 LENGTH = 128
 TOKENS = 25_600
@@ -41,7 +42,10 @@ class CheckRequest:
         subject: ``demo``, a hub id or a folder.
         saes: SAEs as `load_sae` takes them; empty: those bundled with the subject.
         prompts: Where tokens come from; None: those bundled with the subject.
+        revision: Branch, tag or commit of the subject on the hub.
         device: The subject's device.
+        device_map: How the subject is shared out over devices; None: one device.
+        sae_device: Where SAEs are; None: the subject's device.
         dtype: The subject's number format.
         engine: The engine that is checked.
         coordinates: ``centered`` or ``raw``; None: those of the SAEs, else the subject's own.
@@ -58,7 +62,10 @@ class CheckRequest:
     subject: str
     saes: tuple[str, ...] = ()
     prompts: str | None = None
+    revision: str | None = None
     device: str = "auto"
+    device_map: str | None = None
+    sae_device: str | None = None
     dtype: str = "float32"
     engine: str = "auto"
     coordinates: str | None = None
@@ -79,12 +86,16 @@ def check_subject(request: CheckRequest) -> CheckReport:
     subject = load_subject(
         request.subject,
         coordinates=request.coordinates,
+        revision=request.revision,
         device=request.device,
+        device_map=request.device_map,
         dtype=request.dtype,
         engine=request.engine,
     )
     length = request.length or min(LENGTH, subject.context_length or LENGTH)
-    saes = {source: load_sae(source, device=subject.device) for source in _sources(request)}
+    asked = request.sae_device
+    place = subject.device if asked is None else parse_device(asked)
+    saes = {source: load_sae(source, device=place) for source in _sources(request)}
     subject = in_coordinates_of(saes, subject, request.coordinates)
     bos = choose_bos(request.bos, subject, [sae.prepend_bos for sae in saes.values()])
     prompts = load_prompts(

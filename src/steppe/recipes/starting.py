@@ -13,7 +13,7 @@ from steppe.recipes.study_settings import StudySettings
 from steppe.subject import Subject, load_subject
 
 # Settings that decide what is refused, and no number of what is not.
-DECIDES_NO_NUMBER = {"accept_sae", "strict", "max_bad_rows"}
+DECIDES_NO_NUMBER = {"accept_sae", "strict", "max_bad_rows", "device_map", "sae_device"}
 
 
 S = TypeVar("S", bound=StudySettings)
@@ -36,6 +36,7 @@ def open_subject(settings: S) -> tuple[S, Subject]:
         revision=settings.revision,
         coordinates=settings.coordinates,
         device=settings.device,
+        device_map=settings.device_map,
         dtype=settings.dtype,
         engine=settings.engine,
     )

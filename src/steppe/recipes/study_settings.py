@@ -87,6 +87,15 @@ class StudySettings(BaseModel):
         description="number format of the blocks' matrices; the residual stream, normalisations "
         "and readouts stay float32",
     )
+    device_map: Literal["auto", "balanced", "sequential"] | None = Field(
+        None,
+        description="share a subject that is too large for one device out over all of them, the "
+        "memory beside them and the disk, as accelerate does; in half precision it is wholly in "
+        "that format then; None: one device",
+    )
+    sae_device: str | None = Field(
+        None, description="where SAEs are: 'cpu', 'cuda:1' ...; None: the subject's device"
+    )
     tf32: bool = Field(False, description="multiply float32 matrices in TF32 on a GPU")
     engine: Engine = Field(
         "auto",

@@ -18,9 +18,20 @@ from steppe.recipes.study_settings import StudySettings
 from steppe.sae import Sae, SaeQuality, check_fits, load_sae, quality
 from steppe.sae.belonging import coordinates_of, require_trust
 from steppe.subject import Subject
+from steppe.subject.loading import parse_device
 
 # Activations that quality is measured on, at most.
 MEASURED_ON = 8192
+
+
+def device_of_saes(settings: StudySettings, subject: Subject) -> torch.device:
+    """Where a study's SAEs are put.
+
+    Raises:
+        InputError: There is no such device.
+    """
+    asked = settings.sae_device
+    return subject.device if asked is None else parse_device(asked)
 
 
 def open_saes(sources: Sequence[str], device: torch.device) -> dict[str, Sae]:

@@ -17,6 +17,7 @@ from steppe.recipes.study_settings import SiteSettings
 from steppe.recipes.using_saes import (
     MEASURED_ON,
     check_belongs,
+    device_of_saes,
     in_coordinates_of,
     open_saes,
     short_name,
@@ -95,9 +96,9 @@ def open_for(
         name = short_name(given) if has_own_site and isinstance(given, Sae) else label_of(given)
         saes: dict[str, Autoencoder] = {name: given}
     elif has_own_site:
-        saes = {**open_saes(settings.sae_sources, subject.device)}
+        saes = {**open_saes(settings.sae_sources, device_of_saes(settings, subject))}
     else:
-        one = load_sae(settings.sae_source, device=subject.device)
+        one = load_sae(settings.sae_source, device=device_of_saes(settings, subject))
         saes = {label_of(one): one}
     read = {label: sae for label, sae in saes.items() if isinstance(sae, Sae)}
     for label, sae in saes.items():

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from steppe.core.errors import InputError
+from steppe.subject.as_it_lies import input_device
 from steppe.subject.devices import is_out_of_memory
 from steppe.subject.mode import evaluating
 
@@ -75,7 +76,7 @@ def find_anatomy(model: PreTrainedModel, *, blocks_path: str | None = None) -> A
             expected="a causal language model (decoder only)",
             fix="choose a model that AutoModelForCausalLM loads",
         )
-    path = _find_blocks_path(model, family) if blocks_path is None else blocks_path
+    path = find_blocks_path(model, family) if blocks_path is None else blocks_path
     blocks = model.get_submodule(path)
     if not isinstance(blocks, nn.ModuleList):
         raise InputError(
@@ -100,8 +101,12 @@ def find_anatomy(model: PreTrainedModel, *, blocks_path: str | None = None) -> A
     )
 
 
-def _find_blocks_path(model: PreTrainedModel, family: str) -> str:
-    """Name of the only outermost ModuleList under the text decoder with one entry per layer."""
+def find_blocks_path(model: PreTrainedModel, family: str) -> str:
+    """Name of the only outermost ModuleList under the text decoder with one entry per layer.
+
+    Raises:
+        InputError: There is none, or more than one.
+    """
     count = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
     lists: dict[str, nn.Module] = {
         name: module
@@ -135,7 +140,7 @@ class _Seen:
 def _probe(model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> _Seen:
     seen = _Seen()
     # Two, so that a stream ordered as (position, prompt) is not taken for (prompt, position).
-    tokens = torch.zeros((1, 2), dtype=torch.int64, device=model.device)
+    tokens = torch.zeros((1, 2), dtype=torch.int64, device=input_device(model))
 
     def first_block(_module: nn.Module, _args: Any, output: Any) -> None:
         if not isinstance(output, Tensor | tuple):
@@ -190,7 +195,9 @@ def _is_from_library(fault: Exception) -> bool:
 def kind_of_norm(module: nn.Module, d_model: int) -> Norm:
     """Tell a LayerNorm from an RMSNorm by what it does, whatever its class is called."""
     vector = 3.0 * torch.arange(d_model).cos().reshape(1, 1, -1)
-    vector = vector.to(next(module.parameters(), vector))
+    like = next(module.parameters(), vector)
+    # What lies on the disk comes to where its input is.
+    vector = vector.to(like.dtype).to("cpu" if like.device.type == "meta" else like.device)
     with torch.inference_mode():
         plain, scaled, shifted = (module(v) for v in (vector, 4.0 * vector, vector + 2.0))
     if not isinstance(plain, Tensor) or not _close(plain, scaled):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 from weakref import WeakKeyDictionary
 
 import torch
@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from steppe.core.errors import InputError
 from steppe.core.sites import Point
 from steppe.subject.anatomy import Anatomy, kind_of_norm
+from steppe.subject.as_it_lies import input_device
 from steppe.subject.mode import evaluating
 
 # Tokens of the pass. The first is left out: its stream may be a thousand times as long as others.
@@ -119,12 +120,17 @@ def output_tensor(output: Any) -> Tensor | None:
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """One module's call: what it took in and gave out, float64 ``(position, width)``."""
+    """One module's call: what it took in and gave out, float64 ``(position, width)``.
+
+    ``example`` is a value of the format and device that it took in, ``is_plain`` whether that was
+    its only argument.
+    """
 
     name: str
     module: nn.Module
     entering: Tensor
     leaving: Tensor
+    example: Tensor
     is_plain: bool
 
 
@@ -162,8 +168,9 @@ def _observe(model: PreTrainedModel, block: nn.Module) -> _Seen:
         def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             before, after = first_tensor(args, kwargs), output_tensor(output)
             if _has_rows(before) and _has_rows(after):
-                is_plain = len(args) == 1 and not kwargs
-                calls.append(_Call(name, module, _whole(before), _whole(after), is_plain))
+                is_plain, example = len(args) == 1 and not kwargs, before.new_empty(())
+                both = _whole(before), _whole(after)
+                calls.append(_Call(name, module, *both, example, is_plain))
 
         return hook
 
@@ -174,7 +181,7 @@ def _observe(model: PreTrainedModel, block: nn.Module) -> _Seen:
     handles.append(block.register_forward_hook(left, prepend=True))
     try:
         with torch.inference_mode(), evaluating(model):
-            model(input_ids=tokens[None].to(model.device), use_cache=False)
+            model(input_ids=tokens[None].to(input_device(model)), use_cache=False)
     except _Stop:
         pass
     finally:
@@ -185,7 +192,7 @@ def _observe(model: PreTrainedModel, block: nn.Module) -> _Seen:
     return _Seen(once, ends["entering"], ends["leaving"], torch.finfo(formats[0]).eps)
 
 
-def _has_rows(value: Tensor | None) -> bool:
+def _has_rows(value: Tensor | None) -> TypeGuard[Tensor]:
     """Whether a tensor holds one row a position, in the order of positions."""
     return value is not None and value.is_floating_point() and _LENGTH in value.shape[-3:-1]
 
@@ -271,9 +278,7 @@ def _is_norm(module: nn.Module, width: int) -> bool:
 
 def _is_linear(call: _Call) -> bool:
     """Whether a module's output grows in proportion to its input, up to a bias."""
-    some = next(call.module.parameters(), None)
-    rows = call.entering if some is None else call.entering.to(some.device)
-    rows = rows.to(torch.float32 if some is None or not some.is_floating_point() else some.dtype)
+    rows = call.entering.to(call.example)
     with torch.inference_mode():
         none, once, twice = (call.module(factor * rows).double() for factor in (0.0, 1.0, 2.0))
     error = (twice - 2 * once + none).abs().max()

@@ -56,15 +56,8 @@ def halve_matrices(blocks: nn.Module, dtype: torch.dtype) -> None:
     Raises:
         InputError: Most of the blocks' weights are not matrices of linear layers.
     """
-    # Here and not at the head: all models would wait for a family's module that few need.
-    from transformers.models.falcon.modeling_falcon import FalconLinear
-
-    halves: dict[type[nn.Module], type[nn.Module]] = {
-        nn.Linear: HalfLinear,
-        FalconLinear: HalfLinear,
-        Conv1D: HalfConv1D,
-    }
-    matrices: list[Any] = [module for module in blocks.modules() if type(module) in halves]
+    halves = _halves()
+    matrices: list[Any] = matrices_of(blocks)
     weights = sum(parameter.numel() for parameter in blocks.parameters())
     share = sum(int(module.weight.numel()) for module in matrices) / max(1, weights)
     if share < _SHARE:
@@ -78,6 +71,19 @@ def halve_matrices(blocks: nn.Module, dtype: torch.dtype) -> None:
         module.__class__ = halves[type(module)]
         for parameter in module.parameters(recurse=False):
             parameter.data = parameter.data.to(dtype)
+
+
+def matrices_of(blocks: nn.Module) -> list[nn.Module]:
+    """The modules of some blocks whose weights are kept in half precision where that is asked."""
+    kinds = _halves()
+    return [module for module in blocks.modules() if type(module) in kinds]
+
+
+def _halves() -> dict[type[nn.Module], type[nn.Module]]:
+    # Here and not at the head: all models would wait for a family's module that few need.
+    from transformers.models.falcon.modeling_falcon import FalconLinear
+
+    return {nn.Linear: HalfLinear, FalconLinear: HalfLinear, Conv1D: HalfConv1D}
 
 
 def restore_matrices(model: nn.Module) -> None:

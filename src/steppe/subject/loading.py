@@ -118,21 +118,30 @@ def find_folder(source: str, revision: str | None) -> Path:
         raise loading_error("model", source, fault) from fault
 
 
-def load_model(source: str, dtype: torch.dtype, revision: str | None) -> PreTrainedModel:
+def load_model(
+    source: str,
+    dtype: torch.dtype,
+    revision: str | None,
+    device_map: str | Mapping[str, Any] | None = None,
+) -> PreTrainedModel:
     """Load a causal language model from a folder or the hub: safetensors only, no remote code.
 
     Args:
         source: A folder, or a hub id.
         dtype: The number format to load into; the checkpoint's own is not taken.
         revision: Commit on the hub.
+        device_map: How accelerate is to share it out over devices, and over the disk; None: it
+            stays in one piece.
 
     Raises:
         InputError: The files do not make up a whole model of transformers as they are, or the hub
             cannot be reached or has no such model.
     """
     config = _load_config(source, revision)
+    # Only then are accelerate and what it needs asked for.
+    placed: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
     try:
-        with _bars_on_terminals_only():
+        with quiet_bars():
             model, report = AutoModelForCausalLM.from_pretrained(
                 source,
                 config=config,
@@ -142,6 +151,7 @@ def load_model(source: str, dtype: torch.dtype, revision: str | None) -> PreTrai
                 trust_remote_code=False,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # refused below, by name
+                **placed,
             )
     except ImportError as fault:
         raise _lacks_package(source, config, fault) from fault
@@ -152,7 +162,7 @@ def load_model(source: str, dtype: torch.dtype, revision: str | None) -> PreTrai
         if type(fault) is not type(_fault_of_building(config)):
             raise
         raise _config_error(source, fault, config.to_dict()) from fault
-    _check_report(report, source)
+    check_report(report, source)
     loaded: PreTrainedModel = model.eval()
     return loaded
 
@@ -230,8 +240,16 @@ def _lacks_package(source: str, config: PretrainedConfig, fault: ImportError) ->
     )
 
 
-def _check_report(report: dict[str, Any], source: str) -> None:
-    """Refuse weights that are not the model's: transformers draws some at random, drops others."""
+def check_report(report: dict[str, Any], source: str) -> None:
+    """Refuse weights that are not the model's: transformers draws some at random, drops others.
+
+    Args:
+        report: What `from_pretrained` says of its loading.
+        source: What it was loaded from.
+
+    Raises:
+        InputError: Weights are lacking, left over, or of another shape.
+    """
     missing = sorted(report["missing_keys"])
     unfit = sorted(name for name, *_shapes in report["mismatched_keys"])
     dropped = without_tables(report["unexpected_keys"])
@@ -259,7 +277,7 @@ def _some(names: list[str]) -> str:
 
 
 @contextmanager
-def _bars_on_terminals_only() -> Iterator[None]:
+def quiet_bars() -> Iterator[None]:
     """Keep transformers' progress bars out of logs and pipes; its own setting comes back."""
     was_enabled = logging.is_progress_bar_enabled()
     if not sys.stderr.isatty():

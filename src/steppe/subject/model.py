@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,9 +15,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from steppe.core.bundled import DEMO, demo_model
 from steppe.core.engines import Engine, parse_engine
+from steppe.core.errors import InputError
 from steppe.subject.anatomy import Anatomy, find_anatomy
+from steppe.subject.as_it_lies import (
+    input_device,
+    is_dispatched,
+    lies_as_it_is,
+    own_format,
+)
 from steppe.subject.checkpoint import refuse_adapter, refuse_pointers, weight_files
 from steppe.subject.coordinates import Coordinates, center, choose_coordinates
+from steppe.subject.gguf import gguf_model, gguf_tokenizer, is_gguf
 from steppe.subject.half_precision import (
     HALF,
     halve_matrices,
@@ -31,6 +42,7 @@ from steppe.subject.loading import (
 )
 from steppe.subject.tokenizer_files import load_tokenizer
 from steppe.subject.weights import check_finite, files_sha256, fingerprint, weights_sha256
+from steppe.subject.wrapped import unwrapped
 
 
 @dataclass(frozen=True)
@@ -122,11 +134,11 @@ class Subject:
     @property
     def device(self) -> torch.device:
         """Where the model's input goes."""
-        return torch.device(self.model.device)
+        return input_device(self.model)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of the blocks' matrices."""
+        """Number format of the blocks' matrices; that it computes in where it lies as it is."""
         return parse_dtype(self.identity.dtype)
 
     @property
@@ -148,8 +160,24 @@ class Subject:
         return center(residual) if self.coordinates == "centered" else residual
 
 
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A model as it was read or given, before its matrices are halved.
+
+    ``device`` is where it goes then.
+    """
+
+    model: PreTrainedModel
+    read_tokenizer: Callable[[], PreTrainedTokenizerBase | None]
+    name: str
+    source: str
+    revision: str | None
+    file_sha256: str | None
+    device: torch.device
+
+
 def load_subject(
-    model_or_path: str | Path | PreTrainedModel,
+    model_or_path: str | Path | PreTrainedModel | Any,
     *,
     coordinates: str | None = None,
     device: str | torch.device = "auto",
@@ -157,20 +185,26 @@ def load_subject(
     revision: str | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
     engine: str = "auto",
+    device_map: str | Mapping[str, Any] | None = None,
 ) -> Subject:
     """Load the model under study.
 
     Args:
-        model_or_path: ``"demo"`` (the bundled subject), a hub id, a folder, or a model object.
+        model_or_path: ``"demo"`` (the bundled subject), a hub id, a folder, a ``.gguf`` file, or a
+            model object: one of transformers, or a TransformerBridge of TransformerLens.
             An object is left as it is, its mode and hooks too; where its number format or device is
-            not the one asked for, a copy is used.
+            not the one asked for, a copy is used. One that is dispatched over devices or quantised
+            is used where and as it is.
         coordinates: ``"centered"`` or ``"raw"``; None: centered for LayerNorm models, else raw.
         device: ``"auto"`` takes a CUDA device when there is one (and a model object's own device).
         dtype: ``"float32"``; in half precision (``"bfloat16"``, ``"float16"``) only the blocks'
-            matrices are, and the residual stream, normalisations and readouts stay float32.
+            matrices are, and the residual stream, normalisations and readouts stay float32. A
+            model that is dispatched is wholly in this format, its residual stream too.
         revision: Branch, tag or commit on the hub.
         tokenizer: Used instead of the one found beside the model.
         engine: In which way the subject is run on from a site; see `steppe.core.engines`.
+        device_map: Share a model that is too large for one device out over several, the memory
+            beside them and the disk, as accelerate does: ``"auto"``, or where each module goes.
 
     Returns:
         The subject, its weights checked to be finite.
@@ -180,38 +214,87 @@ def load_subject(
             whose blocks cannot be found, or have few matrices to halve.
     """
     number_format, way = parse_dtype(dtype), parse_engine(engine)
-    if isinstance(model_or_path, PreTrainedModel):
-        own_device = model_or_path.device if device == "auto" else parse_device(device)
-        model = _as_asked(model_or_path, own_device, number_format)
-        name, source, file_sha256 = type(model).__name__, "object", None
+    if isinstance(model_or_path, str | Path):
+        found = _read(model_or_path, device, number_format, revision, device_map)
     else:
-        place, name, source = _locate(model_or_path)
-        on_device = parse_device(device)
-        revision = find_commit(place, revision) if source == "hub" else revision
-        refuse_adapter(place, revision)
-        folder = find_folder(place, revision)
-        refuse_pointers(folder)
-        model = load_model(place, loaded_format(number_format), revision).to(on_device)
-        tokenizer = load_tokenizer(folder, place, revision) if tokenizer is None else tokenizer
-        file_sha256 = files_sha256(weight_files(folder))
+        found = _taken(unwrapped(model_or_path), device, number_format)
+    model, name = found.model, found.name
     check_finite(model, name)
     values = fingerprint(model)
     anatomy = find_anatomy(model)
-    if number_format in HALF:
-        halve_matrices(anatomy.blocks, number_format)
-        check_finite(model, name)
+    if lies_as_it_is(model):
+        number_format = own_format(model)
+    else:
+        if number_format in HALF:
+            halve_matrices(anatomy.blocks, number_format)
+            check_finite(model, name)
+        model.to(found.device)
     identity = Identity(
         name=name,
-        source=source,
-        revision=revision,
+        source=found.source,
+        revision=found.revision,
         sha256=weights_sha256(model),
         fingerprint=values,
-        file_sha256=file_sha256,
+        file_sha256=found.file_sha256,
         dtype=str(number_format).removeprefix("torch."),
         attention=str(model.config._attn_implementation),
     )
     chosen = choose_coordinates(coordinates, anatomy)
-    return Subject(model, tokenizer, chosen, anatomy, identity, way)
+    own = found.read_tokenizer() if tokenizer is None else tokenizer
+    return Subject(model, own, chosen, anatomy, identity, way)
+
+
+def _read(
+    source: str | Path,
+    device: str | torch.device,
+    dtype: torch.dtype,
+    revision: str | None,
+    device_map: str | Mapping[str, Any] | None,
+) -> _Found:
+    """Read a model from a file, a folder or the hub."""
+    if device_map is not None and device != "auto":
+        raise InputError(
+            "device",
+            got=f"{str(device)!r}, and a device map, {device_map!r}",
+            expected="one of the two: a device map says where each part goes",
+            fix="leave one out",
+        )
+    on_device = parse_device(device)
+    if is_gguf(source):
+        path = Path(source).expanduser()
+        read_tokenizer: Callable[[], PreTrainedTokenizerBase | None] = partial(gguf_tokenizer, path)
+        model, name = gguf_model(path, loaded_format(dtype)), f"{path.name} (local file)"
+        sums = files_sha256([path])
+        return _Found(model, read_tokenizer, name, str(path), None, sums, on_device)
+    place, name, kind = _locate(source)
+    revision = find_commit(place, revision) if kind == "hub" else revision
+    refuse_adapter(place, revision)
+    folder = find_folder(place, revision)
+    refuse_pointers(folder)
+    stored = loaded_format(dtype) if device_map is None else dtype
+    model = load_model(place, stored, revision, device_map)
+    if device_map is not None and dtype in HALF and not is_dispatched(model):
+        # In one piece it is halved as any other: its matrices only.
+        model = load_model(place, loaded_format(dtype), revision)
+    read_tokenizer = partial(load_tokenizer, folder, place, revision)
+    sums = files_sha256(weight_files(folder))
+    return _Found(model, read_tokenizer, name, kind, revision, sums, on_device)
+
+
+def _taken(model: PreTrainedModel, device: str | torch.device, dtype: torch.dtype) -> _Found:
+    """Take a model object, or a copy where it is not as asked."""
+    own_device = input_device(model) if device == "auto" else parse_device(device)
+    if not lies_as_it_is(model):
+        model = _as_asked(model, own_device, dtype)
+    elif own_device != input_device(model):
+        raise InputError(
+            "device",
+            got=f"{str(device)!r}, for a model that is dispatched over devices or quantised",
+            expected=f"where it lies: {input_device(model)}",
+            fix="leave device out, or load the model elsewhere",
+        )
+    name = type(model).__name__
+    return _Found(model, lambda: None, name, "object", None, None, own_device)
 
 
 def _locate(source: str | Path) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from steppe.core.errors import InputError
+from steppe.subject.as_it_lies import loaded, numbers, parts
 
 
 def check_finite(model: PreTrainedModel, source: str) -> None:
@@ -19,7 +20,7 @@ def check_finite(model: PreTrainedModel, source: str) -> None:
         InputError: Names the first parameter at fault and how many of its entries are not finite.
     """
     for name, parameter in model.named_parameters():
-        finite = parameter.detach().isfinite()
+        finite = numbers(loaded(model, name, parameter.detach())).isfinite()
         if not bool(finite.all()):
             raise InputError(
                 f"weights of {source}, parameter {name}",
@@ -37,7 +38,8 @@ def weights_sha256(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(_bytes_of(tensor))
+        for part in parts(loaded(model, name, tensor)):
+            digest.update(_bytes_of(part))
     return digest.hexdigest()
 
 
@@ -52,12 +54,12 @@ def fingerprint(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     prefix = f"{model.base_model_prefix}."
     parameters = {
-        name.removeprefix(prefix): parameter
+        name.removeprefix(prefix): (name, parameter.detach())
         for name, parameter in model.named_parameters()
-        if not _doubles_embedding(model, parameter)
+        if not _doubles_embedding(model, name, parameter)
     }
-    for name in sorted(parameters):
-        digest.update(_bytes_of(parameters[name].float()))
+    for _, (name, parameter) in sorted(parameters.items()):
+        digest.update(_bytes_of(numbers(loaded(model, name, parameter)).float()))
     return digest.hexdigest()
 
 
@@ -80,8 +82,13 @@ def _bytes_of(tensor: Tensor) -> memoryview:
     return plain.view(torch.uint8).numpy().data
 
 
-def _doubles_embedding(model: PreTrainedModel, parameter: Tensor) -> bool:
+def _doubles_embedding(model: PreTrainedModel, name: str, parameter: Tensor) -> bool:
     """Whether a parameter is an unembedding of its own that holds what the embedding holds."""
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings().weight
     is_own = head is not None and parameter is head.weight and parameter is not embedding
-    return is_own and parameter.shape == embedding.shape and torch.equal(parameter, embedding)
+    if not is_own or parameter.shape != embedding.shape:
+        return False
+    (place,) = (name for name, other in model.named_parameters() if other is embedding)
+    both = loaded(model, name, parameter.detach()), loaded(model, place, embedding.detach())
+    one, other = map(numbers, both)
+    return torch.equal(one, other.to(one.device))

@@ -1,0 +1,134 @@
+"""The memory that a study will take, known from a model's configuration alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, PretrainedConfig
+from transformers.pytorch_utils import Conv1D
+
+from steppe.core.sites import Site
+from steppe.propagation.plan import BATCH_BYTES, bytes_of_point
+from steppe.propagation.replacements import PACKED_BYTES
+from steppe.subject.anatomy import find_blocks_path
+from steppe.subject.half_precision import HALF, matrices_of
+
+_FLOAT32 = 4
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What runs at once.
+
+    Attributes:
+        site: Where activations are moved.
+        prompt_length: Tokens of a prompt.
+        prompts: Prompts that are prepared at once.
+        points: Points of a path.
+        logits: Whether logits are read.
+        dtype: The number format of the blocks' matrices.
+        on_cpu: Whether the model is on a processor, where matrices are kept a second time in the
+            order in which it reads them.
+    """
+
+    site: Site
+    prompt_length: int
+    prompts: int = 20
+    points: int = 101
+    logits: bool = True
+    dtype: torch.dtype = torch.float32
+    on_cpu: bool = True
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes beside those of Python and its libraries.
+
+    Attributes:
+        weights: Parameters and tables of the model.
+        packed: Matrices kept a second time.
+        prefixes: Keys and values of the prompts that are prepared at once.
+        batch: What the points of one batch take while they run, at most.
+    """
+
+    weights: int
+    packed: int
+    prefixes: int
+    batch: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(getattr(self, field.name) for field in fields(self))
+
+
+def expected_memory(config: PretrainedConfig, workload: Workload) -> Memory:
+    """State what a study will take, before any weight is read.
+
+    Args:
+        config: The model's configuration. The model is built of it without memory.
+        workload: What runs at once.
+
+    Raises:
+        InputError: The model's blocks cannot be told, or the site does not exist.
+    """
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    blocks: Any = model.get_submodule(find_blocks_path(model, str(config.model_type)))
+    first = workload.site.blocks_before(len(blocks))
+    after = [*blocks[first:], *([model.get_output_embeddings()] if workload.logits else [])]
+    is_half = workload.dtype in HALF
+    halved = matrices_of(blocks) if is_half else []
+    width = torch.empty(0, dtype=workload.dtype).element_size()
+    return Memory(
+        weights=_weights(model, halved, width),
+        packed=_packed(blocks, after, width) if workload.on_cpu else 0,
+        prefixes=_prefixes(config, len(blocks) - first, workload, _FLOAT32 if is_half else width),
+        batch=_batch(config, model, workload),
+    )
+
+
+def _weights(model: nn.Module, halved: Iterable[nn.Module], width: int) -> int:
+    """Every parameter once, tied ones too, in the number format that it is kept in."""
+    in_half = {id(own) for one in halved for own in one.parameters(recurse=False)}
+    rest = _FLOAT32 if in_half else width
+    parameters = sum(
+        one.numel() * (width if id(one) in in_half else rest) for one in model.parameters()
+    )
+    return parameters + sum(buffer.nbytes for buffer in model.buffers())
+
+
+def _packed(blocks: nn.Module, after: Iterable[nn.Module], width: int) -> int:
+    """Matrices of all blocks, for prefixes, and of what runs after the site: each if it fits."""
+    kept: dict[int, int] = {}
+    for modules in (blocks.modules(), [part for one in after for part in one.modules()]):
+        matrices: list[Any] = [one for one in modules if type(one) in (nn.Linear, Conv1D)]
+        sizes = {id(one): one.weight.numel() * width for one in matrices}
+        if sum(sizes.values()) <= PACKED_BYTES:
+            kept |= sizes
+    return sum(kept.values())
+
+
+def _prefixes(config: PretrainedConfig, layers: int, workload: Workload, width: int) -> int:
+    """Keys and values of all tokens but the last, in the layers after the site."""
+    text = config.get_text_config(decoder=True)
+    heads = int(text.num_attention_heads)
+    shared = getattr(text, "num_key_value_heads", None) or heads
+    if hasattr(text, "new_decoder_architecture"):
+        # Falcon keeps the keys that heads share once for each head, but for its first architecture.
+        shared = 1 if text.multi_query and not text.new_decoder_architecture else heads
+    size = getattr(text, "head_dim", None) or text.hidden_size // heads
+    tokens = workload.prompt_length - 1
+    return workload.prompts * layers * 2 * int(shared) * int(size) * tokens * width
+
+
+def _batch(config: PretrainedConfig, model: Any, workload: Workload) -> int:
+    text = config.get_text_config(decoder=True)
+    d_vocab = int(model.get_input_embeddings().weight.shape[0])
+    widths = int(text.hidden_size), d_vocab if workload.logits else 0
+    per_point = bytes_of_point(text, widths, 1, workload.prompt_length)
+    return max(per_point, min(workload.points * per_point, BATCH_BYTES))
