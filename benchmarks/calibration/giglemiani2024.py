@@ -55,7 +55,7 @@ def decide(data: Data, ids: Collection[str]) -> dict[str, Decision]:
             steps = {place: data[table_of(claim)][place] for place in places_of(claim)}
             drawn = Resamples(len(next(iter(steps.values()))), DRAWS, 0)
             # The first try of an interval's end decides; where it is, nobody asks here.
-            with patch.object(ks_error, "_HALVINGS", 1, create=True):
+            with patch.object(ks_error, "_HALVINGS", 1):
                 found[claim.id] = claim.decide((steps, drawn))
     return found
 
