@@ -92,8 +92,8 @@ RECIPES: Registry[Recipe] = Registry(
             paper="Characterizing stable regions in the residual stream of LLMs "
             "(Janiak et al., 2024; arXiv 2409.17113)",
             question="Do outputs change in sharp steps between two real activations?",
-            settings="steppe.studies.janiak2024:Settings",
-            study="steppe.studies.janiak2024:STUDY",
+            settings="steppe.studies.janiak2024.settings:Settings",
+            study="steppe.studies.janiak2024.study:STUDY",
         ),
     ],
 )

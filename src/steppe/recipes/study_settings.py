@@ -301,3 +301,17 @@ def one_spelling(place: str | None) -> str | None:
             expected="a name, or a path that can be",
             fix=f"{getattr(error, 'strerror', None) or error}",
         ) from error
+
+
+class BaseSettings(SiteSettings, ResamplingSettings):
+    """Model, prompts, samples, seed and so on; what needs an SAE is left out where there is none.
+
+    A study's own settings are a class of this, with the field ``recipe: Literal["its name"]`` and
+    one field a setting; each is a key of the YAML file and an option of the command line.
+    """
+
+    UNRESOLVED: ClassVar[frozenset[str]] = SiteSettings.UNRESOLVED | {"read"}
+
+    read: str = Field(
+        "blocks.last.hook_resid_post", description="where metrics of the residual stream look"
+    )

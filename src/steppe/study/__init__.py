@@ -4,6 +4,7 @@ A study declares; this package prepares what its parts need, measures them shard
 reports.
 """
 
+from steppe.recipes.study_settings import BaseSettings
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim, mostly, positive
 from steppe.study.context import Bases, Context
@@ -21,7 +22,6 @@ from steppe.study.part import (
 from steppe.study.published import is_published
 from steppe.study.report import report
 from steppe.study.running import StudyRun, open_study
-from steppe.study.settings import BaseSettings
 from steppe.study.study import Study
 
 __all__ = [

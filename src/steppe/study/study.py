@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from steppe.core.errors import InputError
-from steppe.recipes.study_settings import SiteSettings
+from steppe.recipes.study_settings import BaseSettings, SiteSettings
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim
 from steppe.study.context import Context
@@ -17,7 +17,6 @@ from steppe.study.given import Given
 from steppe.study.needs import Need, as_need
 from steppe.study.outputs import Figure, Table
 from steppe.study.part import FunctionPart, Part, WholePart
-from steppe.study.settings import BaseSettings
 
 Derive = Callable[[Any], xr.DataArray]
 CLAIMS_CAPTION = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -12,7 +12,7 @@ from steppe.core.lazy import load
 from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.recipes.faults import as_fault
-from steppe.recipes.study_settings import PAPER_PROMPTS, ResamplingSettings, SiteSettings
+from steppe.recipes.study_settings import PAPER_PROMPTS, BaseSettings
 from steppe.studies.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
@@ -34,11 +34,10 @@ PUBLISHED = SETUP | {
 }
 
 
-class Settings(SiteSettings, ResamplingSettings):
+class Settings(BaseSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE
-    UNRESOLVED: ClassVar[frozenset[str]] = SiteSettings.UNRESOLVED | {"read"}
 
     recipe: Literal["giglemiani2024"] = "giglemiani2024"
     samples: int = Field(1000, ge=2, description="base prompts, each with one target per kind")

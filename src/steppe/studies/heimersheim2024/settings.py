@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from steppe.core.names import in_order
 from steppe.recipes.faults import as_fault
-from steppe.recipes.study_settings import ResamplingSettings, SiteSettings
+from steppe.recipes.study_settings import BaseSettings
 from steppe.studies.heimersheim2024.names import PARTS
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
 
 
-class Settings(SiteSettings, ResamplingSettings):
+class Settings(BaseSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE
-    UNRESOLVED: ClassVar[frozenset[str]] = SiteSettings.UNRESOLVED | {"read"}
 
     recipe: Literal["heimersheim2024"] = "heimersheim2024"
     samples: int = Field(120, ge=2, description="base prompts")

@@ -9,7 +9,7 @@ import pytest
 
 import steppe
 from steppe.store import Run
-from steppe.studies.janiak2024 import AFTER_NORM, NEXT, ONE_CHANGED, SAME_TOKEN
+from steppe.studies.janiak2024.study import AFTER_NORM, NEXT, ONE_CHANGED, SAME_TOKEN
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,11 @@ which is after the final norm: both are measured.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from pydantic import Field
 from torch import Tensor
 
 from steppe.comparisons import earlier_within
@@ -22,10 +21,10 @@ from steppe.core.axes import COLUMN, CORNER, KIND, MODE, ROW, SAMPLE, STEP
 from steppe.report import Drawing, Setting, Slice, slices
 from steppe.statistics import sharpness
 from steppe.store import Template, Variable
+from steppe.studies.janiak2024.settings import Settings
 from steppe.study import (
     Analysis,
     Bases,
-    BaseSettings,
     Claim,
     Context,
     ControlPart,
@@ -48,18 +47,6 @@ AFTER_NORM = "l2@ln_final.hook_normalized"
 SHARP = 1.5
 # How far slices reach, in both coordinates.
 SLICE = (-0.25, 1.25)
-
-
-class Settings(BaseSettings):
-    """The settings of one run."""
-
-    recipe: Literal["janiak2024"] = "janiak2024"
-    samples: int = Field(100, ge=2, description="base prompts, each with one target per kind")
-    site: str = Field("blocks.0.hook_resid_post", description="where activations are moved")
-    read: str = Field("blocks.last.hook_resid_post", description="where L2 is read before the norm")
-    n_points: int = Field(11, ge=3, description="points of a path, both ends included (11 or 21)")
-    planes: int = Field(3, ge=1, description="planes through three activations that are drawn")
-    plane_points: int = Field(41, ge=3, description="grid points along each side of a plane")
 
 
 def targets(context: Context[Settings], bases: Bases) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""janiak2024: stable regions between two real activations."""

@@ -1,0 +1,21 @@
+"""What can be asked of this study."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from steppe.recipes.study_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    """The settings of one run."""
+
+    recipe: Literal["janiak2024"] = "janiak2024"
+    samples: int = Field(100, ge=2, description="base prompts, each with one target per kind")
+    site: str = Field("blocks.0.hook_resid_post", description="where activations are moved")
+    read: str = Field("blocks.last.hook_resid_post", description="where L2 is read before the norm")
+    n_points: int = Field(11, ge=3, description="points of a path, both ends included (11 or 21)")
+    planes: int = Field(3, ge=1, description="planes through three activations that are drawn")
+    plane_points: int = Field(41, ge=3, description="grid points along each side of a plane")
