@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from steppe.activations import targets
 from steppe.activations.targets import TargetRequest
 from steppe.activations.vectors import as_vectors
 from steppe.core.errors import InputError
+from steppe.core.fixed_directions import fixed_direction
 from steppe.core.registry import Registry
 
 
@@ -84,7 +86,21 @@ _ALL = (
     ),
 )
 
-KINDS: Registry[Kind] = Registry("kind", "kinds", _ALL)
+
+def _along_fixed(name: str) -> Kind | None:
+    """The kind whose targets lie on a fixed direction; None for other names."""
+    asked = fixed_direction(name)
+    if asked is None:
+        return None
+    return Kind(
+        name,
+        f"as far as the real target: {asked.kind.description}",
+        partial(targets.fixed_targets, name=name),
+        tuple(dict.fromkeys(("pool", *asked.needs))),
+    )
+
+
+KINDS: Registry[Kind] = Registry("kind", "kinds", _ALL, _along_fixed)
 
 
 def find_kind(name: str) -> Kind:

@@ -37,6 +37,7 @@ class TargetRequest:
         reading: ``text`` or ``code``.
         centered: Whether activations are in centred coordinates.
         top_cosine: Cosine sought by ``synthetic_structured``; the default is GPT-2's.
+        fixed: Gives the fixed direction of a name, ``(d_model,)``.
     """
 
     base: Tensor
@@ -49,6 +50,7 @@ class TargetRequest:
     reading: Reading = "text"
     centered: bool = True
     top_cosine: float = TOP_COSINE
+    fixed: Callable[[str], Tensor] | None = None
 
 
 def real_targets(request: TargetRequest) -> Tensor:
@@ -105,6 +107,16 @@ def synthetic_structured_without_cosine_targets(request: TargetRequest) -> Tenso
 def sae_reconstruction_targets(request: TargetRequest) -> Tensor:
     """What the SAE makes of the real targets."""
     return sae_reconstruction(request.real, _sae(request, "sae_reconstruction"))
+
+
+def fixed_targets(request: TargetRequest, *, name: str) -> Tensor:
+    """Along a fixed direction, as far from each base as its real target."""
+    if request.fixed is None:
+        raise _lacking(name, "fixed directions", "give them as fixed=directions.of_name")
+    base = request.base.double()
+    distance = (request.real.double() - base).norm(dim=1, keepdim=True)
+    placed: Tensor = base + distance * request.fixed(name).double()
+    return placed.float()
 
 
 def _sae(request: TargetRequest, kind: str) -> Autoencoder:

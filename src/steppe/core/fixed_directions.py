@@ -139,7 +139,7 @@ def fixed_direction(text: str) -> FixedDirection | None:
     asked_settings: list[str] = []
     while parts and (found := _SETTING.fullmatch(parts[-1])):
         check_names(f"settings of the direction {text!r}", [found[1]], list(kind.settings))
-        settings[found[1]] = _value(found[2], text)
+        settings[found[1]] = _value(found[2], kind.settings[found[1]], text)
         asked_settings.insert(0, parts.pop())
     source, name, numbers = ":".join(parts), "", (1, 1)
     if kind.takes == "source":
@@ -160,22 +160,28 @@ def fixed_direction(text: str) -> FixedDirection | None:
     )
 
 
-def _value(value: str, text: str) -> Setting:
+def _value(value: str, default: Setting, text: str) -> Setting:
+    """A setting's value, of the same sort as its default."""
     words = {"yes": True, "true": True, "no": False, "false": False}
-    if value.lower() in words:
-        return words[value.lower()]
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(
-            f"direction {text!r}",
-            got=repr(value),
-            expected="a number, yes or no",
-            fix="write settings as in melbo:1:angle=20",
-        )
-    return int(number) if number.is_integer() else number
+    if isinstance(default, bool):
+        if value.lower() in words:
+            return words[value.lower()]
+        expected = "yes or no"
+    else:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        whole = number.is_integer()
+        if math.isfinite(number) and (whole or not isinstance(default, int)):
+            return int(number) if whole else number
+        expected = "a whole number" if isinstance(default, int) else "a number"
+    raise InputError(
+        f"direction {text!r}",
+        got=repr(value),
+        expected=expected,
+        fix="write settings as in melbo:1:angle=20:orthogonal=no",
+    )
 
 
 def _range(source: str, text: str, kind: FixedKind) -> tuple[int, int]:

@@ -66,6 +66,15 @@ def from_file(
     return found if subject is None else found.in_coordinates(subject, name)
 
 
+def names_in(path: str | Path) -> list[str]:
+    """The names of a file's directions, those of several layers once.
+
+    Raises:
+        InputError: As `from_file`.
+    """
+    return list(dict.fromkeys(entry.name for entry in _entries(Path(path).expanduser())))
+
+
 def _place(site: Site | str, subject: Subject | None) -> Place:
     asked = as_site(site)
     if subject is not None:

@@ -37,6 +37,7 @@ class DirectionRequest:
             ``(sample, position, d_model)``; None: the bases themselves.
         ordinary_from: The first position whose latents count as active in the prompt; 1 leaves out
             a beginning-of-sequence token, whose activation is unlike any other.
+        fixed: Gives the fixed direction of a name, ``(d_model,)``.
     """
 
     base: Tensor
@@ -48,6 +49,7 @@ class DirectionRequest:
     centered: bool = True
     prompt: Tensor | None = None
     ordinary_from: int = 0
+    fixed: Callable[[str], Tensor] | None = None
 
     @property
     def rows(self) -> Tensor:

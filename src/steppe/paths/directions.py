@@ -18,6 +18,7 @@ from torch import Tensor
 
 from steppe.activations.real import MINIMUM_DISTANCE
 from steppe.core.errors import InputError
+from steppe.core.fixed_directions import fixed_direction
 from steppe.core.registry import Registry
 from steppe.paths.direction_request import DirectionRequest, as_directions, lacking
 from steppe.paths.sae_directions import sae_error, sae_feature
@@ -77,6 +78,13 @@ def blended(request: DirectionRequest, source: Source, proportion: float) -> Ten
     if proportion < 1:
         taken = taken + (1 - proportion) * request.rows.double()
     return as_directions(first - taken, request)
+
+
+def fixed(request: DirectionRequest, *, name: str) -> Tensor:
+    """One direction for all bases."""
+    if request.fixed is None:
+        raise lacking(name, "fixed directions", "give them as fixed=directions.of_name")
+    return as_directions(request.fixed(name).expand_as(request.rows), request)
 
 
 def _activations(request: DirectionRequest, source: Source, rank: Rank) -> Tensor:
@@ -159,6 +167,15 @@ _FEATURES = {
     "any": "of the SAE",
 }
 
+
+def _fixed_kind(name: str) -> DirectionKind | None:
+    """The kind that a fixed direction is; None for other names."""
+    asked = fixed_direction(name)
+    if asked is None:
+        return None
+    return DirectionKind(name, asked.kind.description, partial(fixed, name=name), asked.needs)
+
+
 DIRECTIONS: Registry[DirectionKind] = Registry(
     "kind of direction",
     "directions",
@@ -175,6 +192,7 @@ DIRECTIONS: Registry[DirectionKind] = Registry(
             for sense in ("along", "against")
         ),
     ),
+    _fixed_kind,
 )
 
 

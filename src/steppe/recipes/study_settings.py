@@ -189,7 +189,8 @@ class StudySettings(BaseModel):
     @property
     def sae_source(self) -> str:
         """The SAE asked for, or the one that belongs to the subject."""
-        return self._source("sae", self.SAE_OF_PAPER)
+        # A study of one's own names none.
+        return self._source("sae", getattr(type(self), "SAE_OF_PAPER", ""))
 
     @property
     def sae_sources(self) -> tuple[str, ...]:

@@ -165,6 +165,14 @@ class RunFolder:
             contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
             write_for_run(self.path, layout.MOMENTS, save(contiguous))
 
+    def write_directions(
+        self, vectors: Mapping[str, ArrayLike], facts: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Keep the fixed directions of the run, and how each was made, by name."""
+        contiguous = {name: np.ascontiguousarray(vector) for name, vector in vectors.items()}
+        content = save(contiguous, metadata={"facts": json.dumps(facts)})
+        write_for_run(self.path, layout.DIRECTIONS, content)
+
     def add_report(self) -> None:
         """Note that the report is written, and from which results."""
         facts = {"results": digest_of_results(self.path)}

@@ -8,6 +8,7 @@ FORMAT = 2
 CONFIG = "config.yaml"
 PROVENANCE = "provenance.json"
 MOMENTS = "moments.safetensors"
+DIRECTIONS = "directions.safetensors"
 SUMMARY = "summary.md"
 TABLES = "tables"
 FIGURES = "figures"

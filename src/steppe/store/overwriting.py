@@ -18,6 +18,7 @@ _OWN = (
     layout.TABLES,
     layout.FIGURES,
     layout.MOMENTS,
+    layout.DIRECTIONS,
     layout.PROVENANCE,
     f"{layout.PROVENANCE}{layout.DAMAGED}",
     layout.CONFIG,

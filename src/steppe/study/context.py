@@ -26,9 +26,10 @@ from steppe.activations.structured import TOP_COSINE
 from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.core.sites import Site
+from steppe.directions import DirectionSet
+from steppe.directions.resolve import Sources, identities, make_needed, vector_of
 from steppe.paths import DIRECTIONS, DirectionRequest, make_directions
 from steppe.propagation import (
-    Prefix,
     SelfCheck,
     Suffix,
     build_prefix,
@@ -42,39 +43,15 @@ from steppe.recipes.study_settings import SiteSettings
 from steppe.recipes.using_saes import fit_record
 from steppe.sae import FiringRates, Sae
 from steppe.sae.autoencoder import Autoencoder
-from steppe.study.given import Given, refuse_other
+from steppe.study.bases import Arrays as Arrays
+from steppe.study.bases import Bases as Bases
+from steppe.study.given import Given, refuse_bos, refuse_other
 from steppe.study.prompts import GIVEN, as_prompts
 from steppe.study.saes import UsedSae, open_for
 from steppe.subject import Bos, Prompts, Subject, with_random_weights
 
 S = TypeVar("S", bound=SiteSettings)
 T = TypeVar("T")
-Arrays = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Bases:
-    """The real activations that some samples start from.
-
-    Attributes:
-        samples: The samples.
-        prefixes: One per sample: its prompt, as far as the site.
-        activations: float32 on the CPU, ``(sample, d_model)``.
-        rows: The prompt of each, ``(sample,)``.
-    """
-
-    samples: range
-    prefixes: Sequence[Prefix]
-    activations: Tensor
-    rows: NDArray[np.int64]
-
-    def variables(self) -> Arrays:
-        """What is stored of them: ``base_norm``, ``tokens``, ``base_row``."""
-        return {
-            "base_norm": self.activations.norm(dim=1).numpy(),
-            "tokens": np.stack([prefix.tokens.cpu().numpy() for prefix in self.prefixes]),
-            "base_row": self.rows,
-        }
 
 
 @dataclass(eq=False)
@@ -93,6 +70,7 @@ class Context(Generic[S]):
         constants: What the study measured before its first part, as plain data; part of the run's
             configuration. ``top_cosine`` among them is that of `TargetRequest`.
         place: Another site than the settings'; see `at`.
+        kept_directions: The fixed directions that the run's folder holds.
     """
 
     settings: S
@@ -102,6 +80,7 @@ class Context(Generic[S]):
     given_prompts: Any = None
     constants: dict[str, Any] = field(default_factory=dict)
     place: Site | None = None
+    kept_directions: DirectionSet | None = field(default=None, init=False, repr=False)
     _places: dict[str, Self] = field(default_factory=dict, repr=False)
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -117,13 +96,7 @@ class Context(Generic[S]):
         Raises:
             InputError: They do not exist, or do not fit each other.
         """
-        if given.prompts is not None and settings.bos != "auto":
-            raise InputError(
-                "bos",
-                got=f"{settings.bos!r}, for prompts given as texts or token ids",
-                expected="prompts as they are to be run: nothing is put in front of them",
-                fix="leave bos out, and begin each prompt with the token if it is wanted",
-            )
+        refuse_bos(settings, given)
         if given.model is None:
             settings, subject = open_subject(settings)
         else:
@@ -358,6 +331,7 @@ class Context(Generic[S]):
             reading=getattr(self.settings, "reading", "text"),
             centered=self.centered,
             top_cosine=self.constants.get("top_cosine", TOP_COSINE),
+            fixed=self.fixed,
         )
         return {kind: make_targets(kind, request) for kind in kinds}
 
@@ -372,8 +346,32 @@ class Context(Generic[S]):
             sae=self.sae if "sae" in needs else None,
             rates=self.rates if "sae" in needs else None,
             centered=self.centered,
+            fixed=self.fixed,
         )
         return make_directions(kind, request)
+
+    @cached_property
+    def fixed_directions(self) -> DirectionSet:
+        """Every fixed direction that a part needs, made once for all bases of this site."""
+        return self.kept_directions or make_needed(self.needs, self._sources)
+
+    def fixed(self, name: str) -> Tensor:
+        """The fixed direction of a name, ``(d_model,)``."""
+        return vector_of(name, self.fixed_directions)
+
+    @property
+    def _sources(self) -> Sources:
+        """What fixed directions are made from; gradients are taken at the pool's first prompts."""
+        return Sources(
+            subject=self.subject,
+            site=replace(self.site, position=-1),
+            read=self.read,
+            seed=self.settings.seed,
+            bos=self.taken.bos.is_added,
+            tokens=lambda count: self.prompts.tokens[self.pool_rows[:count]],
+            pool=lambda: self.pool,
+            sae=lambda: self.sae,
+        )
 
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
@@ -383,6 +381,7 @@ class Context(Generic[S]):
             **({"read": self.read.name} if hasattr(self.settings, "read") else {}),
             **self._resolved_saes(),
             **({"moments_from": len(self.pool)} if "moments" in self.needs else {}),
+            **identities(self.needs, self._sources),
             **self.constants,
         }
 

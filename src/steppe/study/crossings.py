@@ -16,6 +16,7 @@ from steppe.core.axes import DRAW, SAMPLE
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Site, as_site
+from steppe.directions import DirectionSet
 from steppe.paths import END, Family, FamilyMode, family_of
 from steppe.propagation.forward import as_tokens
 from steppe.propagation.prefix import Prefix, build_prefix
@@ -47,7 +48,7 @@ def crossings(
     subject: Subject,
     tokens: Any,
     site: Site | str,
-    displacements: Tensor,
+    displacements: Tensor | DirectionSet,
     *,
     level: Level | float = 0.5,
     path: FamilyMode = "sphere",
@@ -63,7 +64,7 @@ def crossings(
         tokens: Token ids ``(prompt, position)``.
         site: Where points are placed.
         displacements: Where to, ``(prompt, d_model)`` or ``(prompt, draw, d_model)``: only the
-            direction matters.
+            direction matters. Fixed directions are followed from every prompt.
         level: The level; a number is one of KL in nats.
         path: ``sphere`` (positions are angles in degrees) or ``straight`` (lengths in norms of the
             base).
@@ -78,6 +79,10 @@ def crossings(
     """
     asked = level if isinstance(level, Level) else Level(float(level))
     ids, place = as_tokens(subject, tokens, axes=2), as_site(site)
+    names = None
+    if isinstance(displacements, DirectionSet):
+        names = displacements.names
+        displacements = displacements.for_bases(len(ids))
     vectors = torch.as_tensor(displacements).detach().cpu()
     if vectors.ndim not in {2, 3} or len(vectors) != len(ids):
         raise InputError(
@@ -107,7 +112,8 @@ def crossings(
             found.append(search(prefix, family_of(path, base, ways, mean_free=centered), n_points))
     dims = (SAMPLE, DRAW)[: vectors.ndim - 1]
     unit = END[path] / (n_points - 1)
-    return _labelled(found, dims, vectors.shape[:-1], unit, "degrees" if path == "sphere" else "1")
+    made = _labelled(found, dims, vectors.shape[:-1], unit, "degrees" if path == "sphere" else "1")
+    return made if names is None else made.assign_coords({DRAW: list(names)})
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,21 @@ class Given:
         return [name for name, value in vars(self).items() if value is not None]
 
 
+def refuse_bos(settings: SiteSettings, given: Given) -> None:
+    """Refuse to put BOS before prompts that were given as they are to be run.
+
+    Raises:
+        InputError: Both are asked for.
+    """
+    if given.prompts is not None and settings.bos != "auto":
+        raise InputError(
+            "bos",
+            got=f"{settings.bos!r}, for prompts given as texts or token ids",
+            expected="prompts as they are to be run: nothing is put in front of them",
+            fix="leave bos out, and begin each prompt with the token if it is wanted",
+        )
+
+
 def refuse_other(settings: SiteSettings, subject: Subject) -> None:
     """Refuse settings that were asked for and that a given model contradicts.
 

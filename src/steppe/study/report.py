@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from steppe.recipes import reporting
 from steppe.recipes.prompt_facts import prompt_facts
 from steppe.report import Drawing
 from steppe.store import open_run
+from steppe.store.directions import read_directions
 from steppe.study.analysis import Analysis
 from steppe.study.claims import claims_table
 from steppe.study.outputs import Figure, Table
@@ -36,10 +38,23 @@ def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
         facts |= {"SAE fit": reporting.fit_text(analysis.run)}
     if "moments_from" in resolved:
         facts |= {"moments from": f"{resolved['moments_from']} activations"}
+    facts |= {f"direction {name}": told for name, told in direction_facts(analysis.run.path)}
     if study.facts is not None:
         facts |= study.facts(analysis)
     left_out = resolved.get("left_out", {})
     return facts | {f"left out: {name}": why for name, why in left_out.items()}
+
+
+def direction_facts(path: Path) -> Iterator[tuple[str, str]]:
+    """How each fixed direction of a run was made, in words."""
+    _, facts = read_directions(path) or ({}, {})
+    for name, known in facts.items():
+        shown = [
+            f"{key.replace('_', ' ')} {value}"
+            for key, value in known.items()
+            if value is not None and not key.endswith("sha256")
+        ]
+        yield name, ", ".join(shown)
 
 
 def report(study: Study, path: str | Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from steppe.core.errors import InputError
@@ -14,11 +16,14 @@ from steppe.core.parts import Part as Share
 from steppe.core.progress import tell
 from steppe.core.provenance import provenance, shareable
 from steppe.propagation import memory_budget
+from steppe.directions import DirectionSet
+from steppe.directions.resolve import fixed_among
 from steppe.recipes.before_weights import may_be_papers
 from steppe.recipes.starting import DECIDES_NO_NUMBER
 from steppe.recipes.study_prompts import BOS_REASON
 from steppe.recipes.study_settings import SiteSettings
 from steppe.store import Opening, RunFolder, open_run
+from steppe.store.directions import read_directions
 from steppe.study.context import Context
 from steppe.study.given import Given
 from steppe.study.report import report
@@ -67,6 +72,7 @@ class StudyRun:
         self._parts = {part.name: part for part in plan.parts}
         specs = {part.name: part.spec(context) for part in plan.parts}
         self._specs = {name: spec for name, spec in specs.items() if spec is not None}
+        context.kept_directions = kept_directions(folder.path)
 
     def shards(self) -> Sequence[Shard]:
         """Every shard of every part."""
@@ -107,6 +113,10 @@ class StudyRun:
         if "moments" in self.context.needs:
             moments = self.context.moments
             self.folder.write_moments({"mean": moments.mean, "covariance": moments.covariance})
+        if fixed_among(self.context.needs) and self.context.kept_directions is None:
+            made = self.context.fixed_directions
+            vectors = dict(zip(made.names, made.vectors.numpy(), strict=True))
+            self.folder.write_directions(vectors, dict(zip(made.names, made.facts, strict=True)))
 
     def _samples_of(self, whole: str) -> int | None:
         """How many samples the run had when a dataset without shards was measured."""
@@ -118,6 +128,16 @@ class StudyRun:
     def report(self) -> None:
         """Write tables, figures, claims and the summary."""
         report(self.study, self.folder.path)
+
+
+def kept_directions(path: Path) -> DirectionSet | None:
+    """The fixed directions that a run's folder holds; None where it holds none."""
+    kept = read_directions(path)
+    if kept is None:
+        return None
+    vectors, facts = kept
+    rows = torch.stack([torch.from_numpy(vector) for vector in vectors.values()])
+    return DirectionSet(tuple(vectors), rows, tuple(facts[name] for name in vectors))
 
 
 def open_study(

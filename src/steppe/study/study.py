@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from steppe.core.errors import InputError
+from steppe.directions.resolve import fixed_among
 from steppe.recipes.study_settings import BaseSettings, SiteSettings
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim
@@ -66,7 +67,7 @@ class Study:
         """What a run measures and what it leaves out; reads no weights.
 
         Raises:
-            InputError: Nothing is left to measure.
+            InputError: Nothing is left to measure, or a fixed direction has no source.
         """
         objects = given or Given()
         has_sae = objects.sae is not None or settings.has_sae
@@ -88,6 +89,8 @@ class Study:
                 expected="what at least one part needs",
                 fix="give an SAE of the site with --sae",
             )
+        # Sources of fixed directions that do not exist are told before weights are read.
+        fixed_among(need for part in kept for need in part.needs)
         return Plan(
             parts=tuple(part for part in kept if not isinstance(part, WholePart)),
             wholes=tuple(part for part in kept if isinstance(part, WholePart)),
