@@ -17,6 +17,7 @@ SOURCES = {
     "recipes": "steppe.recipes.catalogue:RECIPES",
     "kinds": "steppe.activations:KINDS",
     "directions": "steppe.paths:DIRECTIONS",
+    "fixed directions": "steppe.core.fixed_directions:FIXED_KINDS",
     "paths": "steppe.paths:PATHS",
     "substitutions": "steppe.paths:SUBSTITUTIONS",
     "metrics": "steppe.readouts:CATALOGUE",

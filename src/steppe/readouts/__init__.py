@@ -6,6 +6,8 @@ from steppe.readouts.catalogue import CATALOGUE as CATALOGUE
 from steppe.readouts.catalogue import Readout as Readout
 from steppe.readouts.catalogue import find_readouts as find_readouts
 from steppe.readouts.catalogue import read_sites as read_sites
+from steppe.readouts.latents import latents_changed as latents_changed
+from steppe.readouts.latents import latents_l1 as latents_l1
 from steppe.readouts.measure import measure as measure
 from steppe.readouts.measure import measure_path as measure_path
 from steppe.readouts.measure import measure_paths as measure_paths

@@ -11,12 +11,17 @@ from torch import Tensor
 from steppe.core.errors import InputError
 from steppe.core.registry import Registry
 from steppe.core.sites import Site
+from steppe.propagation.prefix import Prefix
 from steppe.readouts.distance import cosine, l2
 from steppe.readouts.distributions import entropy, hellinger, reverse_kl, top_probability
 from steppe.readouts.divergence import js, kl
+from steppe.readouts.linear import linear_response
+from steppe.subject.model import Subject
 
 Reads = Literal["residual", "logits"]
 Measure = Callable[[Tensor], Tensor]
+# From the model, the prompt, its paths (path, step, d_model) and the read site.
+Divisor = Callable[[Subject, Prefix, Tensor, Site], Tensor]
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Readout:
         measure: From ``(step, ...)`` outputs of one path to one number per step; the reference is
             step 0 of the same batch. Axes between step and the last one are kept.
         read: The site it looks at; None: the one that the call names.
+        divisor: What its numbers are divided by, from all paths of a prompt at once: a number per
+            point, ``(path, step)``. None: nothing.
+        content: What tells it from another of its name: the hash of an SAE.
     """
 
     name: str
@@ -39,6 +47,8 @@ class Readout:
     reads: Reads
     measure: Measure
     read: Site | None = None
+    divisor: Divisor | None = None
+    content: str = ""
 
 
 CATALOGUE: Registry[Readout] = Registry(
@@ -52,6 +62,14 @@ CATALOGUE: Registry[Readout] = Registry(
         Readout("reverse_kl", "nats", "KL(perturbed || base)", "logits", reverse_kl),
         Readout("hellinger", "1", "Hellinger distance from the base", "logits", hellinger),
         Readout("entropy", "nats", "entropy of the next token", "logits", entropy),
+        Readout(
+            "linear_prediction",
+            "1",
+            "L2 distance over that which the Jacobian at the base predicts",
+            "residual",
+            l2,
+            divisor=linear_response,
+        ),
         Readout(
             "top_probability", "1", "probability of the likeliest token", "logits", top_probability
         ),

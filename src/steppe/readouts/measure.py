@@ -93,7 +93,16 @@ def measure_paths(
             for readout in chosen:
                 for path in torch.split(source_of(readout, outputs, read), len(group[0])):
                     found[readout.name].append(values_of(readout, path)[first:])
-    return {name: _stacked(values, paths.shape[:2]) for name, values in found.items()}
+    measured = {name: _stacked(values, paths.shape[:2]) for name, values in found.items()}
+    for readout in chosen:
+        if readout.divisor is not None:
+            site = readout.read or read
+            rest = readout.divisor(suffix.subject, prefix, paths, site).cpu().numpy()
+            # 0 / 0 at the base, and wherever nothing is predicted: undefined.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = np.where(rest > 0, measured[readout.name] / rest, np.nan)
+            measured[readout.name] = ratio.astype(np.float32)
+    return measured
 
 
 def _outputs(suffix: Suffix, prefix: Prefix, group: Tensor) -> Iterator[tuple[int, Outputs]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.propagation.prefix import Prefix
 from steppe.propagation.suffix import Suffix
@@ -32,6 +33,15 @@ class Probe:
     suffix: Suffix
     metric: Readout
     read: Site
+
+    def __post_init__(self) -> None:
+        if self.metric.divisor is not None:
+            raise InputError(
+                f"metric {self.metric.name!r} at single points",
+                got="a metric of whole paths",
+                expected="a metric that is 0 at the base and grows, such as kl, js, l2",
+                fix="measure whole curves",
+            )
 
     def outputs(self, prefix: Prefix, points: Tensor, starts: Tensor | None = None) -> Tensor:
         """What the metric reads at some points, float32 ``(point, width)``.

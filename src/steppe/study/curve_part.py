@@ -91,7 +91,9 @@ class CurvePart:
             "kinds": list(self.kinds) if self.targets else kinds,
             "targets": code_of(self.targets),
             "paths": laid,
-            "metrics": {one.name: code_of(one.measure) for one in self._readouts},
+            "metrics": {
+                one.name: f"{code_of(one.measure)} {one.content}".rstrip() for one in self._readouts
+            },
             "n_points": self.n_points,
         }
 

@@ -101,6 +101,7 @@ class StudyRun:
 
     def create_datasets(self) -> None:
         """Lay out the datasets, and measure those that have no shards."""
+        self._keep_directions()
         for name, spec in self._specs.items():
             self.folder.create_dataset(name, spec)
         for whole in self.plan.wholes:
@@ -113,8 +114,13 @@ class StudyRun:
         if "moments" in self.context.needs:
             moments = self.context.moments
             self.folder.write_moments({"mean": moments.mean, "covariance": moments.covariance})
-        if fixed_among(self.context.needs) and self.context.kept_directions is None:
-            made = self.context.fixed_directions
+
+    def _keep_directions(self) -> None:
+        """Make the fixed directions, unless another process has made them for this run."""
+        context = self.context
+        context.kept_directions = kept_directions(self.folder.path)
+        if fixed_among(context.needs) and context.kept_directions is None:
+            made = context.fixed_directions
             vectors = dict(zip(made.names, made.vectors.numpy(), strict=True))
             self.folder.write_directions(vectors, dict(zip(made.names, made.facts, strict=True)))
 

@@ -53,7 +53,8 @@ class Settings(BaseSettings):
     )
     kinds: tuple[str, ...] = Field(
         KINDS,
-        description="kinds of target that are measured, also registered ones of your own",
+        description="kinds of target that are measured, also registered ones of your own and fixed "
+        "directions (pca:1, contrastive:formality)",
         json_schema_extra={"choices": [*KINDS]},
     )
     only: tuple[str, ...] = Field(
@@ -68,8 +69,12 @@ class Settings(BaseSettings):
     def _known_kinds(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if info.context:
             return value
-        others = [kind for kind in value if kind not in KINDS]
-        known = [*load("steppe.activations:KINDS")] if others else KINDS
+        known: list[str] = [*KINDS]
+        if not set(value) <= {*KINDS}:
+            # Sets of fixed directions are written out; their names say by themselves what they are.
+            value = load("steppe.directions:expand")(value)
+            registry = load("steppe.activations:KINDS")
+            known = [*dict.fromkeys([*registry, *(kind for kind in value if kind in registry)])]
         kinds = in_order("kinds", value, known)
         if "real" not in kinds:
             raise InputError(
