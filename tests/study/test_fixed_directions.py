@@ -79,11 +79,15 @@ def test_all_bases_are_moved_along_the_same_vector(tiny_files: Any, tmp_path: Pa
 def test_another_vector_under_the_same_name_is_another_run(tiny_files: Any, tmp_path: Path) -> None:
     file = tmp_path / "steer.npy"
     np.save(file, np.arange(WIDTH) % 5)
+    steppe.register_study(STUDY)
     run(tiny_files, tmp_path / "run", [f"file:{file}"])
     run(tiny_files, tmp_path / "run", [f"file:{file}"], samples=5)
     np.save(file, np.arange(WIDTH) % 3)
     with pytest.raises(InputError, match="directions_identity"):
         run(tiny_files, tmp_path / "run", [f"file:{file}"], samples=6)
+    # What was measured is reported without its source.
+    file.unlink()
+    steppe.write_report(tmp_path / "run")
 
 
 def test_a_source_that_does_not_exist_is_told_before_weights_are_read(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from steppe.core.errors import InputError
 from steppe.core.parts import Part as Share
 from steppe.core.progress import tell
 from steppe.core.provenance import provenance, shareable
-from steppe.propagation import memory_budget
 from steppe.directions import DirectionSet
 from steppe.directions.resolve import fixed_among
+from steppe.propagation import memory_budget
 from steppe.recipes.before_weights import may_be_papers
 from steppe.recipes.starting import DECIDES_NO_NUMBER
 from steppe.recipes.study_prompts import BOS_REASON
