@@ -1,4 +1,4 @@
-"""Every recipe is shared out among parts, and among Ray's workers, without changing a bit."""
+"""Every study is shared out among parts without changing a bit, and one among Ray's workers."""
 
 from __future__ import annotations
 
@@ -86,6 +86,9 @@ def test_two_parts_are_the_whole(alone: tuple[str, Path], tiny_files: Any, tmp_p
     assert_same(run(recipe, tiny_files, tmp_path / "parts", *parts), expected)
 
 
+# One study of several sites and SAEs stands for all: one class runs every study, and how samples
+# are drawn whoever computes them is what the parts above compare.
+@pytest.mark.parametrize("alone", ["lee2024"], indirect=True, scope="module")
 @pytest.mark.filterwarnings("ignore")
 def test_rays_workers_change_no_bit(
     alone: tuple[str, Path], tiny_files: Any, tmp_path: Path
