@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers.activations import FastGELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
+from steppe.propagation import read_residuals
 from steppe.propagation.replacements import replacements, tanh_gelu
-from steppe.subject import Subject
+from steppe.readouts import measure
+from steppe.subject import Subject, load_subject
 from steppe.subject.half_precision import halve_matrices
 
 module = sys.modules["steppe.propagation.replacements"]
@@ -54,6 +56,37 @@ def test_packed_matrices_multiply_as_the_modules_do(dtype: torch.dtype) -> None:
             tolerance = 1e-5 if dtype == torch.float32 else 1e-2
             torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
             assert torch.equal(found[:1], packed.get(block, block)(rows[:1])), "rows are alone"
+
+
+def test_a_forward_of_ones_own_is_computed_whenever_it_came(
+    subject_of: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the model was checked before, and for a whole class."""
+    model = copy.deepcopy(subject_of("gpt2").model)
+    subject = load_subject(model, device="cpu")
+    tokens = torch.arange(6)[None].numpy()
+    site = "blocks.1.hook_resid_pre"
+    points = torch.randn(1, 3, subject.d_model, generator=torch.Generator().manual_seed(0))
+    points[:, 0] = read_residuals(subject, tokens, site)
+
+    def curve(engine: str) -> Tensor:
+        asked = load_subject(model, device="cpu", engine=engine)
+        return torch.from_numpy(measure(asked, tokens, site, points, ["l2"])["l2"].values)
+
+    before = curve("fast")
+    matrix = model.transformer.h[2].mlp.c_proj
+    own = matrix.forward
+    for holder, name, changed in [
+        (matrix, "forward", lambda rows: own(rows) * 0),
+        (model.transformer.h[2].mlp.act, "forward", lambda rows: rows * 0.3),
+        (Conv1D, "forward", lambda self, rows: rows @ self.weight * 0.5),
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setattr(holder, name, changed)
+            found = curve("fast")
+            torch.testing.assert_close(found, curve("full"), rtol=1e-4, atol=1e-5)
+            assert not torch.allclose(found, before, rtol=1e-2)
+    torch.testing.assert_close(curve("fast"), before)
 
 
 def test_models_too_large_to_be_kept_twice_are_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:

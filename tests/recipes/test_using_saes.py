@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,12 +19,14 @@ from steppe.cli.main import main
 from steppe.core.errors import InputError
 from steppe.propagation import read_residuals
 from steppe.recipes.configuration import settings_of
+from steppe.sae import load_sae
 from steppe.store import open_run
 from steppe.studies.giglemiani2024.study import STUDY
 from steppe.studies.heimersheim2024.study import STUDY as HEIMERSHEIM
 from steppe.studies.lee2024.study import STUDY as LEE
 from steppe.study import Context
 from steppe.study.running import open_context
+from steppe.study.saes import UsedSae
 from steppe.subject import load_subject
 
 
@@ -83,6 +87,29 @@ def test_an_sae_that_cannot_be_right_is_refused(
         PREPARE[recipe](asked(tiny_files, recipe, sae))
     if recipe == "giglemiani2024" and "model_name" in change:
         assert PREPARE[recipe](asked(tiny_files, recipe, sae, accept_sae=True)).sae_fit
+
+
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        ({"bias": -1e4}, r"no latent active on any activation"),
+        ({"bias": 3.0}, r"explained variance -\d"),
+    ],
+)
+def test_an_object_that_cannot_be_right_is_refused(
+    tiny_files: Any, tmp_path: Path, change: dict[str, Any], got: str
+) -> None:
+    sae = load_sae(changed(tiny_files, tmp_path / "sae", **change))
+    thing = SimpleNamespace(encode=sae.encode, decode=sae.decode, W_dec=sae.W_dec)
+    thing.d_sae, thing.d_in = sae.W_dec.shape
+    settings = asked(tiny_files, "janiak2024", tmp_path / "sae")
+    used = partial(UsedSae, thing, settings.site_in(4), lambda: pool)
+    subject = load_subject(tiny_files.model, device="cpu")
+    pool = read_residuals(subject, np.arange(60).reshape(6, 10), "blocks.1.hook_resid_pre")
+    with pytest.raises(InputError, match=got):
+        _ = used(subject, settings).quality
+    accepted = settings.model_copy(update={"accept_sae": True})
+    assert used(subject, accepted).quality.explained_variance < 0.5
 
 
 def test_another_hook_is_refused_unless_accepted(tiny_files: Any, tmp_path: Path) -> None:

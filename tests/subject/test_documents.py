@@ -64,6 +64,17 @@ def test_the_train_split_of_a_folder(subject: Subject, tmp_path: Path) -> None:
     assert "the splits ['test', 'validation']" in refused(tmp_path, subject)
 
 
+@pytest.mark.parametrize("more", ["night_train.txt", "meta.json", "rows.csv"])
+def test_no_file_of_a_folder_is_left_out_unsaid(
+    subject: Subject, tmp_path: Path, more: str
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("w01 w02 w03")
+    (tmp_path / "LICENSE.txt").write_text("w09 w09")
+    (tmp_path / more).write_text("[]")
+    assert "give the folder that holds those that are meant" in refused(tmp_path, subject)
+
+
 def test_bad_rows_of_a_folder_are_counted_together(subject: Subject, tmp_path: Path) -> None:
     good = json.dumps({"text": "w01 w02"}) + "\n"
     (tmp_path / "a.jsonl").write_text(good * 10 + "{\n")

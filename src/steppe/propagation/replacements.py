@@ -30,6 +30,8 @@ _TRANSPOSED = (Conv1D, HalfConv1D)
 _SLOPE = 2 * math.sqrt(2 / math.pi)
 _CUBIC = 0.044715 * _SLOPE
 _TANH_GELU = (NewGELUActivation, FastGELUActivation)
+# What is replaced computes this; a class whose forward was exchanged meanwhile does not.
+_FORWARDS = {kind: kind.forward for kind in (*_LINEAR, *_TRANSPOSED, *_TANH_GELU)}
 
 
 # What stays in a processor's nearest cache while several operations pass over it.
@@ -51,6 +53,7 @@ def replacements(
             to multiply the steps of a path.
     """
     inner: list[Any] = list(dict.fromkeys(part for module in modules for part in module.modules()))
+    inner = [part for part in inner if _computes_its_own(part)]
     matrices = {part for part in inner if faster and _can_be_packed(part)}
     if sum(part.weight.nbytes for part in matrices) > PACKED_BYTES:
         matrices = set()
@@ -81,6 +84,14 @@ def tanh_gelu(rows: Tensor) -> Tensor:
         torch.mul(given, given, out=made).mul_(_CUBIC).add_(_SLOPE).mul_(given)
         made.sigmoid_().mul_(given)
     return out
+
+
+def _computes_its_own(module: nn.Module) -> bool:
+    """Whether neither the module nor its class was given another forward."""
+    present = vars(module).get("forward")
+    own = not present._had_own if isinstance(present, _Layers) else present is None
+    kind = type(module)
+    return own and (kind not in _FORWARDS or kind.forward is _FORWARDS[kind])
 
 
 def _can_be_packed(module: Any) -> bool:

@@ -16,7 +16,8 @@ from steppe.core.sites import Site
 from steppe.recipes.before_weights import saes_in
 from steppe.recipes.study_settings import StudySettings
 from steppe.sae import Sae, SaeQuality, check_fits, load_sae, quality
-from steppe.sae.belonging import coordinates_of, require_trust
+from steppe.sae.autoencoder import Autoencoder
+from steppe.sae.belonging import coordinates_of, doubts_of_fit, refuse_doubted, require_trust
 from steppe.subject import Subject
 from steppe.subject.loading import parse_device
 
@@ -132,12 +133,12 @@ def check_belongs(
 
 
 def trusted_quality(
-    sae: Sae, subject: Subject, pool: Tensor, settings: StudySettings
+    sae: Autoencoder, subject: Subject, pool: Tensor, settings: StudySettings
 ) -> SaeQuality:
     """Measure how an SAE does on the run's own activations, and refuse one that does badly.
 
     Args:
-        sae: The SAE.
+        sae: The SAE; of an object it is not known how it was trained, and it is judged by its fit.
         subject: The model.
         pool: Real activations of its site, ``(sample, d_model)``.
         settings: Whether it is accepted however it does.
@@ -146,8 +147,12 @@ def trusted_quality(
         InputError: No latent fires, or it explains too little of the variance.
     """
     found = quality(sae, pool[:MEASURED_ON])
-    if not settings.accept_sae:
+    if settings.accept_sae:
+        return found
+    if isinstance(sae, Sae):
         require_trust(sae, subject, found)
+    else:
+        refuse_doubted(f"an object of {type(sae).__name__}", subject, doubts_of_fit(found), found)
     return found
 
 

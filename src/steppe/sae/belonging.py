@@ -128,15 +128,21 @@ def doubts(sae: Sae, subject: Host, found: SaeQuality | None = None) -> list[str
         against.append(f"an SAE of the model {sae.config.model_name!r}")
     if found is None:
         return against
-    if found.mean_l0 == 0:
-        against.append("no latent active on any activation (L0 = 0)")
-    # NaN, too, is not enough.
-    elif not found.explained_variance >= LOW_VARIANCE and objective_of(sae) != E2E:
-        against.append(f"explained variance {found.explained_variance:.3g}")
+    poor = doubts_of_fit(found)
+    against += poor if found.mean_l0 == 0 or objective_of(sae) != E2E else []
     stated = sae.config.stated_l0
     if stated and found.mean_l0 and not 1 / MOST_OFF <= found.mean_l0 / stated <= MOST_OFF:
         against.append(f"L0 {found.mean_l0:.3g}, published with {stated:.3g}")
     return against
+
+
+def doubts_of_fit(found: SaeQuality) -> list[str]:
+    """What speaks against any SAE that does so on a model's activations; empty for nothing."""
+    if found.mean_l0 == 0:
+        return ["no latent active on any activation (L0 = 0)"]
+    # NaN, too, is not enough.
+    enough = found.explained_variance >= LOW_VARIANCE
+    return [] if enough else [f"explained variance {found.explained_variance:.3g}"]
 
 
 def require_trust(sae: Sae, subject: Host, found: SaeQuality | None = None) -> None:
@@ -145,11 +151,21 @@ def require_trust(sae: Sae, subject: Host, found: SaeQuality | None = None) -> N
     Raises:
         InputError: It does.
     """
-    against = doubts(sae, subject, found)
+    refuse_doubted(sae.identity.source, subject, doubts(sae, subject, found), found)
+
+
+def refuse_doubted(
+    label: str, subject: Host, against: list[str], found: SaeQuality | None = None
+) -> None:
+    """Refuse an SAE for what speaks against it; nothing happens where nothing does.
+
+    Raises:
+        InputError: Something does.
+    """
     if not against:
         return
     raise InputError(
-        f"SAE {sae.identity.source} on subject {subject.name}",
+        f"SAE {label} on subject {subject.name}",
         got="; ".join(against) + (f" (L0 {found.mean_l0:.3g})" if found else ""),
         expected=f"an SAE of this model whose latents fire and explain at least {LOW_VARIANCE:.0%} "
         f"of the variance; likely reasons: {REASONS}",

@@ -15,7 +15,6 @@ from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.recipes.study_settings import SiteSettings
 from steppe.recipes.using_saes import (
-    MEASURED_ON,
     check_belongs,
     device_of_saes,
     in_coordinates_of,
@@ -23,7 +22,7 @@ from steppe.recipes.using_saes import (
     short_name,
     trusted_quality,
 )
-from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae, quality
+from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae
 from steppe.sae.autoencoder import Autoencoder
 from steppe.subject import Subject
 
@@ -57,9 +56,7 @@ class UsedSae:
     @cached_property
     def quality(self) -> SaeQuality:
         """How it does on the pool; one that does badly is refused unless accepted."""
-        if isinstance(self.sae, Sae):
-            return trusted_quality(self.sae, self.subject, self.read_pool(), self.settings)
-        return quality(self.sae, self.read_pool()[:MEASURED_ON])
+        return trusted_quality(self.sae, self.subject, self.read_pool(), self.settings)
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from huggingface_hub import HfApi
 
 from steppe.core.errors import InputError, MissingExtraError
 from steppe.subject.rows import COLUMN_NAMES, BadRowError, Columns, Document
-from steppe.subject.text_files import ENDINGS, FORMATS, format_of, read_file
+from steppe.subject.text_files import ENDINGS, format_of, read_file
 
 _MOST_FILES = 20_000
+_NOTE = re.compile(r"(readme|licen[cs]e|notice|citation|dataset_infos?|state)\b", re.IGNORECASE)
 _SPLITS = {
     word: name
     for name, words in {
@@ -104,9 +105,22 @@ def _files(path: Path) -> list[Path]:
         found = format_of(file)
         if found is not None:
             formats.setdefault(found[0], []).append(file)
-    for kind in FORMATS:
-        if kind in formats:
-            return _of_one_split(path, sorted(formats[kind]))
+    # Beside a data set lie notes on it, which are read where there is nothing else.
+    if len(formats) > 1:
+        formats = {
+            kind: data
+            for kind, files in formats.items()
+            if (data := [file for file in files if kind != ".md" and not _NOTE.match(file.name)])
+        } or formats
+    if len(formats) > 1:
+        raise InputError(
+            f"prompts {path}",
+            got="; ".join(f"{len(files)} files {kind}" for kind, files in formats.items()),
+            expected="data in files of one format",
+            fix="give the folder that holds those that are meant, or one file",
+        )
+    for files in formats.values():
+        return _of_one_split(path, sorted(files))
     raise InputError(
         f"prompts {path}",
         got="a folder without a file that can be read",
@@ -137,6 +151,14 @@ def _of_one_split(root: Path, files: list[Path]) -> list[Path]:
         words = re.split(r"[^a-z]+", file.relative_to(root).as_posix().lower())
         name = next((_SPLITS[word] for word in words if word in _SPLITS), None)
         splits.setdefault(name, []).append(file)
+    if "train" in splits and None in splits:
+        raise InputError(
+            f"prompts {root}",
+            got=f"{len(splits['train'])} files of the split train, as {splits['train'][0].name}, "
+            f"and {len(splits[None])} of none, as {splits[None][0].name}",
+            expected="paths that all name a split, or none",
+            fix="give the folder that holds those that are meant, or one file",
+        )
     if "train" in splits:
         return splits["train"]
     named = sorted(name for name in splits if name is not None)
