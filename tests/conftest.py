@@ -97,3 +97,9 @@ def write_sae(folder: Path) -> None:
         "metadata": {"sae_lens_version": "6.54.12", "hook_name": "blocks.1.hook_resid_pre"},
     }  # fmt: skip
     (folder / "cfg.json").write_text(json.dumps(settings))
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs without tables and figures, which take longest: for tests of what is measured."""
+    monkeypatch.setattr("steppe.execution.run._report", lambda _study, _part: True)

@@ -144,6 +144,7 @@ def test_the_claims_are_a_row_each(finished: Path) -> None:
     assert set(claims["verdict"]) <= {"holds", "does not hold", "undecided", "undefined"}
 
 
+@pytest.mark.usefixtures("no_report")
 def test_an_extended_run_is_the_same_as_a_whole_one(
     finished: Path, tiny_files: Any, tmp_path: Path
 ) -> None:
@@ -357,6 +358,7 @@ def test_a_part_that_is_singled_out_gives_all_that_is_made_of_it(
     assert {path.stem for path in run.figures} == {"triangles"}
 
 
+@pytest.mark.usefixtures("no_report")
 def test_planes_alone_need_no_covariance(tiny_files: Any) -> None:
     study = open_context(STUDY, settings(tiny_files, only=("planes",)))
     optima.measure_planes(study, range(0, 1))

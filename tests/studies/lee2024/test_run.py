@@ -100,6 +100,7 @@ def test_one_part_alone_is_reported(asked: dict[str, Any], tmp_path: Path) -> No
     assert layers["ratio_over_lengths_to_real_mixture"].notna().all()
 
 
+@pytest.mark.usefixtures("no_report")
 def test_the_same_command_goes_on(asked: dict[str, Any], tmp_path: Path) -> None:
     """With what the recipe resolves by itself: SAEs of a folder, named lengths, scale, site."""
     some = {"only": ["features"], "lengths": "coarse", "saes": [], "sae": asked["saes"][0]}
@@ -141,6 +142,7 @@ def test_a_model_without_saes_has_its_baselines(asked: dict[str, Any], tmp_path:
         assert told in summary, told
 
 
+@pytest.mark.usefixtures("no_report")
 def test_objects_are_taken(asked: dict[str, Any], tmp_path: Path) -> None:
     """A model and an SAE as objects give the numbers of their folders."""
     sae = f"{asked['saes'][0]}/dense"
