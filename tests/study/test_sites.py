@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -162,3 +163,53 @@ def test_too_few_prompts_or_activations_are_refused(asked: dict[str, Any]) -> No
     context = open_context(STUDY, Settings(**{**asked, "samples": 2}), few)
     with pytest.raises(InputError, match="4 activations"):
         _ = context.moments
+
+
+class OneSite(BaseSettings):
+    recipe: Literal["sites"] = "sites"
+    site: str = HERE
+
+
+def test_an_sae_of_the_studys_site_is_judged_there_wherever_one_looks(
+    asked: dict[str, Any], tmp_path: Path
+) -> None:
+    sae = tmp_path / "saes" / "here"
+    (sae / "sparsity.safetensors").unlink()
+    options = {key: value for key, value in asked.items() if key != "saes"} | {"sae": str(sae)}
+    context = open_context(replace(STUDY, settings=OneSite), OneSite(**options))
+    there = context.at(THERE)
+    assert (there.site.name, there.used_sae.site.name) == (THERE, HERE)
+    torch.testing.assert_close(there.rates.values, context.rates.values, rtol=0, atol=0)
+    assert there.sae_fit == context.sae_fit
+
+
+def test_a_suffix_at_another_site_is_checked(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = open_context(STUDY, Settings(**asked))
+    seen: list[str] = []
+    monkeypatch.setattr(
+        "steppe.study.context.require_self_check", lambda _, site, __: seen.append(site.name)
+    )
+    for _ in range(2):
+        context.at(THERE).suffix(read=[context.read], logits=False)
+    assert seen == [THERE]
+
+
+def test_other_settings_share_no_places_and_keep_the_directions(asked: dict[str, Any]) -> None:
+    context = open_context(STUDY, Settings(**asked))
+    context.kept_directions = steppe.directions.random(context.subject, 1)
+    few = replace(context, settings=Settings(**{**asked, "moments_samples": 101}))
+    assert few.kept_directions is context.kept_directions
+    assert few.at(THERE).settings.moments_samples == 101
+    assert context.at(THERE).settings.moments_samples == 100
+    assert few.at(THERE).at(HERE) is few
+    assert few.at(THERE).kept_directions is None, "those of another site are others"
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_pairs_begin_with_bos_where_all_prompts_do(asked: dict[str, Any], first: int) -> None:
+    rows = [[0, 1, 2, 3]] * 3 + [[first, 4, 5, 6]]
+    context = open_context(STUDY, Settings(**asked), Given(prompts=rows))
+    assert context.subject.bos_token_id == 0
+    assert context._sources.bos is (first == 0)

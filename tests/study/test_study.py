@@ -374,7 +374,8 @@ def test_settings_that_a_model_object_contradicts_are_refused(
     tiny_files: Any, tmp_path: Path
 ) -> None:
     model = steppe.load_subject(tiny_files.model, device="cpu")
-    for name, value in {"dtype": "bfloat16", "coordinates": "raw", "engine": "full"}.items():
+    asked = {"dtype": "bfloat16", "coordinates": "raw", "engine": "full", "device_map": "auto"}
+    for name, value in asked.items():
         with pytest.raises(InputError, match=f"setting {name}"):
             steppe.run(
                 study(["real"]),

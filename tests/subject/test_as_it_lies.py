@@ -119,11 +119,26 @@ def test_a_device_map_is_asked_for_by_name(folder: Path) -> None:
         load_subject(folder, device="cpu", device_map="auto")
 
 
-def test_its_control_is_drawn_whole(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_map_of_one_device_is_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    # As if there were another device, which "auto" would take.
+    monkeypatch.setattr("steppe.subject.model.parse_device", lambda _: torch.device("meta"))
+    subject = load_subject(folder, device_map={"": "cpu"}, dtype=dtype)
+    assert {parameter.device.type for parameter in subject.model.parameters()} == {"cpu"}
+
+
+def test_a_device_map_for_an_object_is_refused(folder: Path) -> None:
+    model = load_subject(folder).model
+    with pytest.raises(InputError, match=r"device_map(.|\n)*'auto', for a model object"):
+        load_subject(model, device_map="auto")
+
+
+def test_its_control_is_refused(folder: Path, tmp_path: Path) -> None:
     subject = load_subject(dispatched(folder, tmp_path))
-    drawn = with_random_weights(subject, np.random.default_rng(0))
-    plain = with_random_weights(load_subject(folder), np.random.default_rng(0))
-    assert drawn.identity.sha256 == plain.identity.sha256
+    with pytest.raises(InputError, match="dispatched over devices"):
+        with_random_weights(subject, np.random.default_rng(0))
 
 
 _QUANTISED = """

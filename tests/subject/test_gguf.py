@@ -145,3 +145,8 @@ def test_a_file_without_a_tensor_is_refused(tmp_path: Path) -> None:
         write(path, model)
     with pytest.raises(InputError, match="gate_proj"):
         load_subject(path)
+
+
+def test_a_device_map_is_refused(file: Path) -> None:
+    with pytest.raises(InputError, match=r"device_map(.|\n)*'auto', for .*tiny-Q8_0\.gguf"):
+        load_subject(file, device_map="auto")

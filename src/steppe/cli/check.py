@@ -17,13 +17,16 @@ FAILED = 1
 
 def check(
     subject: Annotated[
-        str, typer.Argument(help="'demo' (bundled), a hub id such as gpt2, or a model folder.")
+        str,
+        typer.Argument(
+            help="'demo' (bundled), a hub id such as gpt2, a model folder or .gguf file."
+        ),
     ],
     sae: Annotated[
         list[str] | None,
         typer.Option(
             help="'demo', a release such as gpt2-small-res-jb/blocks.1.hook_resid_pre, or a "
-            "SAELens folder (repeatable).",
+            "folder or file of any public format, see docs/saes.md (repeatable).",
             show_default="those that belong to the subject",
         ),
     ] = None,

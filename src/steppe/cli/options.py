@@ -22,7 +22,8 @@ Dtype = Annotated[
     str,
     typer.Option(
         help="float32, float64, bfloat16 or float16. Half precision is for the blocks' matrices; "
-        "the residual stream, normalisations and readouts stay float32.",
+        "the residual stream, normalisations and readouts stay float32, unless a device map "
+        "shares the model out: then all is in it.",
     ),
 ]
 Engine = Annotated[

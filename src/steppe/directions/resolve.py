@@ -33,7 +33,7 @@ class Sources:
         site: Where activations are moved.
         read: The later residual of ``melbo`` and ``jacobian_top``.
         seed: Seed of what is drawn.
-        bos: Whether BOS is put in front of pairs of prompts.
+        bos: Whether pairs of prompts begin with BOS, as the run's own prompts do.
         tokens: Gives the token ids of as many prompts, ``(prompt, position)``.
         pool: Gives real activations, ``(candidate, d_model)``.
         sae: Gives the SAE of the site.

@@ -39,7 +39,7 @@ class CheckRequest:
     """What is to be checked.
 
     Attributes:
-        subject: ``demo``, a hub id or a folder.
+        subject: ``demo``, a hub id, a folder or a ``.gguf`` file.
         saes: SAEs as `load_sae` takes them; empty: those bundled with the subject.
         prompts: Where tokens come from; None: those bundled with the subject.
         revision: Branch, tag or commit of the subject on the hub.

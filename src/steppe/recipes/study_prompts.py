@@ -26,6 +26,11 @@ class StudyPrompts:
     prompts: Prompts
     bos: Bos
 
+    def begin_with(self, bos: int | None) -> bool:
+        """Whether all prompts begin with BOS: they got it, or had it."""
+        firsts = self.prompts.tokens[:, 0]
+        return self.bos.is_added or (bos is not None and bool((firsts == bos).all()))
+
     def identity(self) -> dict[str, Any]:
         """What a run records of them, as plain data."""
         prompts = self.prompts

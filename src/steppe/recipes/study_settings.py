@@ -43,7 +43,7 @@ class StudySettings(BaseModel):
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device"})
 
     recipe: str
-    subject: str = Field(DEMO, description="'demo', a hub id, or a local model folder")
+    subject: str = Field(DEMO, description="'demo', a hub id, a local model folder or .gguf file")
     revision: str | None = Field(
         None, description="branch, tag or commit of the subject on the hub; None: the newest"
     )
@@ -54,8 +54,9 @@ class StudySettings(BaseModel):
     )
     sae: str | None = Field(
         None,
-        description="'demo', a release such as gpt2-small-res-jb/blocks.1.hook_resid_pre, or an "
-        "SAELens folder; None: the one that belongs to the subject",
+        description="'demo', a release such as gpt2-small-res-jb/blocks.1.hook_resid_pre, or a "
+        "folder or file of any public format (docs/saes.md); None: the one that belongs to the "
+        "subject",
     )
     prompts: str | None = Field(
         None,
@@ -85,7 +86,7 @@ class StudySettings(BaseModel):
     dtype: Dtype = Field(
         "float32",
         description="number format of the blocks' matrices; the residual stream, normalisations "
-        "and readouts stay float32",
+        "and readouts stay float32, unless device_map shares the subject out: then all is in it",
     )
     device_map: Literal["auto", "balanced", "sequential"] | None = Field(
         None,

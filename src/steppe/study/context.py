@@ -80,8 +80,8 @@ class Context(Generic[S]):
     given_prompts: Any = None
     constants: dict[str, Any] = field(default_factory=dict)
     place: Site | None = None
-    kept_directions: DirectionSet | None = field(default=None, init=False, repr=False)
-    _places: dict[str, Self] = field(default_factory=dict, repr=False)
+    kept_directions: DirectionSet | None = field(default=None, repr=False)
+    _places: dict[str, Self] = field(default_factory=dict, init=False, repr=False)
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
@@ -120,7 +120,9 @@ class Context(Generic[S]):
         key = f"{site.name} {site.position}"
         self._places.setdefault(f"{self.site.name} {self.site.position}", self)
         if key not in self._places:
-            self._places[key] = replace(self, place=site, given_prompts=self.taken)
+            there = replace(self, place=site, given_prompts=self.taken, kept_directions=None)
+            there._places = self._places
+            self._places[key] = there
         return self._places[key]
 
     def once(self, make: Callable[[Self], T]) -> T:
@@ -160,8 +162,7 @@ class Context(Generic[S]):
         if isinstance(self.given_prompts, StudyPrompts):
             return self.given_prompts
         if self.given_prompts is not None:
-            length = self.settings.prompt_length
-            prompts = as_prompts(self.given_prompts, self.subject, length)
+            prompts = as_prompts(self.given_prompts, self.subject, self.settings.prompt_length)
             return StudyPrompts(prompts, Bos(False, GIVEN))
         saes = [sae for sae in self.given_saes.values() if isinstance(sae, Sae)]
         return take_prompts(self.settings, self.subject, saes)
@@ -237,7 +238,7 @@ class Context(Generic[S]):
     def _used(self, sae: Autoencoder) -> UsedSae:
         # One that goes with the study's site is used there, even if it was accepted from elsewhere.
         own = sae.hook_name if isinstance(sae, Sae) and self.settings.sae_site is None else None
-        there = self.at(own) if own is not None else self
+        there = self.at(own or self.settings.site_in(self.subject.n_layers))
         return UsedSae(sae, there.site, lambda: there.pool, self.subject, self.settings)
 
     @property
@@ -297,7 +298,8 @@ class Context(Generic[S]):
         return [stream(self.settings.seed, name, sample) for sample in samples]
 
     def suffix(self, *, read: Sequence[Site], logits: bool) -> Suffix:
-        """The part of the model after the site; a context manager."""
+        """The part of the model after the site, checked on its first use; a context manager."""
+        _ = self.check
         return Suffix(self.subject, self.site, read=read, logits=logits)
 
     def bases(self, samples: range) -> Bases:
@@ -367,7 +369,7 @@ class Context(Generic[S]):
             site=replace(self.site, position=-1),
             read=self.read,
             seed=self.settings.seed,
-            bos=self.taken.bos.is_added,
+            bos=self.taken.begin_with(self.subject.bos_token_id),
             tokens=lambda count: self.prompts.tokens[self.pool_rows[:count]],
             pool=lambda: self.pool,
             sae=lambda: self.sae,

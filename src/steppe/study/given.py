@@ -56,6 +56,7 @@ def refuse_other(settings: SiteSettings, subject: Subject) -> None:
         "coordinates": subject.coordinates,
         "engine": subject.engine,
         "revision": subject.identity.revision,
+        "device_map": None,
     }
     for name in sorted(settings.model_fields_set & has.keys()):
         asked = getattr(settings, name)

@@ -205,15 +205,19 @@ def load_subject(
         engine: In which way the subject is run on from a site; see `steppe.core.engines`.
         device_map: Share a model that is too large for one device out over several, the memory
             beside them and the disk, as accelerate does: ``"auto"``, or where each module goes.
+            For a hub id or a folder.
 
     Returns:
         The subject, its weights checked to be finite.
 
     Raises:
-        InputError: No such model, device, number format or coordinates; weights with NaN; a model
+        InputError: No such model, device, number format or coordinates; a device map for a
+            ``.gguf`` file or an object; weights with NaN; a model
             whose blocks cannot be found, or have few matrices to halve.
     """
     number_format, way = parse_dtype(dtype), parse_engine(engine)
+    if device_map is not None:
+        _check_device_map(model_or_path, device, device_map)
     if isinstance(model_or_path, str | Path):
         found = _read(model_or_path, device, number_format, revision, device_map)
     else:
@@ -244,6 +248,25 @@ def load_subject(
     return Subject(model, own, chosen, anatomy, identity, way)
 
 
+def _check_device_map(source: Any, device: str | torch.device, device_map: Any) -> None:
+    is_object = not isinstance(source, str | Path)
+    if is_object or is_gguf(source):
+        raise InputError(
+            "device_map",
+            got=f"{device_map!r}, for {'a model object' if is_object else source}",
+            expected="a hub id or a folder: what is shared out while it is read",
+            fix="leave device_map out, or "
+            + ("give it to from_pretrained" if is_object else "choose the model's folder"),
+        )
+    if device != "auto":
+        raise InputError(
+            "device",
+            got=f"{str(device)!r}, and a device map, {device_map!r}",
+            expected="one of the two: a device map says where each part goes",
+            fix="leave one out",
+        )
+
+
 def _read(
     source: str | Path,
     device: str | torch.device,
@@ -252,13 +275,6 @@ def _read(
     device_map: str | Mapping[str, Any] | None,
 ) -> _Found:
     """Read a model from a file, a folder or the hub."""
-    if device_map is not None and device != "auto":
-        raise InputError(
-            "device",
-            got=f"{str(device)!r}, and a device map, {device_map!r}",
-            expected="one of the two: a device map says where each part goes",
-            fix="leave one out",
-        )
     on_device = parse_device(device)
     if is_gguf(source):
         path = Path(source).expanduser()
@@ -273,6 +289,8 @@ def _read(
     refuse_pointers(folder)
     stored = loaded_format(dtype) if device_map is None else dtype
     model = load_model(place, stored, revision, device_map)
+    if device_map is not None:
+        on_device = input_device(model)
     if device_map is not None and dtype in HALF and not is_dispatched(model):
         # In one piece it is halved as any other: its matrices only.
         model = load_model(place, loaded_format(dtype), revision)

@@ -275,6 +275,8 @@ def test_a_frame_on_the_sphere_is_orthonormal() -> None:
 
 def test_the_controls_are_another_subject_and_later_sites(study: paths.Study) -> None:
     controls = study.once(sensitivity.controls)
+    for name, one in controls.items():
+        assert one.at(one.site) is one, name
     assert tuple(controls) == CONTROL_SETUPS
     assert controls["random_weights"].subject.identity.source == "drawn"
     assert controls["last_layer"].site.name == "blocks.2.hook_resid_pre"

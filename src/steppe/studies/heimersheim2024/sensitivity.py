@@ -15,7 +15,6 @@ import numpy as np
 
 from steppe.core.axes import CONTROL, DRAW, KIND, MODE, SAMPLE, STEP
 from steppe.core.sites import Site
-from steppe.propagation import require_self_check
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024.paths import (
     Grid,
@@ -80,8 +79,6 @@ def controls(study: Study) -> dict[str, Study]:
         n.UNEMBEDDING: study.at(Site(last, "resid_post")),
         n.UNTRAINED: study.untrained,
     }
-    for place in places.values():
-        require_self_check(place.subject, place.site, settings.prompt_length)
     return {name: replace(place, settings=few) for name, place in places.items()}
 
 

@@ -269,8 +269,8 @@ STUDY = Study(
         ),
         Claim(
             "JA4",
-            "Prompts that differ in their first token alone have nearer outputs than unrelated "
-            "prompts.",
+            "Prompts that differ in their first token alone, after BOS where there is one, have "
+            "nearer outputs than unrelated prompts.",
             "share of prompts with the larger d(1) towards the unrelated one, minus one half",
             mostly,
             ("interpolations", "sharpness"),
