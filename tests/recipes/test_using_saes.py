@@ -22,7 +22,6 @@ from steppe.recipes.configuration import settings_of
 from steppe.sae import load_sae
 from steppe.store import open_run
 from steppe.studies.giglemiani2024.study import STUDY
-from steppe.studies.heimersheim2024.study import STUDY as HEIMERSHEIM
 from steppe.studies.lee2024.study import STUDY as LEE
 from steppe.study import Context
 from steppe.study.running import open_context
@@ -34,9 +33,9 @@ def prepare(settings: Any) -> Context[Any]:
     return open_context(STUDY, settings)
 
 
+# One study of one SAE, and one of several: how SAEs are opened is the framework's.
 PREPARE: dict[str, Callable[[Any], Any]] = {
     "giglemiani2024": prepare,
-    "heimersheim2024": partial(open_context, HEIMERSHEIM),
     "lee2024": partial(open_context, LEE),
 }
 
