@@ -37,8 +37,7 @@ def given(tiny_files: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_lacking_sources_are_told_together(recipe: Any, given: dict[str, Any]) -> None:
-    lacking = "--prompts\n" if recipe.SAE_IS_OPTIONAL else "--sae and --prompts"
-    with pytest.raises(InputError, match=lacking):
+    with pytest.raises(InputError, match="--prompts\n"):
         open_subject(recipe(subject=given["subject"]))
     with pytest.raises(InputError, match="--prompts\n"):
         open_subject(recipe(subject=given["subject"], sae=given["sae"]))

@@ -112,6 +112,7 @@ def test_sites_share_prompts_and_each_sae_is_used_at_its_own(asked: dict[str, An
         "here": HERE,
         "there": THERE,
     }
+    assert there.saes is context.saes
     assert set(context.sae_fit) == {"here", "there"}
     with pytest.raises(InputError, match="of 2"):
         _ = context.sae

@@ -14,7 +14,6 @@ from steppe.comparisons.intervals import (
     Interval,
     Resamples,
     corrected_interval,
-    corrected_p_value,
     mean_interval,
     ratio,
 )
@@ -38,7 +37,6 @@ __all__ = [
     "censored_median_interval",
     "compare",
     "corrected_interval",
-    "corrected_p_value",
     "earlier_share",
     "earlier_within",
     "holm",

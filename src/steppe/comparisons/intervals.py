@@ -100,42 +100,10 @@ def corrected_interval(
     return Interval(float(low), float(high))
 
 
-def corrected_p_value(estimate: float, drawn: NDArray[np.float64]) -> float:
-    """Two-sided p-value of a quantity of zero, from the intervals of `corrected_interval`.
-
-    It is 1 minus the level of the widest interval (without acceleration) that leaves out zero, so
-    it is below 0.05 exactly where the 95% interval does; never below 1 / (resamples + 1), since so
-    many resamples tell no smaller one.
-
-    Args:
-        estimate: The quantity of the samples themselves.
-        drawn: (resample,) the quantity of each resample; NaN are left out.
-
-    Returns:
-        From 0 to 1; NaN where the quantity is undefined.
-    """
-    drawn = np.sort(drawn[~np.isnan(drawn)])
-    if np.isnan(estimate) or not len(drawn):
-        return float("nan")
-    bias = _bias(estimate, drawn)
-    sides = [_below_zero(drawn, bias), _below_zero(-drawn[::-1], -bias)]
-    return float(np.clip(2 * min(sides), 1 / (len(drawn) + 1), 1))
-
-
 def _bias(estimate: float, drawn: NDArray[np.float64]) -> float:
     below = (drawn < estimate).mean() + (drawn == estimate).mean() / 2
     edge = 0.5 / len(drawn)
     return float(ndtri(np.clip(below, edge, 1 - edge)))
-
-
-def _below_zero(ordered: NDArray[np.float64], bias: float) -> float:
-    """The tail at which the lower end of an interval comes to zero."""
-    zeros = int(np.searchsorted(ordered, 0, side="right"))
-    if zeros in (0, len(ordered)):
-        return float(zeros > 0)
-    before, after = ordered[zeros - 1 : zeros + 1]
-    place = (zeros - 1 - before / (after - before)) / (len(ordered) - 1)
-    return float(ndtr(ndtri(place) - 2 * bias))
 
 
 def ratio(sums: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:

@@ -37,8 +37,6 @@ class StudySettings(BaseModel):
     PROMPTS_OF_PAPER: ClassVar[str] = PAPER_PROMPTS
     # Whether `bos: auto` means BOS wherever the model has one.
     BOS_WHERE_THERE_IS_ONE: ClassVar[bool] = False
-    # Whether the study goes on without an SAE, leaving out what needs one.
-    SAE_IS_OPTIONAL: ClassVar[bool] = False
     # What these resolve to is not known before the subject is loaded: for instance the best device.
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device"})
 
@@ -195,10 +193,8 @@ class StudySettings(BaseModel):
 
     @property
     def sae_sources(self) -> tuple[str, ...]:
-        """Every SAE that is asked for, or that the study cannot do without."""
-        if self.SAE_IS_OPTIONAL:
-            return () if self.sae is None else (self.sae,)
-        return (self.sae_source,)
+        """Every SAE that is asked for."""
+        return () if self.sae is None else (self.sae,)
 
     @property
     def has_sae(self) -> bool:
@@ -219,10 +215,8 @@ class StudySettings(BaseModel):
     @property
     def lacking(self) -> tuple[str, ...]:
         """Which sources were not asked for, though the subject brings none of its own."""
-        if self.subject == DEMO or self.is_paper:
-            return ()
-        needed = ("prompts",) if self.SAE_IS_OPTIONAL else ("sae", "prompts")
-        return tuple(name for name in needed if getattr(self, name) is None)
+        has_own = self.subject == DEMO or self.is_paper or self.prompts is not None
+        return () if has_own else ("prompts",)
 
     @property
     def variant(self) -> tuple[str, ...]:
@@ -260,7 +254,6 @@ class SiteSettings(StudySettings):
     Where each SAE is used at a site of its own (`sae_site` is None), ``sae_sources`` names them.
     """
 
-    SAE_IS_OPTIONAL: ClassVar[bool] = True
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "site", "sae", "prompts"})
     # Whether the pool holds the activations of all positions but each prompt's first, instead of
     # those of the position that is moved.

@@ -104,9 +104,7 @@ class Context(Generic[S]):
             refuse_other(settings, subject)
             settings = settings.decided(asdict(subject.identity))
         needs = needs_of(settings)
-        saes: Mapping[str, Autoencoder] = {}
-        if "sae" in needs:
-            saes, subject = open_for(settings, subject, given.sae)
+        saes, subject = open_for(settings, subject, given.sae) if "sae" in needs else ({}, subject)
         return cls(settings, subject, needs, saes, given.prompts)
 
     def at(self, site: Site | str) -> Self:
@@ -193,8 +191,7 @@ class Context(Generic[S]):
     def pool_rows(self) -> NDArray[np.int64]:
         """The prompts whose activations make the pool, ``(candidate,)``."""
         rows = stream(self.settings.seed, "moment_prompts").permutation(len(self.prompts))
-        all_positions = self.settings.POOL_OF_ALL_POSITIONS
-        per_prompt = self.prompts.tokens.shape[1] - 1 if all_positions else 1
+        per_prompt = self.prompts.tokens.shape[1] - 1 if self.settings.POOL_OF_ALL_POSITIONS else 1
         return rows[: -(-self.settings.moments_samples // per_prompt)]
 
     @cached_property
@@ -233,6 +230,9 @@ class Context(Generic[S]):
     @cached_property
     def saes(self) -> Mapping[str, UsedSae]:
         """Every SAE of the study by its label, each at the site where it is used."""
+        first = next(iter(self._places.values()), self)
+        if first is not self:
+            return first.saes
         return {label: self._used(sae) for label, sae in self.given_saes.items()}
 
     def _used(self, sae: Autoencoder) -> UsedSae:

@@ -56,11 +56,6 @@ class Components:
 
     taps: dict[Point, Tap]
 
-    @property
-    def is_sequential(self) -> bool:
-        """Whether the MLP reads what attention has been added to."""
-        return "resid_mid" in self.taps
-
 
 _found: WeakKeyDictionary[nn.Module, Components] = WeakKeyDictionary()
 

@@ -119,7 +119,8 @@ def _files(path: Path) -> list[Path]:
             expected="data in files of one format",
             fix="give the folder that holds those that are meant, or one file",
         )
-    for files in formats.values():
+    if formats:
+        (files,) = formats.values()
         return _of_one_split(path, sorted(files))
     raise InputError(
         f"prompts {path}",

@@ -24,7 +24,7 @@ from steppe.recipes.configuration import settings_of
 from steppe.recipes.deciding import COLUMNS
 from steppe.report import Drawing
 from steppe.statistics import crossing_step
-from steppe.store import Opening, open_run
+from steppe.store import Opening, Run, open_run
 from steppe.studies.heimersheim2024 import latents, optima, paths, sensitivity
 from steppe.studies.heimersheim2024.ascent import ASCENT, Climber
 from steppe.studies.heimersheim2024.names import ADDED, CONTROL_SETUPS, PARTS, UNCHANGED
@@ -325,17 +325,20 @@ def test_every_part_moves_towards_the_same_random_activations(
     torch.testing.assert_close(ends["plateaus"], ends["artificial"], rtol=1e-5, atol=1e-5)
 
 
+def run_without_sae(tiny_files: Any, out: Path, **settings: Any) -> Run:
+    files = {"model": str(tiny_files.model), "prompts": str(tiny_files.prompts)}
+    steppe.run("heimersheim2024", out=out, **files, **{**SMALL, **settings})
+    return open_run(out)
+
+
 def test_without_an_sae_what_needs_one_is_left_out_and_said(
     tiny_files: Any, tmp_path: Path
 ) -> None:
-    steppe.run(
-        "heimersheim2024",
-        model=str(tiny_files.model),
-        prompts=str(tiny_files.prompts),
-        out=tmp_path / "run",
-        **{**SMALL, "only": ("planes", "features", "artificial", "ascent", "encoding")},
+    run = run_without_sae(
+        tiny_files,
+        tmp_path / "run",
+        only=("planes", "features", "artificial", "ascent", "encoding"),
     )
-    run = open_run(tmp_path / "run")
     assert set(run.datasets()) == {"planes", "ascent"}
     assert not {"to_decoder", "latent"} & {*run.dataset("ascent")}
     assert "HP6" in set(run.tables["claims"]["id"])
@@ -348,14 +351,7 @@ def test_without_an_sae_what_needs_one_is_left_out_and_said(
 def test_a_part_that_is_singled_out_gives_all_that_is_made_of_it(
     tiny_files: Any, tmp_path: Path
 ) -> None:
-    steppe.run(
-        "heimersheim2024",
-        model=str(tiny_files.model),
-        prompts=str(tiny_files.prompts),
-        out=tmp_path / "run",
-        **{**SMALL, "samples": 2, "only": ("triangles",)},
-    )
-    run = open_run(tmp_path / "run")
+    run = run_without_sae(tiny_files, tmp_path / "run", samples=2, only=("triangles",))
     assert {*run.tables} == {"search"}
     assert {path.stem for path in run.figures} == {"triangles"}
 

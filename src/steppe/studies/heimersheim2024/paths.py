@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from steppe.activations import draw_real_targets
-from steppe.core.axes import DRAW, KIND, MODE, SAMPLE, STEP
+from steppe.core.axes import KIND, MODE, SAMPLE, STEP
 from steppe.core.sites import LN_FINAL, Site
 from steppe.paths import END, Family, family_of
 from steppe.propagation import Prefix
@@ -39,7 +39,6 @@ METRICS = (CATALOGUE["kl"], _L2, _L2_NORMALIZED, CATALOGUE["cosine"])
 # A sample takes many paths.
 SHARD_SIZE = 10
 KIND_MODE = (KIND, MODE, SAMPLE)
-CROSSING_DIMS = (*KIND_MODE, DRAW)
 
 
 def _kl(logits: Tensor) -> Tensor:
