@@ -14,8 +14,8 @@ ALONE := tests/benchmarks/test_fault_campaign.py tests/execution/test_processes.
 help:  ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
-demo: $(VENV)/.core  ## reproduce giglemiani2024 on the bundled subject with 500 samples
-	$(BIN)/steppe reproduce giglemiani2024 --subject demo --samples 500 $(DEMO_OPTIONS)
+demo: $(VENV)/.core  ## reproduce giglemiani2024 on the bundled model with 500 samples
+	$(BIN)/steppe reproduce giglemiani2024 --model demo --samples 500 $(DEMO_OPTIONS)
 
 test: $(VENV)/.dev  ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)

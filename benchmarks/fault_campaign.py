@@ -29,13 +29,13 @@ QUICK = {"kills": 4, "samples": 100, "damage": 8, "fuzz": 40, "curves": 20_000, 
          "overhead": 20}  # fmt: skip
 
 
-def parts(sizes: dict[str, int], subject: tiny.Tiny, work: Path) -> dict[str, Callable[[], Any]]:
+def parts(sizes: dict[str, int], model: tiny.Tiny, work: Path) -> dict[str, Callable[[], Any]]:
     """Each part of the campaign by name."""
     return {
-        "kills": lambda: kills.kill_campaign(subject, work, sizes["kills"], sizes["samples"]),
-        "damage": lambda: damage.damage_campaign(subject, work, sizes["damage"], 60),
-        "configs": lambda: fuzz.fuzz_configs(subject, work, sizes["fuzz"]),
-        "saes": lambda: fuzz.fuzz_saes(subject, work, sizes["fuzz"]),
+        "kills": lambda: kills.kill_campaign(model, work, sizes["kills"], sizes["samples"]),
+        "damage": lambda: damage.damage_campaign(model, work, sizes["damage"], 60),
+        "configs": lambda: fuzz.fuzz_configs(model, work, sizes["fuzz"]),
+        "saes": lambda: fuzz.fuzz_saes(model, work, sizes["fuzz"]),
         "storing": lambda: costs.storing(work, 20),
         "opening": lambda: costs.opening(work, sizes["curves"]),
         "ray": lambda: costs.ray_against_serial(work, sizes["rate"]),
@@ -56,8 +56,8 @@ def main() -> int:
     work = Path(tempfile.mkdtemp(prefix="steppe-faults-", dir="/tmp"))
     found: dict[str, Any] = {}
     try:
-        subject = tiny.build(work)
-        for name, part in parts(sizes, subject, work).items():
+        model = tiny.build(work)
+        for name, part in parts(sizes, model, work).items():
             if (options.only and name not in options.only) or (name == "ray" and not sizes["rate"]):
                 continue
             begin = time.perf_counter()

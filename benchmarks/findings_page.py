@@ -19,29 +19,29 @@ END = "<!-- findings: end -->"
 
 @dataclass(frozen=True)
 class Page:
-    """The page of one recipe.
+    """The page of one study.
 
     Attributes:
-        recipe: Its name.
+        study: Its name.
         figures: Names of the figures that the page shows.
     """
 
-    recipe: str
+    study: str
     figures: Sequence[str]
 
     @property
     def path(self) -> Path:
         """The page."""
-        return DOCS / f"{self.recipe}.md"
+        return DOCS / f"{self.study}.md"
 
     @property
     def begin(self) -> str:
         """The line after which findings stand, up to `END`."""
-        return f"<!-- findings: begin (benchmarks/{self.recipe}_findings.py) -->"
+        return f"<!-- findings: begin (benchmarks/{self.study}_findings.py) -->"
 
     def image(self, figure: str) -> str:
         """What a figure is called in the page's folder of images."""
-        return f"{self.recipe}_{figure}.png"
+        return f"{self.study}_{figure}.png"
 
     def pictures(self, run: Path) -> list[str]:
         """The page's figures with their captions, as paragraphs of Markdown."""

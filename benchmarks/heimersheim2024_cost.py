@@ -1,10 +1,10 @@
-"""How long does heimersheim2024 take on a GPT-2-small-shaped subject? A tenth, extrapolated.
+"""How long does heimersheim2024 take on a GPT-2-small-shaped model? A tenth, extrapolated.
 
     python benchmarks/heimersheim2024_cost.py
 
-The subject has GPT-2 small's shape and random weights, its SAE 24,576 random latents, so that
+The model has GPT-2 small's shape and random weights, its SAE 24,576 random latents, so that
 nothing is downloaded; both cost what the real ones do. Random weights of the usual size hardly
-react, so they are drawn larger, for crossings to be found as on a trained subject.
+react, so they are drawn larger, for crossings to be found as on a trained model.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ SITE = "blocks.1.hook_resid_pre"
 FEW = (PLANES, TRIANGLES, EXAMPLES, ASCENT)
 
 
-def write_subject(folder: Path) -> Settings:
+def write_model(folder: Path) -> Settings:
     """Write model, SAE and prompts; settings that name them."""
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config(initializer_range=0.06))
-    model.save_pretrained(folder / "model")
-    rows = write_prompts(folder / "prompts.jsonl", PROMPTS, 10, model.config.vocab_size)
-    decoder = unit_rows(torch.randn(LATENTS, model.config.n_embd))
+    hf_model = GPT2LMHeadModel(GPT2Config(initializer_range=0.06))
+    hf_model.save_pretrained(folder / "model")
+    rows = write_prompts(folder / "prompts.jsonl", PROMPTS, 10, hf_model.config.vocab_size)
+    decoder = unit_rows(torch.randn(LATENTS, hf_model.config.n_embd))
     bias = bias_for(folder / "model", rows, decoder, hook_name=SITE, length=10)
     rates = torch.full((LATENTS,), 1e-3)
     sae = write_sae(folder / "sae", decoder, hook_name=SITE, bias=bias, rates=rates)
-    return Settings(subject=str(folder / "model"), sae=str(sae), prompts=str(rows))
+    return Settings(model=str(folder / "model"), sae=str(sae), prompts=str(rows))
 
 
 class Clock:
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=12)
     samples = parser.parse_args().samples
     with tempfile.TemporaryDirectory() as place:
-        study, total = prepared(write_subject(Path(place)))
+        study, total = prepared(write_model(Path(place)))
         print(f"preparing    wall {total[0]:6.0f} s, CPU {total[1]:6.0f} s", flush=True)
         for part in PARTS:
             name, laid = part.name, part.spec(study)

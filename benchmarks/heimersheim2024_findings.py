@@ -40,7 +40,7 @@ def section(path: Path) -> str:
     parts = [
         f"*{resolved['samples']} base prompts of {resolved['prompt_length']} tokens, "
         f"{resolved['draws']} directions of each kind per base, seed {resolved['seed']}, weights "
-        f"{resolved['subject_identity']['sha256'][:12]}; {seconds(run)}. Crossings in degrees "
+        f"{resolved['model_identity']['sha256'][:12]}; {seconds(run)}. Crossings in degrees "
         "(sphere) or in units of the base's norm (straight), at "
         f"{resolved['level']:g} nats. Brackets: 95% intervals over base prompts.*",
         f"Claims ({verdicts(claims)}; every number is positive where its claim holds; "

@@ -1,4 +1,4 @@
-"""Duration of `reproduce lee2024` at the paper's size on a subject of GPT-2 small's shape.
+"""Duration of `reproduce lee2024` at the paper's size on a model of GPT-2 small's shape.
 
 python benchmarks/lee2024_cost.py            random weights; about two minutes on two cores
 
@@ -36,7 +36,7 @@ from steppe.study.running import open_context
 MEASURED_LAYERS = (0, 6, 11)
 
 
-def write_subject(folder: Path) -> None:
+def write_model(folder: Path) -> None:
     """GPT-2 small's architecture with random weights, and token rows."""
     torch.manual_seed(0)
     GPT2LMHeadModel(GPT2Config()).save_pretrained(folder / "model")
@@ -80,8 +80,8 @@ def prepared(folder: Path, layer: int, parts: list[str]) -> Context[Settings]:
         STUDY,
         Settings.model_validate(
             {
-                "recipe": "lee2024",
-                "subject": str(folder / "model"),
+                "study": "lee2024",
+                "model": str(folder / "model"),
                 "saes": [str(folder / "saes" / f"layer-{layer}")],
                 "prompts": str(folder / "prompts.jsonl"),
                 "site": f"blocks.{layer}.hook_resid_pre",
@@ -134,7 +134,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_subject(folder)
+        write_model(folder)
         found = measured(folder)
     plan = make_plan("blocks.6.hook_resid_pre", paper_facts())
     costs = [cost_of(one, found, "direction") for one in plan.directions]

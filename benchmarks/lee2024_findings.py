@@ -27,7 +27,7 @@ def section(path: Path) -> str:
     tables, resolved = run.tables, run.config["resolved"]
     parts = [
         f"*{resolved['samples']} sequences of {resolved['prompt_length']} tokens, seed "
-        f"{resolved['seed']}, weights {resolved['subject_identity']['sha256'][:12]}, lengths "
+        f"{resolved['seed']}, weights {resolved['model_identity']['sha256'][:12]}, lengths "
         f"{', '.join(f'{x:g}' for x in resolved['paper_lengths'][1:])} in GPT-2's units, times "
         f"{resolved['scale']:.3g}; {seconds(run)}. Brackets: 95% intervals over "
         "sequences.*",

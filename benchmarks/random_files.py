@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from steppe import load_prompts, load_subject, read_residuals
+from steppe import load_model, load_prompts, read_residuals
 from steppe.core.sites import Site
 
 ACTIVE = 50
@@ -62,20 +62,22 @@ def write_sae(
     return folder
 
 
-def bias_for(model: Path, prompts: Path, decoder: Tensor, *, hook_name: str, length: int) -> float:
+def bias_for(
+    hf_model: Path, prompts: Path, decoder: Tensor, *, hook_name: str, length: int
+) -> float:
     """The encoder bias with which some fifty latents are active, as in the papers' SAEs.
 
     Args:
-        model: Folder of the subject.
+        hf_model: Folder of the model.
         prompts: From `write_prompts`.
         decoder: ``(latent, d_model)``; the encoder is its transpose.
         hook_name: Where the SAE reads.
         length: Tokens of a prompt.
     """
-    subject = load_subject(model)
-    tokens = load_prompts(str(prompts), subject, length=length, limit=100).tokens
+    model = load_model(hf_model)
+    tokens = load_prompts(str(prompts), model, length=length, limit=100).tokens
     with torch.inference_mode():
-        found = read_residuals(subject, tokens, Site.parse(hook_name)) @ decoder.T
+        found = read_residuals(model, tokens, Site.parse(hook_name)) @ decoder.T
     return -float(found.topk(ACTIVE, dim=1).values[:, -1].median())
 
 

@@ -1,4 +1,4 @@
-"""A tiny subject, SAE and prompts in the formats users have them in, built in code."""
+"""A tiny model, SAE and prompts in the formats users have them in, built in code."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from subject_training.bundled_check import comparison_with_held_out, faults_of
+from model_training.bundled_check import comparison_with_held_out, faults_of
 
 MODEL_FILES = (
     "config.json",

@@ -23,8 +23,8 @@ import steppe
 from steppe.activations import Gaussian, draw_real_targets, estimate_moments
 from steppe.comparisons import as_ranked, censored_median, ks_statistic
 from steppe.core.seeds import stream
+from steppe.models import Model
 from steppe.statistics import crossing_step, is_censored, max_slope_step
-from steppe.subject import Subject
 
 KL_CROSSING = 0.5  # nats; Heimersheim & Mendel
 MIN_SLOPE = 0.02  # a step; the authors' least slope
@@ -83,9 +83,9 @@ class Phenomena:
 
 def measure(folder: Path, prompts: str | None, samples: int, seed: int) -> Phenomena:
     """Measure one model, on so many base prompts or on as many as there are."""
-    subject = steppe.load_subject(folder)
-    tokens = steppe.load_prompts(prompts or "demo", subject, length=10, limit=20_000).tokens
-    pool = steppe.read_residuals(subject, tokens, SITE)
+    model = steppe.load_model(folder)
+    tokens = steppe.load_prompts(prompts or "demo", model, length=10, limit=20_000).tokens
+    pool = steppe.read_residuals(model, tokens, SITE)
     chosen = stream(seed, "base_prompts").permutation(len(tokens))[:samples]
     samples = len(chosen)
     base = pool[torch.from_numpy(chosen)]
@@ -94,7 +94,7 @@ def measure(folder: Path, prompts: str | None, samples: int, seed: int) -> Pheno
     random = gaussian.draw(_generators(seed, "random_target", samples))
     end = gaussian.draw(_generators(seed, "plateau_end", samples))
     curves = {
-        name: _curves(subject, tokens[chosen], start, target)
+        name: _curves(model, tokens[chosen], start, target)
         for name, start, target in [
             ("real", base, real),
             ("random", base, random),
@@ -113,14 +113,14 @@ def measure(folder: Path, prompts: str | None, samples: int, seed: int) -> Pheno
 
 
 def _blowups(curves: Mapping[str, Mapping[str, NDArray[np.float32]]]) -> dict[str, Any]:
-    """Everything of max-slope steps, from curves by kind and readout, each (sample, step)."""
+    """Everything of max-slope steps, from curves by kind and metric, each (sample, step)."""
     found: dict[str, Any] = {}
     l2, kl = (
         {
-            kind: max_slope_step(curves[kind][readout], "text", min_slope=MIN_SLOPE)
+            kind: max_slope_step(curves[kind][metric], "text", min_slope=MIN_SLOPE)
             for kind in ("real", "random")
         }
-        for readout in ("l2", "kl")
+        for metric in ("l2", "kl")
     )
     for kind, steps in l2.items():
         defined = steps[~np.isnan(steps)]
@@ -151,10 +151,10 @@ def _generators(seed: int, name: str, samples: int) -> list[np.random.Generator]
 
 
 def _curves(
-    subject: Subject, tokens: NDArray[np.int64], base: torch.Tensor, target: torch.Tensor
+    model: Model, tokens: NDArray[np.int64], base: torch.Tensor, target: torch.Tensor
 ) -> dict[str, NDArray[np.float32]]:
     points = steppe.paths.relative(base, target)
-    found = steppe.readouts.measure(subject, tokens, SITE, points, ["l2", "kl"])
+    found = steppe.metrics.measure(model, tokens, SITE, points, ["l2", "kl"])
     return {name: found[name].values for name in ("l2", "kl")}
 
 

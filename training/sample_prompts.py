@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from subject_training.hub_folder import file_sha256
-from subject_training.machine import best_device, keep_freed_memory
-from subject_training.sampling import PromptPlan, merged_prompts, sampled_batch_files
+from model_training.hub_folder import file_sha256
+from model_training.machine import best_device, keep_freed_memory
+from model_training.sampling import PromptPlan, merged_prompts, sampled_batch_files
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:

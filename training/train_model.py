@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from subject_training.corpus import load_or_train_tokenizer, read_books, token_stream
-from subject_training.language_model import Shape
-from subject_training.machine import keep_freed_memory
-from subject_training.model_card import write_card
-from subject_training.model_run import ModelRun, RunSettings
-from subject_training.optimiser import OptimiserSettings
+from model_training.corpus import load_or_train_tokenizer, read_books, token_stream
+from model_training.language_model import Shape
+from model_training.machine import keep_freed_memory
+from model_training.model_card import write_card
+from model_training.model_run import ModelRun, RunSettings
+from model_training.optimiser import OptimiserSettings
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:

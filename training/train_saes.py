@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from subject_training.corpus import read_books, token_stream
-from subject_training.machine import best_device, fast_precision, keep_freed_memory
-from subject_training.sae_finish import Finisher
-from subject_training.sae_run import SaeRun, SaeSettings, SaeSpec
-from subject_training.sae_source import FrozenModel, WindowMix
+from model_training.corpus import read_books, token_stream
+from model_training.machine import best_device, fast_precision, keep_freed_memory
+from model_training.sae_finish import Finisher
+from model_training.sae_run import SaeRun, SaeSettings, SaeSpec
+from model_training.sae_source import FrozenModel, WindowMix
 
 GROUPS = ("main", "middle", "e2e", "e2e_ds")
 SHORT_WINDOW = 10

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from steppe.comparisons import Resamples, ks_error, ks_statistic
-from steppe.recipes.deciding import Decision
 from steppe.store import open_run
 from steppe.studies.giglemiani2024.claims import CLAIMS, REAL, places_of, table_of
 from steppe.studies.giglemiani2024.numbers import ALIKE, Floats, Place
@@ -31,6 +30,7 @@ from steppe.studies.giglemiani2024.outputs import PLATEAU_OUTPUT, STEP_TABLES
 from steppe.studies.giglemiani2024.steps import published_values
 from steppe.studies.giglemiani2024.study import STUDY as DATA
 from steppe.study import Analysis, Claim
+from steppe.study.verdicts import Decision
 
 STORED = Path(__file__).with_name("giglemiani2024_demo.npz")
 # Draws behind a test of likeness here; the tool takes 2,000.

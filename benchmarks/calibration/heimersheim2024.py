@@ -3,7 +3,7 @@
 Crossings are log-normal between bases and between draws, with the demo's medians and spreads, and
 censored at the path's end. Where a claim compares two kinds, the null run swaps them at random
 within each base. Where it sets a bound (a margin of likeness, 40 degrees, a count), the null run
-lies on it. The report shows examples and gives no number of base prompts: the recipe takes 120 on
+lies on it. The report shows examples and gives no number of base prompts: the study takes 120 on
 GPT-2, too.
 """
 
@@ -19,9 +19,9 @@ from benchmarks.calibration.rates import Study, World
 from numpy.typing import NDArray
 
 from steppe.comparisons import earlier_share, earlier_within
-from steppe.recipes.deciding import Decision
 from steppe.studies.heimersheim2024.claims import CLAIMS
 from steppe.studies.heimersheim2024.numbers import FLAT_UNTIL, NEAR, SEPARATED, SYMMETRIC, USUAL_L0
+from steppe.study.verdicts import Decision
 
 Floats = NDArray[np.float64]
 Values = dict[str, Floats]
@@ -302,7 +302,7 @@ def assumed(n: int, generator: Generator) -> dict[str, Values]:
 
 
 def decide(made: Mapping[str, Values], ids: Collection[str]) -> dict[str, Decision]:
-    """The recipe's own decisions."""
+    """The study's own decisions."""
     return {claim.id: claim.decide(made[claim.id]) for claim in CLAIMS if claim.id in ids}
 
 

@@ -22,12 +22,12 @@ from benchmarks.calibration.rates import Study, World
 from numpy.typing import NDArray
 
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
-from steppe.recipes.deciding import Decision
 from steppe.statistics import sharpness
 from steppe.store import Run, open_run
 from steppe.studies.janiak2024 import study as janiak2024
 from steppe.studies.janiak2024.study import AFTER_NORM, NEXT, ONE_CHANGED, SAME_TOKEN, SHARP
 from steppe.study import Analysis
+from steppe.study.verdicts import Decision
 
 STORED = Path(__file__).with_name("janiak2024_demo.npz")
 KINDS = (NEXT, SAME_TOKEN, ONE_CHANGED)

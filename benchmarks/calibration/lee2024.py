@@ -18,13 +18,13 @@ import xarray as xr
 from benchmarks.calibration.rates import Study, World
 from numpy.typing import NDArray
 
-from steppe.recipes.deciding import Decision
 from steppe.studies.lee2024 import plan as p
 from steppe.studies.lee2024.analysis import DIRECTIONS, SUBSTITUTIONS, Estimates
 from steppe.studies.lee2024.claims import KINDS, NEARLY, PATHOLOGICAL, claims_of
 from steppe.studies.lee2024.plan import Plan, SaeFacts, Series, make_plan
 from steppe.studies.lee2024.published import published, published_number
 from steppe.study import Claim, Need
+from steppe.study.verdicts import Decision
 
 Floats = NDArray[np.float64]
 DEMO, PAPER = 64, 16_000
@@ -37,7 +37,7 @@ SITE = "blocks.{}.hook_resid_pre"
 
 
 def demo_plan() -> Plan:
-    """The bundled subject's: one SAE of another layer, four local ones by L0, two others."""
+    """The bundled model's: one SAE of another layer, four local ones by L0, two others."""
     here = SITE.format(4)
     local = [SaeFacts(f"local-{l0}", here, p.LOCAL, l0, 0) for l0 in (7.9, 16.2, 32.3, 65.2)]
     trained = [SaeFacts(name, here, name, 32.3, 0) for name in (p.E2E, p.DOWNSTREAM)]
@@ -70,7 +70,7 @@ class Size:
 
     @cached_property
     def claims(self) -> list[Claim]:
-        """The recipe's."""
+        """The study's."""
         return claims_of(self.plan)
 
     @cached_property
@@ -129,7 +129,7 @@ def make(n: int, generator: np.random.Generator, means: Mapping[Series, Floats |
 
 
 def decide(made: MadeUp, ids: Collection[str]) -> dict[str, Decision]:
-    """The recipe's own decisions."""
+    """The study's own decisions."""
     return {
         claim.id: claim.decide(made.estimates[need_of(claim).dataset])
         for claim in made.size.claims

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom, norm
 
-from steppe.recipes.deciding import FAILS, HOLDS, Decision
+from steppe.study.verdicts import FAILS, HOLDS, Decision
 
 # Of 2.5%, so many runs may lie above it by the luck of the simulation: one cell in 10,000 more.
 _LUCK = 1e-4
@@ -51,7 +51,7 @@ class Study:
     """What is simulated of a study.
 
     Attributes:
-        name: The recipe's.
+        name: The study's.
         sizes: Numbers of samples, by name: the demo run's, the paper's.
         worlds: The truths.
         claims: The statements of the study's claims, by id.

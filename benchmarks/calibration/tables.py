@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from benchmarks.calibration.ks import Cell, text_of
 from benchmarks.calibration.rates import Rates, Study
 
-from steppe.recipes.deciding import FAILS, HOLDS
+from steppe.study.verdicts import FAILS, HOLDS
 
 NO_DATA = "–"
 

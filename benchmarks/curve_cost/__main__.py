@@ -1,7 +1,7 @@
 """What a curve costs on this machine, by every way of computing it.
 
     python -m benchmarks.curve_cost                 # all parts, 15 minutes on 2 cores
-    python -m benchmarks.curve_cost --subject gpt2 --part ways --json
+    python -m benchmarks.curve_cost --model gpt2 --part ways --json
 
 ways: the authors' way (whole prompt, everything kept, all logits; through TransformerLens too when
 it is installed), lean hooks, the engines, bfloat16; with and without KL. long: a prompt of 512
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from benchmarks.curve_cost.parts import PARTS, run
 
-SUBJECTS = "gpt2-shape, pythia-shape or llama-shape (random weights), demo, a hub id, or a folder"
+MODELS = "gpt2-shape, pythia-shape or llama-shape (random weights), demo, a hub id, or a folder"
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -29,13 +29,13 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--subject", default="gpt2-shape", help=SUBJECTS)
+    parser.add_argument("--model", default="gpt2-shape", help=MODELS)
     parser.add_argument("--part", action="append", default=[], choices=PARTS, help="repeatable")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="CPU threads; torch's own choice when left out")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args(words)
-    report = run(asked.subject, asked.part, device=asked.device, threads=asked.threads)
+    report = run(asked.model, asked.part, device=asked.device, threads=asked.threads)
     print(json.dumps(report.as_dict(), indent=2) if asked.json else report)
 
 

@@ -22,9 +22,9 @@ from benchmarks.curve_cost.ways import (
 )
 
 from steppe.core.names import find
+from steppe.metrics import measure
+from steppe.models import Model
 from steppe.propagation import build_prefix
-from steppe.readouts import measure
-from steppe.subject import Subject
 
 L2 = ("l2",)
 ALL = ("l2", "kl", "cosine")
@@ -42,21 +42,21 @@ class Bench:
     """What the parts work on.
 
     Attributes:
-        subject: The model that is timed.
+        model: The model that is timed.
         name: What it is called.
         device: The device asked for.
     """
 
-    subject: Subject
+    model: Model
     name: str
     device: str
 
 
 def ways(bench: Bench) -> Iterator[Figure]:
     """One curve at layer 1 after 10 tokens, 101 points, by every way, in turns."""
-    size = Size(layer=min(1, bench.subject.n_layers - 1))
-    for readouts in (L2, ALL):
-        work = work_of(bench.subject, size, readouts)
+    size = Size(layer=min(1, bench.model.n_layers - 1))
+    for metrics in (L2, ALL):
+        work = work_of(bench.model, size, metrics)
         with ExitStack() as stack:
             found = {**lens_ways(work), **full_ways(work)}
             found |= engine_ways(work, half=True, stack=stack)
@@ -65,13 +65,13 @@ def ways(bench: Bench) -> Iterator[Figure]:
 
 def long_prompt(bench: Bench) -> Iterator[Figure]:
     """A prompt of 512 tokens: a full forward pass per point against the engines' points."""
-    length = min(512, bench.subject.context_length or 512)
-    work = work_of(bench.subject, Size(length=length), L2)
+    length = min(512, bench.model.context_length or 512)
+    work = work_of(bench.model, Size(length=length), L2)
     few = replace(work, points=work.points[:_FEW])
     with ExitStack() as stack:
         engines = engine_ways(work, half=True, stack=stack)
         seconds = best_seconds(
-            {**full_ways(few), **engines}, f"{length} tokens", bench.subject.device
+            {**full_ways(few), **engines}, f"{length} tokens", bench.model.device
         )
     full = set(full_ways(few))
     per_point = {
@@ -86,9 +86,9 @@ def long_prompt(bench: Bench) -> Iterator[Figure]:
 
 def everywhere(bench: Bench) -> Iterator[Figure]:
     """All positions moved, from the middle layer on, 10 points of 32 tokens."""
-    size = Size(32, 11, bench.subject.n_layers // 2, everywhere=True)
-    for readouts in (L2, ("l2", "kl")):
-        work = work_of(bench.subject, size, readouts)
+    size = Size(32, 11, bench.model.n_layers // 2, everywhere=True)
+    for metrics in (L2, ("l2", "kl")):
+        work = work_of(bench.model, size, metrics)
         with ExitStack() as stack:
             found = {**full_ways(work), **engine_ways(work, half=True, stack=stack)}
             yield from _compared(f"all positions from layer {size.layer}", work, found)
@@ -105,16 +105,16 @@ def families(bench: Bench) -> Iterator[Figure]:
 
 def growth(bench: Bench) -> Iterator[Figure]:
     """Seconds per curve as steps, prompts, layer and prompt length grow."""
-    subject = bench.subject
-    layer = min(1, subject.n_layers - 1)
+    model = bench.model
+    layer = min(1, model.n_layers - 1)
     for steps in _STEPS:
-        yield _alone("steps", f"{steps} points", work_of(subject, Size(10, steps, layer), L2))
-    for place in range(0, subject.n_layers, max(1, subject.n_layers // 4)):
-        yield _alone("layer", f"from layer {place}", work_of(subject, Size(layer=place), L2))
-    for length in (one for one in _LENGTHS if one <= (subject.context_length or one)):
-        yield _alone("prompt length", f"{length} tokens", work_of(subject, Size(length), L2))
+        yield _alone("steps", f"{steps} points", work_of(model, Size(10, steps, layer), L2))
+    for place in range(0, model.n_layers, max(1, model.n_layers // 4)):
+        yield _alone("layer", f"from layer {place}", work_of(model, Size(layer=place), L2))
+    for length in (one for one in _LENGTHS if one <= (model.context_length or one)):
+        yield _alone("prompt length", f"{length} tokens", work_of(model, Size(length), L2))
     for count in _PROMPTS:
-        yield _prompts(work_of(subject, Size(layer=layer), L2), count)
+        yield _prompts(work_of(model, Size(layer=layer), L2), count)
 
 
 def width(bench: Bench) -> Iterator[Figure]:
@@ -135,7 +135,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
 
 
 def run(
-    subject: str,
+    model: str,
     parts: Sequence[str] = (),
     *,
     device: str = "auto",
@@ -144,40 +144,40 @@ def run(
     """Measure.
 
     Args:
-        subject: One of `SHAPES`, ``demo``, a hub id or a folder.
+        model: One of `SHAPES`, ``demo``, a hub id or a folder.
         parts: Names out of `PARTS`; none for all of them.
-        device: As for `load_subject`.
+        device: As for `load_model`.
         threads: CPU threads; None: torch's own choice.
 
     Raises:
-        InputError: No such part or subject.
+        InputError: No such part or model.
     """
     chosen = [find(name, PARTS, "--part", "leave it out to measure all") for name in parts]
     if threads is not None:
         torch.set_num_threads(threads)
-    bench = Bench(shapes.load(subject, device=device), subject, device)
+    bench = Bench(shapes.load(model, device=device), model, device)
     figures = [figure for part in chosen or PARTS.values() for figure in part(bench)]
-    return Report(subject, machine(bench.subject.device), tuple(figures))
+    return Report(model, machine(bench.model.device), tuple(figures))
 
 
 def _compared(part: str, work: Work, found: dict[str, Way]) -> Iterator[Figure]:
     """Time ways in turns, beside the matrices alone, and say how far their curves differ."""
-    readouts, device = " ".join(work.readouts), work.subject.device
+    metrics, device = " ".join(work.metrics), work.model.device
     curves = {name: way() for name, way in found.items()}
-    seconds = best_seconds({**found, BARE: _bare(work)}, f"{part}: {readouts}", device)
+    seconds = best_seconds({**found, BARE: _bare(work)}, f"{part}: {metrics}", device)
     bare = seconds.pop(BARE)
     slowest, reference = max(seconds.values()), curves[next(iter(curves))]
     for name, value in seconds.items():
         note = f"differs by {_difference(curves[name], reference):.0e}"
-        yield Figure(part, name, readouts, value, bare / value, slowest / value, note)
-    yield Figure(part, BARE, readouts, bare, 1.0, note=_rate(work, bare))
+        yield Figure(part, name, metrics, value, bare / value, slowest / value, note)
+    yield Figure(part, BARE, metrics, bare, 1.0, note=_rate(work, bare))
 
 
 def _alone(part: str, what: str, work: Work) -> Figure:
     """The fast engine, beside the matrices alone."""
     with ExitStack() as stack:
         way = engine_ways(work, half=False, stack=stack)["fast engine"]
-        both = best_seconds({part: way, BARE: _bare(work)}, what, work.subject.device)
+        both = best_seconds({part: way, BARE: _bare(work)}, what, work.model.device)
     return Figure(part, what, "l2", both[part], both[BARE] / both[part])
 
 
@@ -187,29 +187,29 @@ def _prompts(work: Work, count: int) -> Figure:
     points = work.points.expand(count, *work.points.shape).cpu()
 
     def curves() -> object:
-        return measure(work.subject, tokens, work.site, points, list(work.readouts))
+        return measure(work.model, tokens, work.site, points, list(work.metrics))
 
     name = f"{count} prompts, prefix and all, per curve"
-    seconds = best_seconds({name: curves}, name, work.subject.device)[name]
-    prefix = {name: lambda: build_prefix(work.subject, work.tokens, work.site)}
-    alone = best_seconds(prefix, name, work.subject.device)[name]
+    seconds = best_seconds({name: curves}, name, work.model.device)[name]
+    prefix = {name: lambda: build_prefix(work.model, work.tokens, work.site)}
+    alone = best_seconds(prefix, name, work.model.device)[name]
     note = f"of it {1e3 * alone:.1f} ms for the prefix"
     return Figure("prompts", name, "l2", seconds / count, note=note)
 
 
 def _bare(work: Work) -> Callable[[], None]:
-    found = matrices(work.subject, work.site.layer, unembedding=work.needs_logits)
+    found = matrices(work.model, work.site.layer, unembedding=work.needs_logits)
     return bare_multiplication(found, work.points[..., 0].numel())
 
 
 def _rate(work: Work, seconds: float) -> str:
-    found = matrices(work.subject, work.site.layer, unembedding=work.needs_logits)
+    found = matrices(work.model, work.site.layer, unembedding=work.needs_logits)
     operations = 2 * work.points[..., 0].numel() * sum(matrix.numel() for matrix in found)
     return f"{operations / seconds / 1e9:.0f} GFLOP/s"
 
 
 def _difference(found: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> float:
-    """Largest difference of two ways' curves over the largest entry, over all readouts."""
+    """Largest difference of two ways' curves over the largest entry, over all metrics."""
     return max(
         float(np.abs(found[name] - reference[name]).max() / np.abs(reference[name]).max())
         for name in reference

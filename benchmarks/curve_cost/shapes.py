@@ -9,8 +9,8 @@ from benchmarks.random_files import random_model
 from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig
 
 from steppe.core.engines import Engine
-from steppe.subject import Subject, load_subject
-from steppe.subject.loading import parse_device
+from steppe.models import Model, load_model
+from steppe.models.loading import parse_device
 
 _SMALL = {
     "hidden_size": 768,
@@ -31,21 +31,21 @@ SHAPES: dict[str, Callable[[], Any]] = {
 
 def load(
     name: str, *, device: str = "auto", dtype: str = "float32", engine: Engine = "auto"
-) -> Subject:
-    """Load a subject, or make one of a shape.
+) -> Model:
+    """Load a model, or make one of a shape.
 
     Args:
         name: One of `SHAPES`, ``demo``, a hub id or a folder.
-        device: As for `load_subject`.
-        dtype: As for `load_subject`.
-        engine: As for `load_subject`.
+        device: As for `load_model`.
+        dtype: As for `load_model`.
+        engine: As for `load_model`.
     """
     source = random_model(SHAPES[name]()) if name in SHAPES else name
     # A model object would stay where it was made.
-    return load_subject(source, device=parse_device(device), dtype=dtype, engine=engine)
+    return load_model(source, device=parse_device(device), dtype=dtype, engine=engine)
 
 
-def gpt2_of_width(width: int, *, device: str = "auto") -> Subject:
-    """A subject of GPT-2 small's shape, but for its width."""
-    model = random_model(GPT2Config(n_embd=width, n_head=width // _D_HEAD))
-    return load_subject(model, device=parse_device(device))
+def gpt2_of_width(width: int, *, device: str = "auto") -> Model:
+    """A model of GPT-2 small's shape, but for its width."""
+    hf_model = random_model(GPT2Config(n_embd=width, n_head=width // _D_HEAD))
+    return load_model(hf_model, device=parse_device(device))

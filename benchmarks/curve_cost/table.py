@@ -19,18 +19,18 @@ class Figure:
     Attributes:
         part: Which part of the benchmark it belongs to.
         what: What was timed.
-        readouts: What was read, for instance ``l2`` or ``l2 kl cosine``.
+        metrics: What was read, for instance ``l2`` or ``l2 kl cosine``.
         seconds: Per curve, or as ``what`` says.
         share: Of the machine's own rate for these matrices, 1 for all of it; None where that does
             not apply.
-        ratio: How many times as fast as the slowest way of the same part and readouts; None where
+        ratio: How many times as fast as the slowest way of the same part and metrics; None where
             there is only one way.
         note: What else is to be known.
     """
 
     part: str
     what: str
-    readouts: str
+    metrics: str
     seconds: float
     share: float | None = None
     ratio: float | None = None
@@ -42,12 +42,12 @@ class Report:
     """What was measured, on which machine.
 
     Attributes:
-        subject: The subject.
+        model: The model.
         machine: Processor, threads and versions.
         figures: The figures.
     """
 
-    subject: str
+    model: str
     machine: dict[str, Any]
     figures: tuple[Figure, ...]
 
@@ -57,16 +57,16 @@ class Report:
 
     def __str__(self) -> str:
         machine = ", ".join(f"{key} {value}" for key, value in self.machine.items())
-        lines = [f"{self.subject} on {machine}"]
+        lines = [f"{self.model} on {machine}"]
         part = ""
         for figure in self.figures:
             if figure.part != part:
                 part = figure.part
-                lines += ["", f"{part:<44}{'readouts':<14}{'ms':>10}{'of matrix rate':>16}{'':>9}"]
+                lines += ["", f"{part:<44}{'metrics':<14}{'ms':>10}{'of matrix rate':>16}{'':>9}"]
             share = "" if figure.share is None else f"{figure.share:.0%}"
             ratio = "" if figure.ratio is None else f"{figure.ratio:.1f}x"
             lines.append(
-                f"  {figure.what:<42}{figure.readouts:<14}{1e3 * figure.seconds:>10.2f}"
+                f"  {figure.what:<42}{figure.metrics:<14}{1e3 * figure.seconds:>10.2f}"
                 f"{share:>16}{ratio:>9}  {figure.note}".rstrip()
             )
         return "\n".join(lines)

@@ -12,7 +12,7 @@ from torch.nn.functional import linear
 from transformers.pytorch_utils import Conv1D
 
 from steppe.core.progress import progress
-from steppe.subject import Subject
+from steppe.models import Model
 
 ROUNDS = 6
 # A way that has taken so many seconds in all is not timed again for the sake of a better best.
@@ -50,17 +50,17 @@ def _timed(way: Callable[[], Any], device: torch.device) -> float:
     return perf_counter() - started
 
 
-def matrices(subject: Subject, entry: int, *, unembedding: bool) -> list[Tensor]:
+def matrices(model: Model, entry: int, *, unembedding: bool) -> list[Tensor]:
     """The matrices that a point is multiplied with after a site, each ``(out, in)``.
 
     Args:
-        subject: The model.
+        model: The model.
         entry: How many blocks lie before the site.
         unembedding: Whether logits are made.
     """
-    parts: list[nn.Module] = list(subject.anatomy.blocks[entry:])
-    if unembedding and subject.anatomy.unembedding is not None:
-        parts.append(subject.anatomy.unembedding)
+    parts: list[nn.Module] = list(model.anatomy.blocks[entry:])
+    if unembedding and model.anatomy.unembedding is not None:
+        parts.append(model.anatomy.unembedding)
     found = []
     for module in (inner for part in parts for inner in part.modules()):
         if isinstance(module, nn.Linear):

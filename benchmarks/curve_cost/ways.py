@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steppe.core.sites import Site
+from steppe.metrics import CATALOGUE, measure_path
+from steppe.models import Model, load_model
 from steppe.propagation import Suffix, build_prefix
 from steppe.propagation.forward import StopForward, stream_of, to_site
-from steppe.readouts import CATALOGUE, measure_path
-from steppe.subject import Subject, load_subject
 
 LAST = Site.parse("blocks.last.hook_resid_post")
 Curves = dict[str, NDArray[np.float32]]
@@ -30,23 +30,23 @@ class Work:
     """One path of one prompt, and what is read along it.
 
     Attributes:
-        subject: The model.
+        model: The model.
         tokens: The prompt, int64 ``(position,)``.
         site: Where points are placed.
         points: ``(step, d_model)``, or ``(step, position, d_model)`` at all positions.
-        readouts: What is read.
+        metrics: What is read.
     """
 
-    subject: Subject
+    model: Model
     tokens: Tensor
     site: Site
     points: Tensor
-    readouts: tuple[str, ...]
+    metrics: tuple[str, ...]
 
     @property
     def needs_logits(self) -> bool:
-        """Whether a readout looks at logits."""
-        return any(CATALOGUE[name].reads == "logits" for name in self.readouts)
+        """Whether a metric looks at logits."""
+        return any(CATALOGUE[name].reads == "logits" for name in self.metrics)
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,17 @@ class Size:
     everywhere: bool = False
 
 
-def work_of(subject: Subject, size: Size, readouts: Sequence[str]) -> Work:
+def work_of(model: Model, size: Size, metrics: Sequence[str]) -> Work:
     """A path from a random prompt's activation in a random direction, as long as it is itself."""
     random = torch.Generator().manual_seed(size.length)
-    tokens = torch.randint(0, subject.d_vocab, (size.length,), generator=random)
+    tokens = torch.randint(0, model.d_vocab, (size.length,), generator=random)
     site = Site(size.layer, "resid_pre", "all" if size.everywhere else -1)
-    base = build_prefix(subject, tokens, site).base.cpu()
-    direction = subject.to_coordinates(torch.randn(base.shape, generator=random))
+    base = build_prefix(model, tokens, site).base.cpu()
+    direction = model.to_coordinates(torch.randn(base.shape, generator=random))
     direction *= base.norm(dim=-1, keepdim=True) / direction.norm(dim=-1, keepdim=True)
     steps = torch.linspace(0, 1, size.steps).reshape(-1, *[1] * base.ndim)
-    points = (base + steps * direction).to(subject.device)
-    return Work(subject, tokens, site, points, tuple(readouts))
+    points = (base + steps * direction).to(model.device)
+    return Work(model, tokens, site, points, tuple(metrics))
 
 
 def engine_ways(work: Work, *, half: bool, stack: ExitStack) -> dict[str, Way]:
@@ -87,20 +87,20 @@ def engine_ways(work: Work, *, half: bool, stack: ExitStack) -> dict[str, Way]:
         half: Whether to add bfloat16.
         stack: Closes the suffixes.
     """
-    subjects = {
-        "general engine": replace(work.subject, engine="general"),
-        "fast engine": replace(work.subject, engine="fast"),
+    models = {
+        "general engine": replace(work.model, engine="general"),
+        "fast engine": replace(work.model, engine="fast"),
     }
     if half:
-        subjects["fast engine, bfloat16"] = load_subject(work.subject.model, dtype="bfloat16")
-    return {name: _engine_way(work, subject, stack) for name, subject in subjects.items()}
+        models["fast engine, bfloat16"] = load_model(work.model.hf_model, dtype="bfloat16")
+    return {name: _engine_way(work, model, stack) for name, model in models.items()}
 
 
-def _engine_way(work: Work, subject: Subject, stack: ExitStack) -> Way:
-    suffix = Suffix(subject, work.site, read=[LAST], logits=work.needs_logits)
+def _engine_way(work: Work, model: Model, stack: ExitStack) -> Way:
+    suffix = Suffix(model, work.site, read=[LAST], logits=work.needs_logits)
     stack.enter_context(suffix)
-    prefix = build_prefix(subject, work.tokens, work.site)
-    return lambda: measure_path(suffix, prefix, work.points, work.readouts, LAST)
+    prefix = build_prefix(model, work.tokens, work.site)
+    return lambda: measure_path(suffix, prefix, work.points, work.metrics, LAST)
 
 
 def full_ways(work: Work) -> dict[str, Way]:
@@ -113,8 +113,8 @@ def full_ways(work: Work) -> dict[str, Way]:
 
 def _full(work: Work, *, keep_all: bool) -> Curves:
     """A forward pass with hooks: everything kept as the authors did, or only what is asked."""
-    subject, seen = work.subject, {}
-    blocks = subject.anatomy.blocks
+    model, seen = work.model, {}
+    blocks = model.anatomy.blocks
     where = slice(None) if work.site.position == "all" else work.site.position
 
     def place(_module: Any, args: Any, kwargs: Any) -> Any:
@@ -125,7 +125,7 @@ def _full(work: Work, *, keep_all: bool) -> Curves:
         )
 
     def last(_module: Any, _args: Any, output: Any) -> None:
-        seen["residual"] = to_site(subject, stream_of(output)[:, where], LAST)
+        seen["residual"] = to_site(model, stream_of(output)[:, where], LAST)
         if not keep_all and not work.needs_logits:
             raise StopForward
 
@@ -137,8 +137,8 @@ def _full(work: Work, *, keep_all: bool) -> Curves:
     logits = None
     try:
         with torch.inference_mode():
-            ids = work.tokens.to(subject.device).expand(len(work.points), -1)
-            logits = subject.model(input_ids=ids, use_cache=False, **options).logits[:, where]
+            ids = work.tokens.to(model.device).expand(len(work.points), -1)
+            logits = model.hf_model(input_ids=ids, use_cache=False, **options).logits[:, where]
     except StopForward:
         pass
     finally:
@@ -149,24 +149,24 @@ def _full(work: Work, *, keep_all: bool) -> Curves:
 
 def lens_ways(work: Work) -> dict[str, Way]:
     """The same through TransformerLens: none where it is not installed or the model is no GPT-2."""
-    is_gpt2 = work.subject.anatomy.family == "gpt2" and work.site.position != "all"
+    is_gpt2 = work.model.anatomy.family == "gpt2" and work.site.position != "all"
     if not is_gpt2 or find_spec("transformer_lens") is None:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        lens = lens_of(work.subject)
+        lens = lens_of(work.model)
     return {
         "TransformerLens, as the authors: all kept": lambda: _lens_curves(work, lens, True),
         "TransformerLens, lean hooks": lambda: _lens_curves(work, lens, False),
     }
 
 
-def lens_of(subject: Subject) -> Any:
+def lens_of(model: Model) -> Any:
     """A GPT-2 as TransformerLens holds it, with its default processing of the weights."""
     from transformer_lens import HookedTransformer, HookedTransformerConfig
     from transformer_lens.pretrained.weight_conversions.gpt2 import convert_gpt2_weights
 
-    config = subject.model.config
+    config = model.hf_model.config
     lens_config = HookedTransformerConfig(
         n_layers=config.n_layer,
         d_model=config.n_embd,
@@ -178,16 +178,16 @@ def lens_of(subject: Subject) -> Any:
         act_fn=config.activation_function,
         eps=config.layer_norm_epsilon,
         normalization_type="LN",
-        device=str(subject.device),
+        device=str(model.device),
     )
     lens = HookedTransformer(lens_config)
-    lens.load_and_process_state_dict(convert_gpt2_weights(subject.model, lens_config))
+    lens.load_and_process_state_dict(convert_gpt2_weights(model.hf_model, lens_config))
     return lens.eval()
 
 
 def _lens_curves(work: Work, lens: Any, keep_all: bool) -> Curves:
     seen: dict[str, Tensor] = {}
-    name = f"blocks.{work.subject.n_layers - 1}.hook_resid_post"
+    name = f"blocks.{work.model.n_layers - 1}.hook_resid_post"
 
     def place(stream: Tensor, **_: Any) -> Tensor:
         stream[:, -1] = work.points
@@ -196,7 +196,7 @@ def _lens_curves(work: Work, lens: Any, keep_all: bool) -> Curves:
     def keep(stream: Tensor, **_: Any) -> None:
         seen[name] = stream[:, -1]
 
-    ids = work.tokens.to(work.subject.device).expand(len(work.points), -1)
+    ids = work.tokens.to(work.model.device).expand(len(work.points), -1)
     kind = "logits" if keep_all or work.needs_logits else None
     with torch.inference_mode(), lens.hooks(fwd_hooks=[(work.site.name, place)]):
         if keep_all:
@@ -210,9 +210,9 @@ def _lens_curves(work: Work, lens: Any, keep_all: bool) -> Curves:
 
 def _curves(work: Work, residual: Tensor, logits: Tensor | None) -> Curves:
     found = {}
-    for name in work.readouts:
-        readout = CATALOGUE[name]
-        source = logits if readout.reads == "logits" else residual
+    for name in work.metrics:
+        metric = CATALOGUE[name]
+        source = logits if metric.reads == "logits" else residual
         assert source is not None
-        found[name] = readout.measure(source).float().cpu().numpy()
+        found[name] = metric.measure(source).float().cpu().numpy()
     return found

@@ -17,8 +17,8 @@ from steppe.core.parts import Part
 from steppe.core.sites import Site
 from steppe.execution.run import run_study
 from steppe.execution.workers import Workers, usable_cpus
+from steppe.metrics import measure_path
 from steppe.propagation import Suffix, build_prefix
-from steppe.readouts import measure_path
 from steppe.store import Opening, RunFolder, Template, Variable, open_run
 from steppe.store.status import status_of
 from steppe.studies.giglemiani2024.settings import Settings
@@ -100,7 +100,7 @@ def storing(work: Path, shards: int) -> dict[str, Any]:
 
 
 def overhead(work: Path, samples: int) -> dict[str, Any]:
-    """Seconds of a run of the bundled subject, whole study, that go to storing and to resuming.
+    """Seconds of a run of the bundled model, whole study, that go to storing and to resuming.
 
     At most: `Opening.open` checks again, which is counted twice.
 
@@ -141,14 +141,14 @@ def overhead(work: Path, samples: int) -> dict[str, Any]:
 def _seconds_per_curve(curves: int = 3) -> float:
     """On this machine, now: a model of GPT-2 small's shape with random weights."""
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config()).eval()
-    from steppe.subject import load_subject
+    hf_model = GPT2LMHeadModel(GPT2Config()).eval()
+    from steppe.models import load_model
 
-    subject = load_subject(model)
+    model = load_model(hf_model)
     site, read = Site(1, "resid_pre"), Site(11, "resid_post")
-    prefix = build_prefix(subject, torch.arange(10), site)
+    prefix = build_prefix(model, torch.arange(10), site)
     points = prefix.base + torch.linspace(0, 1, STEPS)[:, None] * torch.randn(768)
-    with Suffix(subject, site, read=[read], logits=True) as suffix:
+    with Suffix(model, site, read=[read], logits=True) as suffix:
         measure_path(suffix, prefix, points, ["l2", "kl", "cosine"], read)
         begin = time.perf_counter()
         for _ in range(curves):
@@ -188,7 +188,7 @@ def opening(work: Path, curves: int) -> dict[str, Any]:
 
 
 def ray_against_serial(work: Path, samples: int) -> dict[str, Any]:
-    """Shards per second on the bundled subject: two Ray workers, and this process alone.
+    """Shards per second on the bundled model: two Ray workers, and this process alone.
 
     The workers have one CPU thread each; the process alone has one, or as many as there are CPUs.
     """

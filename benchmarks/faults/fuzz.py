@@ -24,7 +24,7 @@ from steppe.core.errors import SteppeError
 from steppe.sae import load_sae
 
 HANG_SECONDS = 30
-WORDS = ["recipe", "subject", "sae", "prompts", "samples", "reading", "seed", "device", "dtype",
+WORDS = ["study", "model", "sae", "prompts", "samples", "reading", "seed", "device", "dtype",
          "coordinates", "site", "read", "prompt_length", "max_prompts", "moments_samples",
          "step_size", "threshold", "kinds", "only", "bootstrap"]  # fmt: skip
 VALUES: list[Any] = [
@@ -97,7 +97,7 @@ def _answer(words: list[str]) -> tuple[str, str]:
 def _config(tiny: Tiny, generator: np.random.Generator) -> bytes:
     """A study's file with one to three faults."""
     study: dict[Any, Any] = {
-        "recipe": "giglemiani2024", "subject": str(tiny.model), "sae": str(tiny.sae),
+        "study": "giglemiani2024", "model": str(tiny.model), "sae": str(tiny.sae),
         "prompts": str(tiny.prompts), "samples": 2, "only": ["table_1"], "bootstrap": 100,
         "moments_samples": 100, "max_prompts": 100,
     }  # fmt: skip
@@ -123,10 +123,10 @@ def _config(tiny: Tiny, generator: np.random.Generator) -> bytes:
     if way == 2:
         return (
             BOMB.encode()
-            + f"recipe: giglemiani2024\nkinds: *{'bcdefghi'[int(generator.integers(8))]}\n".encode()
+            + f"study: giglemiani2024\nkinds: *{'bcdefghi'[int(generator.integers(8))]}\n".encode()
         )
     if way == 3:
-        return b"recipe: " + b"[" * int(generator.integers(1, 5000))
+        return b"study: " + b"[" * int(generator.integers(1, 5000))
     if way == 4:
         return content + b"seed: !!python/object/apply:os.system ['touch owned']\n"
     return content

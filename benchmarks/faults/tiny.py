@@ -1,4 +1,4 @@
-"""A subject, SAE and prompts small enough that a run of hundreds of shards takes minutes."""
+"""A model, SAE and prompts small enough that a run of hundreds of shards takes minutes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tiny:
     def command(self, out: Path, samples: int, *more: str) -> list[str]:
         """The words of the command that runs the study on it."""
         return [
-            "reproduce", "giglemiani2024", "--subject", str(self.model), "--sae", str(self.sae),
+            "reproduce", "giglemiani2024", "--model", str(self.model), "--sae", str(self.sae),
             "--prompts", str(self.prompts), "--samples", str(samples), "--only", "table_1",
             "--only", "figure_3", "--threads", "1", "--accept-sae", "--out", str(out), *more,
         ]  # fmt: skip

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from steppe import activations as activations
     from steppe import comparisons as comparisons
     from steppe import directions as directions
+    from steppe import metrics as metrics
     from steppe import paths as paths
-    from steppe import readouts as readouts
     from steppe import statistics as statistics
     from steppe import study as study
     from steppe.core.seeds import stream as stream
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from steppe.execution.calls import run as run
     from steppe.execution.calls import write_report as write_report
     from steppe.execution.sweep import sweep as sweep
+    from steppe.metrics import measure as measure
+    from steppe.models import load_model as load_model
+    from steppe.models import load_prompts as load_prompts
     from steppe.propagation import propagate as propagate
     from steppe.propagation import propagate_in_batches as propagate_in_batches
     from steppe.propagation import read_activations as read_activations
     from steppe.propagation import read_residuals as read_residuals
-    from steppe.readouts import measure as measure
     from steppe.report.plot import plot as plot
     from steppe.sae import firing_rates as firing_rates
     from steppe.sae import load_sae as load_sae
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from steppe.study.registry import register_path as register_path
     from steppe.study.registry import register_statistic as register_statistic
     from steppe.study.registry import register_study as register_study
-    from steppe.subject import load_prompts as load_prompts
-    from steppe.subject import load_subject as load_subject
 
 __version__ = "0.1.0"
 
@@ -47,10 +47,10 @@ _NAMES = {
     "Site": "steppe.core.sites",
     "crossings": "steppe.study.crossings",
     "firing_rates": "steppe.sae",
-    "load_prompts": "steppe.subject",
+    "load_prompts": "steppe.models",
     "load_sae": "steppe.sae",
-    "load_subject": "steppe.subject",
-    "measure": "steppe.readouts",
+    "load_model": "steppe.models",
+    "measure": "steppe.metrics",
     "open_run": "steppe.store",
     "open_runs": "steppe.execution.calls",
     "plot": "steppe.report.plot",
@@ -69,7 +69,7 @@ _NAMES = {
     "sweep": "steppe.execution.sweep",
     "write_report": "steppe.execution.calls",
 }
-_PACKAGES = ("activations", "comparisons", "directions", "paths", "readouts", "statistics", "study")
+_PACKAGES = ("activations", "comparisons", "directions", "paths", "metrics", "statistics", "study")
 
 __all__ = ["__version__", *_NAMES, *_PACKAGES]
 

@@ -41,9 +41,9 @@ def test_every_way_gives_the_same_curves(size: Size) -> None:
     assert reference["l2"].max() > 0.1
     for name, curve in curves.items():
         tolerance = 0.05 if "bfloat16" in name else 1e-4
-        for readout in ALL:
-            largest = np.abs(reference[readout]).max()
-            assert np.abs(curve[readout] - reference[readout]).max() < tolerance * largest, name
+        for metric in ALL:
+            largest = np.abs(reference[metric]).max()
+            assert np.abs(curve[metric] - reference[metric]).max() < tolerance * largest, name
 
 
 @pytest.mark.parity
@@ -52,15 +52,15 @@ def test_the_authors_way_through_transformer_lens_gives_them_too() -> None:
     work = work_of(shapes.load("tiny"), Size(), ALL)
     expected = full_ways(work)["transformers, lean hooks"]()
     for way in lens_ways(work).values():
-        for readout, curve in way().items():
-            np.testing.assert_allclose(curve, expected[readout], rtol=1e-3, atol=1e-5)
+        for metric, curve in way().items():
+            np.testing.assert_allclose(curve, expected[metric], rtol=1e-3, atol=1e-5)
 
 
 def test_the_matrices_after_the_site_are_those_that_are_multiplied() -> None:
-    subject = shapes.load("tiny")
-    found = matrices(subject, 1, unembedding=False)
+    model = shapes.load("tiny")
+    found = matrices(model, 1, unembedding=False)
     assert sum(matrix.numel() for matrix in found) == 2 * 12 * 24 * 24
-    with_logits = matrices(subject, 1, unembedding=True)
+    with_logits = matrices(model, 1, unembedding=True)
     assert [matrix.shape for matrix in with_logits[len(found) :]] == [(89, 24)]
     bare_multiplication(with_logits, 7)()
 
@@ -71,15 +71,15 @@ def test_every_part_runs(part: str) -> None:
     if part != "families":
         assert report.figures
     assert all(0 < figure.seconds < 60 for figure in report.figures)
-    assert json.loads(json.dumps(report.as_dict()))["subject"] == "tiny"
+    assert json.loads(json.dumps(report.as_dict()))["model"] == "tiny"
 
 
 def test_the_command_prints_a_table_or_json(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--subject", "tiny", "--part", "everywhere"])
+    main(["--model", "tiny", "--part", "everywhere"])
     shown = capsys.readouterr().out
     assert shown.startswith("tiny on processor ")
     assert BARE in shown
-    main(["--subject", "tiny", "--part", "long", "--json"])
+    main(["--model", "tiny", "--part", "long", "--json"])
     assert "figures" in json.loads(capsys.readouterr().out)
 
 

@@ -13,7 +13,7 @@ from benchmarks.calibration.rates import Study, World, false_verdicts, missed_ef
 from benchmarks.calibration.tables import coverage_table, rates_table, together_table
 from numpy.typing import NDArray
 
-from steppe.recipes.deciding import Decision
+from steppe.study.verdicts import Decision
 
 
 def decided(z: float, reach: float) -> Decision:

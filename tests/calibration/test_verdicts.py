@@ -14,8 +14,8 @@ from benchmarks.calibration.__main__ import STUDIES
 from benchmarks.calibration.lee2024 import paper_plan
 from benchmarks.calibration.rates import Rates, Study, World, decisions, faults
 
-from steppe.recipes.deciding import HOLDS, Decision
 from steppe.studies.lee2024.claims import claims_of
+from steppe.study.verdicts import HOLDS, Decision
 
 # So many tell 5% on each side from 2.5%; what is true is seen in nearly all, or says why not.
 NULL_RUNS, EFFECT_RUNS = 400, 100

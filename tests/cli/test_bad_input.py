@@ -20,11 +20,11 @@ Steppe = Callable[..., Any]
 
 @pytest.fixture
 def reproduce(steppe: Steppe, tiny_files: Any, tmp_path: Path) -> Steppe:
-    """`steppe reproduce` on the tiny subject, with options changed; None leaves one out."""
+    """`steppe reproduce` on the tiny model, with options changed; None leaves one out."""
 
     def run(**changes: Any) -> Any:
         options = {
-            "subject": tiny_files.model,
+            "model": tiny_files.model,
             "sae": tiny_files.sae,
             "prompts": tiny_files.prompts,
             "samples": 4,
@@ -50,7 +50,7 @@ def write_prompts(path: Path, rows: list[list[int]]) -> Path:
     return path
 
 
-def test_unknown_recipe(steppe: Steppe) -> None:
+def test_unknown_study(steppe: Steppe) -> None:
     assert_told(steppe("reproduce", "giglemiani2042"), "did you mean 'giglemiani2024'?")
 
 
@@ -68,7 +68,7 @@ def test_unknown_reading_and_dtype(reproduce: Steppe) -> None:
 
 
 def test_missing_model(reproduce: Steppe, tmp_path: Path) -> None:
-    assert_told(reproduce(subject=tmp_path / "nowhere"), "no such folder", "fix:")
+    assert_told(reproduce(model=tmp_path / "nowhere"), "no such folder", "fix:")
 
 
 def test_no_sae_for_what_needs_one(reproduce: Steppe) -> None:
@@ -91,7 +91,7 @@ def test_settings_that_do_not_fit(
 ) -> None:
     study = tmp_path / "study.yaml"
     study.write_text(
-        f"recipe: giglemiani2024\nsubject: {tiny_files.model}\nsae: {tiny_files.sae}\n"
+        f"study: giglemiani2024\nmodel: {tiny_files.model}\nsae: {tiny_files.sae}\n"
         f"prompts: {tiny_files.prompts}\nsamples: 4\n{setting}\n"
     )
     assert_told(steppe("run", study, "--out", tmp_path / "run"), *texts)
@@ -121,7 +121,7 @@ def test_nan_in_weights(reproduce: Steppe, tiny_files: Any, tmp_path: Path) -> N
     name = next(iter(weights))
     weights[name] = torch.full_like(weights[name], float("nan"))
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    assert_told(reproduce(subject=folder), "NaN")
+    assert_told(reproduce(model=folder), "NaN")
 
 
 def test_prompts_shorter_than_asked(reproduce: Steppe, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_the_process_itself_exits_with_the_status() -> None:
     command = [sys.executable, "-m", "steppe.cli", "reproduce", "nothing"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 2
-    assert finished.stderr.startswith("steppe: recipe\n")
+    assert finished.stderr.startswith("steppe: study\n")
     assert "Traceback" not in finished.stderr
 
 

@@ -1,4 +1,4 @@
-"""The commands end to end on the tiny subject: what they print, and what they leave behind."""
+"""The commands end to end on the tiny model: what they print, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def finished(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
     study = folder / "study.yaml"
     settings = {
-        "recipe": "giglemiani2024",
-        "subject": str(tiny_files.model),
+        "study": "giglemiani2024",
+        "model": str(tiny_files.model),
         "sae": str(tiny_files.sae),
         "prompts": str(tiny_files.prompts),
         "samples": SAMPLES,
@@ -95,8 +95,8 @@ def test_the_config_is_as_asked_and_as_resolved(finished: Path) -> None:
     assert config["asked"]["samples"] == SAMPLES
     assert "step_size" not in config["asked"]
     assert config["resolved"]["step_size"] > 0
-    assert "scaled to this subject" in config["resolved"]["scales"]["origin"]
-    assert len(config["resolved"]["subject_identity"]["sha256"]) == 64
+    assert "scaled to this model" in config["resolved"]["scales"]["origin"]
+    assert len(config["resolved"]["model_identity"]["sha256"]) == 64
     provenance = json.loads((finished / "provenance.json").read_text())
     assert provenance[0]["self_check"]["max_relative_error"] < 1e-4
 
@@ -178,7 +178,7 @@ def test_list_names_what_there_is(steppe: Steppe) -> None:
     listed = steppe("list")
     for name in ("giglemiani2024", "synthetic_baseline", "kl", "max_slope", "gpt2-small-res-jb"):
         assert name in listed.out
-    assert set(json.loads(steppe("list", "--json").out)) >= {"recipes", "kinds", "statistics"}
+    assert set(json.loads(steppe("list", "--json").out)) >= {"studies", "kinds", "statistics"}
 
 
 def test_version_and_help(steppe: Steppe) -> None:
@@ -202,8 +202,8 @@ def test_parts_of_the_study_run_on_their_own(
 ) -> None:
     study = tmp_path / "study.yaml"
     settings = {
-        "recipe": "giglemiani2024",
-        "subject": str(tiny_files.model),
+        "study": "giglemiani2024",
+        "model": str(tiny_files.model),
         "sae": str(tiny_files.sae),
         "prompts": str(tiny_files.prompts),
         "samples": 6,

@@ -33,11 +33,11 @@ def arrays(run: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def words(tiny_files: Any) -> Callable[..., list[str]]:
-    """A command line on the tiny subject."""
+    """A command line on the tiny model."""
 
     def make(out: Path, samples: int, *more: object) -> list[str]:
         options = {
-            "subject": tiny_files.model, "sae": tiny_files.sae, "prompts": tiny_files.prompts,
+            "model": tiny_files.model, "sae": tiny_files.sae, "prompts": tiny_files.prompts,
             "samples": samples, "only": "table_1", "out": out,
         }  # fmt: skip
         given = [f"--{key}={value}" for key, value in options.items()]
@@ -172,10 +172,10 @@ def test_provenance_is_complete(
     [record] = json.loads(steppe("show", run, "--provenance", "--json").out)
     keys = "packages commit python platform command started device threads dtype engine self_check"
     assert {*keys.split(), "seed", "wall_seconds", "ending", "steppe"} <= record.keys()
-    for name in ("subject", "sae", "prompts"):
+    for name in ("model", "sae", "prompts"):
         assert len(record[name]["sha256"]) == 64
     shown = steppe("show", run, "--provenance").out
-    assert "subject.sha256" in shown
+    assert "model.sha256" in shown
     assert "start 1 of 1" in shown
 
 

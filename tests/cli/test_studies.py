@@ -1,4 +1,4 @@
-"""Every setting of a recipe is an option; `run` and `reproduce` are one command."""
+"""Every setting of a study is an option; `run` and `reproduce` are one command."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from steppe.recipes.catalogue import RECIPES
-from steppe.recipes.explaining import explain
+from steppe.settings.catalogue import STUDIES
+from steppe.settings.explaining import explain
 
 Steppe = Callable[..., Any]
 
@@ -27,13 +27,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_the_help_of_a_recipe_shows_each_of_its_settings(
-    steppe: Steppe, recipe: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_help_of_a_study_shows_each_of_its_settings(
+    steppe: Steppe, study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    shown = steppe("reproduce", recipe, "--help").out
-    for setting in explain(recipe):
+    shown = steppe("reproduce", study, "--help").out
+    for setting in explain(study):
         assert f"{setting.option} " in shown
 
 
@@ -46,7 +46,7 @@ def test_values_are_read_as_their_settings_have_them(steppe: Steppe, asked: dict
     how = asked.pop("how")
     assert (how.out, how.threads, how.workers) == (Path("here"), 2, "serial")
     assert asked == {
-        "recipe": "giglemiani2024", "place": "the command line", "samples": 12,
+        "study": "giglemiani2024", "place": "the command line", "samples": 12,
         "kinds": ["real", "random", "isotropic"], "only": ["table_1"], "step_size": 0.25,
         "tf32": True, "sae": "123", "read": "resid_post:2",
     }  # fmt: skip
@@ -72,7 +72,7 @@ def test_a_path_with_commas_is_one_value(
 
 def test_options_rule_over_the_file(steppe: Steppe, asked: dict[str, Any], tmp_path: Path) -> None:
     study = tmp_path / "study.yaml"
-    study.write_text("recipe: lee2024\nsamples: 20\nseed: 3\n")
+    study.write_text("study: lee2024\nsamples: 20\nseed: 3\n")
     assert steppe("run", study, "--samples", "40", "--positions=last").status == 0
     assert (asked["samples"], asked["seed"], asked["positions"]) == (40, 3, "last")
     assert asked["place"] == f"config {study}"

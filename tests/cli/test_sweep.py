@@ -30,7 +30,7 @@ def test_values_are_read_as_the_options_of_their_names_are(
     steppe: Steppe, asked: dict[str, Any], tmp_path: Path
 ) -> None:
     words = (
-        "--grid seed=0,1 --grid layer=1,last --grid subject=gpt2,a/b "
+        "--grid seed=0,1 --grid layer=1,last --grid model=gpt2,a/b "
         "--grid kinds=[real,random],real "
         "--setting bos=no --setting step-size=1e-3 --setting kinds=real,random --setting sae=010 "
         "--setting tf32=yes --setting workers=ray:2"
@@ -46,7 +46,7 @@ def test_values_are_read_as_the_options_of_their_names_are(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("key", ["out", "study", "grid", "recipe", "overwrite", "smaples"])
+@pytest.mark.parametrize("key", ["out", "study", "grid", "overwrite", "smaples"])
 @pytest.mark.parametrize("option", ["--setting", "--grid"])
 def test_words_that_are_no_settings_are_named(
     steppe: Steppe, asked: dict[str, Any], tmp_path: Path, option: str, key: str

@@ -38,13 +38,13 @@ def test_whose_machine_it_was_is_said_only_when_asked(
     monkeypatch.chdir(here)
     record = {
         "command": f"steppe run {here}/a.yaml --out={here} --sae '{home}/my sae' {home}2/x",
-        "subject": {"source": f"{home}/model", "layers": 3, "parts": [f"{here}/x"]},
+        "model": {"source": f"{home}/model", "layers": 3, "parts": [f"{here}/x"]},
     }
     assert shareable({**provenance(""), **record}).keys() == {*provenance(""), *record}
     assert not {"host", "folder"} & provenance("").keys()
     assert shareable(record) == {
         "command": f"steppe run ./a.yaml --out=. --sae '~/my sae' {home}2/x",
-        "subject": {"source": "~/model", "layers": 3, "parts": ["./x"]},
+        "model": {"source": "~/model", "layers": 3, "parts": ["./x"]},
     }
     monkeypatch.setenv("STEPPE_PROVENANCE", "full")
     assert shareable(record) == record

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from steppe.core.errors import InputError
-from steppe.curves import check_curves, mean_curves, readouts
+from steppe.curves import check_curves, mean_curves, metrics
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def dataset() -> xr.Dataset:
 
 def test_a_good_dataset(dataset: xr.Dataset) -> None:
     assert check_curves(dataset) is dataset
-    assert readouts(dataset) == ["l2"]
+    assert metrics(dataset) == ["l2"]
     plateaus = dataset.rename(mode="context").transpose("context", "kind", ...)
     assert check_curves(plateaus) is plateaus
 
@@ -47,7 +47,7 @@ def test_all_faults_at_once(dataset: xr.Dataset) -> None:
 
 
 def test_nothing_of_curves() -> None:
-    with pytest.raises(InputError, match="no dimension kind, sample, step; no readout"):
+    with pytest.raises(InputError, match="no dimension kind, sample, step; no metric"):
         check_curves(xr.Dataset())
 
 

@@ -9,20 +9,20 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from steppe.directions import Pairs
-from steppe.subject import Subject, load_subject
+from steppe.models import Model, load_model
 
 WIDTH, VOCABULARY = 16, 64
 SITE = "blocks.0.hook_resid_post"
 
 
 @pytest.fixture(scope="session")
-def subject() -> Subject:
+def model() -> Model:
     torch.manual_seed(0)
     config = GPT2Config(
         vocab_size=VOCABULARY, n_positions=32, n_embd=WIDTH, n_layer=3, n_head=2,
         initializer_range=0.4, bos_token_id=0, eos_token_id=0,
     )  # fmt: skip
-    return load_subject(GPT2LMHeadModel(config).eval(), device="cpu")
+    return load_model(GPT2LMHeadModel(config).eval(), device="cpu")
 
 
 @pytest.fixture(scope="session")

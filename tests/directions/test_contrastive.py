@@ -11,32 +11,28 @@ from tests.directions.conftest import SITE
 from steppe.core.errors import InputError, MissingExtraError
 from steppe.core.sites import Site
 from steppe.directions import Pairs, contrastive, probe
+from steppe.models import Model
 from steppe.propagation import read_residuals
-from steppe.subject import Subject
 
 
-def last(subject: Subject, ids: Any, site: str = SITE) -> torch.Tensor:
-    return read_residuals(subject, [list(ids)], site)[0].double()
+def last(model: Model, ids: Any, site: str = SITE) -> torch.Tensor:
+    return read_residuals(model, [list(ids)], site)[0].double()
 
 
-def differences_of(subject: Subject, pairs: Pairs) -> torch.Tensor:
-    return torch.stack([last(subject, one) - last(subject, two) for one, two in pairs.prompts])
+def differences_of(model: Model, pairs: Pairs) -> torch.Tensor:
+    return torch.stack([last(model, one) - last(model, two) for one, two in pairs.prompts])
 
 
-def test_contrastive_equals_a_hand_computation(subject: Subject, pairs: Pairs) -> None:
-    (found,) = contrastive(subject, SITE, pairs, bos=False).vectors
-    differences = torch.stack(
-        [last(subject, one) - last(subject, two) for one, two in pairs.prompts]
-    )
+def test_contrastive_equals_a_hand_computation(model: Model, pairs: Pairs) -> None:
+    (found,) = contrastive(model, SITE, pairs, bos=False).vectors
+    differences = torch.stack([last(model, one) - last(model, two) for one, two in pairs.prompts])
     mean = differences.mean(0)
     torch.testing.assert_close(found, (mean / mean.norm()).float(), rtol=1e-5, atol=1e-6)
 
 
-def test_its_facts_are_the_sign_the_length_and_the_spread(subject: Subject, pairs: Pairs) -> None:
-    (facts,) = contrastive(subject, SITE, pairs, bos=False).facts
-    differences = torch.stack(
-        [last(subject, one) - last(subject, two) for one, two in pairs.prompts]
-    )
+def test_its_facts_are_the_sign_the_length_and_the_spread(model: Model, pairs: Pairs) -> None:
+    (facts,) = contrastive(model, SITE, pairs, bos=False).facts
+    differences = torch.stack([last(model, one) - last(model, two) for one, two in pairs.prompts])
     mean = differences.mean(0)
     turned = []
     for left_out in range(len(pairs)):
@@ -52,23 +48,23 @@ def test_its_facts_are_the_sign_the_length_and_the_spread(subject: Subject, pair
     assert facts["length_over_spread"] == pytest.approx(float(mean.norm() / spread), rel=1e-3)
 
 
-def test_of_a_single_pair_no_spread_is_known(subject: Subject) -> None:
-    (facts,) = contrastive(subject, SITE, Pairs.of([([1, 2], [3, 4])])).facts
+def test_of_a_single_pair_no_spread_is_known(model: Model) -> None:
+    (facts,) = contrastive(model, SITE, Pairs.of([([1, 2], [3, 4])])).facts
     assert facts["leave_one_out_mean"] is None
 
 
-def test_swapping_the_sides_turns_the_direction_round(subject: Subject, pairs: Pairs) -> None:
+def test_swapping_the_sides_turns_the_direction_round(model: Model, pairs: Pairs) -> None:
     swapped = Pairs.of([(two, one) for one, two in pairs.prompts])
-    both = [contrastive(subject, SITE, one, bos=False).vectors for one in (pairs, swapped)]
+    both = [contrastive(model, SITE, one, bos=False).vectors for one in (pairs, swapped)]
     torch.testing.assert_close(both[0], -both[1])
 
 
-def test_bos_is_put_in_front_where_asked(subject: Subject, pairs: Pairs) -> None:
+def test_bos_is_put_in_front_where_asked(model: Model, pairs: Pairs) -> None:
     with_bos = Pairs.of([([0, *one], [0, *two]) for one, two in pairs.prompts])
-    expected = contrastive(subject, SITE, with_bos, bos=False).vectors
-    torch.testing.assert_close(contrastive(subject, SITE, pairs, bos=True).vectors, expected)
+    expected = contrastive(model, SITE, with_bos, bos=False).vectors
+    torch.testing.assert_close(contrastive(model, SITE, pairs, bos=True).vectors, expected)
     # A prompt that begins with it gets no second one.
-    torch.testing.assert_close(contrastive(subject, SITE, with_bos, bos=True).vectors, expected)
+    torch.testing.assert_close(contrastive(model, SITE, with_bos, bos=True).vectors, expected)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +75,10 @@ def test_bos_is_put_in_front_where_asked(subject: Subject, pairs: Pairs) -> None
     ],
 )
 def test_prompts_that_the_model_cannot_read_are_refused(
-    prompts: Any, match: str, subject: Subject
+    prompts: Any, match: str, model: Model
 ) -> None:
     with pytest.raises(InputError, match=f"(?s){match}"):
-        contrastive(subject, SITE, Pairs.of(prompts))
+        contrastive(model, SITE, Pairs.of(prompts))
 
 
 class NoTokens:
@@ -94,29 +90,29 @@ class NoTokens:
         return {"input_ids": [ord(letter) % 64 for letter in text if letter != " "]}
 
 
-def test_a_prompt_that_tokenises_to_nothing_is_refused(subject: Subject) -> None:
-    reading = dataclasses.replace(subject, tokenizer=NoTokens())
+def test_a_prompt_that_tokenises_to_nothing_is_refused(model: Model) -> None:
+    reading = dataclasses.replace(model, tokenizer=NoTokens())
     with pytest.raises(InputError, match=r"(?s)'blank'.*'   '.*no token"):
         contrastive(reading, SITE, Pairs.of([("good", "   ")], "blank"), bos=False)
 
 
-def test_sides_that_do_not_differ_at_the_site_are_refused(subject: Subject) -> None:
+def test_sides_that_do_not_differ_at_the_site_are_refused(model: Model) -> None:
     # The same last token at the same position: before the first block nothing else is known.
     same = Pairs.of([([1, 5], [2, 5])], "same")
     with pytest.raises(InputError, match=r"(?s)'same'.*same mean activation"):
-        contrastive(subject, "blocks.0.hook_resid_pre", same)
-    contrastive(subject, SITE, same)
+        contrastive(model, "blocks.0.hook_resid_pre", same)
+    contrastive(model, SITE, same)
 
 
-def test_a_site_at_another_position_is_refused(subject: Subject, pairs: Pairs) -> None:
+def test_a_site_at_another_position_is_refused(model: Model, pairs: Pairs) -> None:
     with pytest.raises(InputError, match="position 2"):
-        contrastive(subject, Site.parse(SITE, position=2), pairs)
+        contrastive(model, Site.parse(SITE, position=2), pairs)
 
 
-def test_the_probe_separates_the_sides(subject: Subject, pairs: Pairs) -> None:
+def test_the_probe_separates_the_sides(model: Model, pairs: Pairs) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
-    found = probe(subject, SITE, pairs, bos=False)
-    sides = [torch.stack([last(subject, pair[s]) for pair in pairs.prompts]) for s in (0, 1)]
+    found = probe(model, SITE, pairs, bos=False)
+    sides = [torch.stack([last(model, pair[s]) for pair in pairs.prompts]) for s in (0, 1)]
     scores = [side.float() @ found.vectors[0] for side in sides]
     assert float(scores[0].min()) > float(scores[1].max())
     # Against scikit-learn on the same scale.
@@ -134,8 +130,8 @@ def test_the_probe_separates_the_sides(subject: Subject, pairs: Pairs) -> None:
 
 
 def test_without_scikit_learn_the_extra_is_named(
-    subject: Subject, pairs: Pairs, monkeypatch: pytest.MonkeyPatch
+    model: Model, pairs: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
     with pytest.raises(MissingExtraError, match=r"steppe\[probe\]"):
-        probe(subject, SITE, pairs)
+        probe(model, SITE, pairs)

@@ -7,7 +7,7 @@ import torch
 
 from steppe.core.errors import InputError
 from steppe.directions import DirectionSet, from_file, joined
-from steppe.subject import Subject
+from steppe.models import Model
 
 ROWS = torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, -2.0]])
 
@@ -56,19 +56,19 @@ def test_what_is_no_direction_is_refused(names: list[str], rows: object, match: 
         DirectionSet.of(names, rows, "here")  # type: ignore[arg-type]
 
 
-def test_centred_coordinates_hold_mean_free_directions(subject: Subject) -> None:
-    vector = torch.arange(float(subject.d_model))[None]
-    found = DirectionSet.of(["a"], vector, "here").in_coordinates(subject, "here")
+def test_centred_coordinates_hold_mean_free_directions(model: Model) -> None:
+    vector = torch.arange(float(model.d_model))[None]
+    found = DirectionSet.of(["a"], vector, "here").in_coordinates(model, "here")
     centred = vector - vector.mean()
     torch.testing.assert_close(found.vectors, centred / centred.norm())
 
 
-def test_directions_that_a_model_cannot_have_are_refused(subject: Subject) -> None:
+def test_directions_that_a_model_cannot_have_are_refused(model: Model) -> None:
     with pytest.raises(InputError, match="width 3"):
-        DirectionSet.of(["a", "b"], ROWS, "here").in_coordinates(subject, "here")
-    equal = DirectionSet.of(["a"], torch.ones(1, subject.d_model), "here")
+        DirectionSet.of(["a", "b"], ROWS, "here").in_coordinates(model, "here")
+    equal = DirectionSet.of(["a"], torch.ones(1, model.d_model), "here")
     with pytest.raises(InputError, match=r"(?s)'a'.*all equal"):
-        equal.in_coordinates(subject, "here")
+        equal.in_coordinates(model, "here")
 
 
 def test_a_saved_set_is_read_back(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from steppe.core.errors import InputError, MissingExtraError
 from steppe.directions import from_file
-from steppe.subject import Subject
+from steppe.models import Model
 
 FIRST, SECOND = torch.arange(1.0, 5.0), torch.tensor([0.0, 0.0, -2.0, 0.0])
 UNITS = torch.stack([FIRST / FIRST.norm(), SECOND / 2])
@@ -180,18 +180,18 @@ def test_a_header_that_claims_a_hundred_gigabytes_is_refused_at_once(tmp_path: P
         from_file(path)
 
 
-def test_another_width_names_the_models(subject: Subject, tmp_path: Path) -> None:
+def test_another_width_names_the_models(model: Model, tmp_path: Path) -> None:
     path = written(tmp_path, "a.npy", np.ones(5))
-    with pytest.raises(InputError, match=rf"(?s)width 5.*{subject.d_model}"):
-        from_file(path, subject)
+    with pytest.raises(InputError, match=rf"(?s)width 5.*{model.d_model}"):
+        from_file(path, model)
 
 
-def test_a_site_counted_from_the_end_needs_the_model(subject: Subject, tmp_path: Path) -> None:
-    rows = torch.randn(2, subject.d_model, generator=torch.Generator().manual_seed(0))
+def test_a_site_counted_from_the_end_needs_the_model(model: Model, tmp_path: Path) -> None:
+    rows = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(0))
     path = written(tmp_path, "a.pt", {1: rows[0], 2: rows[1]})
     with pytest.raises(InputError, match=r"blocks.last"):
         from_file(path, site="blocks.last.hook_resid_post")
-    found = from_file(path, subject, "blocks.last.hook_resid_post")
+    found = from_file(path, model, "blocks.last.hook_resid_post")
     torch.testing.assert_close(
         found.vectors[0], torch.nn.functional.normalize(rows[1] - rows[1].mean(), dim=0)
     )

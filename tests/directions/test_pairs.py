@@ -7,7 +7,7 @@ import pytest
 
 from steppe.core.errors import InputError
 from steppe.directions import Pairs, contrastive, read_pairs
-from steppe.subject import load_subject
+from steppe.models import load_model
 
 YAML = """
 formality:
@@ -134,9 +134,9 @@ def test_the_names_of_bundled_sets_are_each_used_once() -> None:
 
 
 def test_the_bundled_model_reads_every_one_of_them() -> None:
-    subject = load_subject("demo", device="cpu")
+    model = load_model("demo", device="cpu")
     for group in ("concepts", "languages", "programming"):
-        found = contrastive(subject, "blocks.1.hook_resid_post", group)
+        found = contrastive(model, "blocks.1.hook_resid_post", group)
         assert found.names == tuple(read_pairs(group))
         # No single pair turns a direction round.
         assert all(0 < f["leave_one_out_mean"] <= f["leave_one_out_max"] < 90 for f in found.facts)

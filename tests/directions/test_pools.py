@@ -8,7 +8,7 @@ import torch
 
 from steppe.core.errors import InputError
 from steppe.directions import pca, random, random_difference, sae_top
-from steppe.subject import Subject
+from steppe.models import Model
 
 POOL = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor(
     [5.0, 3.0, 2.0, 1.0, 0.5, 0.1]
@@ -27,10 +27,10 @@ def test_principal_components_are_eigenvectors_of_the_covariance() -> None:
     assert found.names == ("pca:1", "pca:2", "pca:3")
 
 
-def test_random_directions_hang_on_seed_and_number_alone(subject: Subject) -> None:
-    found = random(subject, 3)
-    torch.testing.assert_close(found.vectors[:1], random(subject, 1).vectors)
-    assert not torch.equal(found.vectors, random(subject, 3, seed=1).vectors)
+def test_random_directions_hang_on_seed_and_number_alone(model: Model) -> None:
+    found = random(model, 3)
+    torch.testing.assert_close(found.vectors[:1], random(model, 1).vectors)
+    assert not torch.equal(found.vectors, random(model, 3, seed=1).vectors)
     torch.testing.assert_close(found.vectors.norm(dim=1), torch.ones(3))
     assert float(found.vectors.mean(dim=1).abs().max()) < 1e-6  # centred coordinates
 
@@ -61,11 +61,11 @@ def test_top_latents_are_those_most_active_on_average() -> None:
         sae_top(sae, POOL, 4)  # type: ignore[arg-type]
 
 
-def test_more_than_there_are_is_refused(subject: Subject) -> None:
+def test_more_than_there_are_is_refused(model: Model) -> None:
     for count in (0, 7):
         with pytest.raises(InputError, match=f"(?s)pca.*{count}.*1 to 6"):
             pca(POOL, count)
     with pytest.raises(InputError, match="1 to 2 of"):
         pca(POOL[:3], 3)
     with pytest.raises(InputError, match="random"):
-        random(subject, 0)
+        random(model, 0)

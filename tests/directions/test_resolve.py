@@ -26,8 +26,8 @@ from steppe.directions import (
     register,
 )  # fmt: skip
 from steppe.directions.resolve import Sources, identities, make_needed, vector_of
+from steppe.models import Model
 from steppe.paths import DIRECTIONS, DirectionRequest, make_directions
-from steppe.subject import Subject
 
 PAIRS = """
 sevens: {positive: [[1, 7], [2, 3, 7]], negative: [[1, 9], [2, 3, 9]]}
@@ -43,12 +43,12 @@ def own(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sources(subject: Subject, tokens: torch.Tensor) -> Sources:
+def sources(model: Model, tokens: torch.Tensor) -> Sources:
     pool = torch.randn(60, WIDTH, generator=torch.Generator().manual_seed(5))
     pool -= pool.mean(1, keepdim=True)
     sae = SimpleNamespace(W_dec=torch.eye(WIDTH)[:4], encode=lambda x: torch.relu(x[:, :4]))
     return Sources(
-        subject=subject,
+        model=model,
         site=Site.parse(SITE).resolve(3),
         read=Site.parse("blocks.2.hook_resid_post"),
         seed=3,
@@ -98,7 +98,7 @@ def test_a_name_without_one_direction_is_refused_before_anything_is_made(
 
 
 def test_every_kind_is_what_its_function_makes(
-    sources: Sources, own: Path, subject: Subject, tokens: torch.Tensor, tmp_path: Path
+    sources: Sources, own: Path, model: Model, tokens: torch.Tensor, tmp_path: Path
 ) -> None:
     file = DirectionSet.of(["up", "down"], np.arange(2 * WIDTH).reshape(2, -1) % 7, "x").save(
         tmp_path / "steer.safetensors"
@@ -111,9 +111,9 @@ def test_every_kind_is_what_its_function_makes(
     assert set(found.names) == set(names)
     expected = {
         "pca:2": pca(sources.pool(), 2).vectors[1],
-        "random:3": random(subject, 3, seed=3).vectors[2],
-        "jacobian_top:2:anchors=2": jacobian_top(subject, tokens[:2], SITE, 2, seed=3).vectors[1],
-        f"file:{file}#down": from_file(file, subject).select("down").vectors[0],
+        "random:3": random(model, 3, seed=3).vectors[2],
+        "jacobian_top:2:anchors=2": jacobian_top(model, tokens[:2], SITE, 2, seed=3).vectors[1],
+        f"file:{file}#down": from_file(file, model).select("down").vectors[0],
     }
     for name, vector in expected.items():
         torch.testing.assert_close(vector_of(name, found), vector)

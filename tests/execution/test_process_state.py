@@ -63,5 +63,5 @@ def test_a_study_that_cannot_start_leaves_no_trace(tmp_path: Path) -> None:
     before = state()
     workers = Workers(threads=torch.get_num_threads() + 2, memory_budget=7)
     with pytest.raises(InputError, match="absent"):
-        run.run_study(Settings(subject="/absent"), Opening(tmp_path / "run"), workers)
+        run.run_study(Settings(model="/absent"), Opening(tmp_path / "run"), workers)
     assert state() == before

@@ -74,11 +74,11 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="module")
 def words(tiny_files: Any) -> Callable[[Path], list[str]]:
-    """The command on the tiny subject, one thread."""
+    """The command on the tiny model, one thread."""
 
     def make(out: Path) -> list[str]:
         options = {
-            "subject": tiny_files.model, "sae": tiny_files.sae, "prompts": tiny_files.prompts,
+            "model": tiny_files.model, "sae": tiny_files.sae, "prompts": tiny_files.prompts,
             "samples": SAMPLES, "only": "table_1", "threads": 1, "out": out,
         }  # fmt: skip
         given = [f"--{key}={value}" for key, value in options.items()]

@@ -35,7 +35,7 @@ def threads() -> Iterator[None]:
 
 def settings(tiny_files: Any) -> Settings:
     return Settings(
-        subject=str(tiny_files.model),
+        model=str(tiny_files.model),
         sae=str(tiny_files.sae),
         prompts=str(tiny_files.prompts),
         samples=SAMPLES,

@@ -72,7 +72,7 @@ def _wait_for(port: int) -> None:
 
 def settings(tiny_files: Any) -> Settings:
     return Settings(
-        subject=str(tiny_files.model), sae=str(tiny_files.sae), prompts=str(tiny_files.prompts),
+        model=str(tiny_files.model), sae=str(tiny_files.sae), prompts=str(tiny_files.prompts),
         samples=SAMPLES, only=("table_1",), device="cpu",
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ def test_a_run_on_a_cluster_is_stopped_in_one_line_and_finished_without_it(
     run = tmp_path / "run"
     asked = settings(tiny_files).model_dump(mode="json", exclude_defaults=True)
     study = tmp_path / "study.yaml"
-    study.write_text(json.dumps({"recipe": "giglemiani2024", **asked}))
+    study.write_text(json.dumps({"study": "giglemiani2024", **asked}))
     words = ["run", str(study), "--workers=ray:1", "--threads=1", f"--out={run}"]
     driver = subprocess.Popen(
         [sys.executable, "-m", "steppe.cli", *words],

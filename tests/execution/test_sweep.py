@@ -17,7 +17,7 @@ from steppe.execution.sweep import named
 
 @pytest.fixture(scope="module")
 def model(tiny_files: Any) -> Any:
-    return steppe.load_subject(tiny_files.model, device="cpu").model
+    return steppe.load_model(tiny_files.model, device="cpu").hf_model
 
 
 class OwnSae:

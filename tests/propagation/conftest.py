@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 
-from steppe.subject import Subject, load_subject
+from steppe.models import Model, load_model
 
 D_MODEL, N_LAYERS, N_VOCAB = 32, 3, 97
 _COMMON = {
@@ -107,35 +107,35 @@ def make_model(config_class: str, settings: dict[str, Any]) -> Any:
     attention = settings.pop("attn_implementation", None)
     config = getattr(transformers, config_class)(**settings)
     torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention)
+    hf_model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in hf_model.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(8.0)
             else:
                 parameter.add_(0.1 * torch.randn_like(parameter))
-    return model.eval()
+    return hf_model.eval()
 
 
 @pytest.fixture(scope="session")
-def subject_of() -> Callable[[str], Subject]:
+def model_of() -> Callable[[str], Model]:
     """Load the tiny model of a family, once a session."""
-    made: dict[str, Subject] = {}
+    made: dict[str, Model] = {}
 
-    def load(family: str) -> Subject:
+    def load(family: str) -> Model:
         if family not in made:
-            made[family] = load_subject(make_model(*FAMILIES[family]))
+            made[family] = load_model(make_model(*FAMILIES[family]))
         return made[family]
 
     return load
 
 
 @pytest.fixture(scope="session", params=list(FAMILIES))
-def family_subject(request: pytest.FixtureRequest, subject_of: Callable[[str], Subject]) -> Subject:
+def family_model(request: pytest.FixtureRequest, model_of: Callable[[str], Model]) -> Model:
     """The tiny model of every family in turn."""
-    return subject_of(request.param)
+    return model_of(request.param)
 
 
 @pytest.fixture
-def gpt2(subject_of: Callable[[str], Subject]) -> Subject:
-    return subject_of("gpt2")
+def gpt2(model_of: Callable[[str], Model]) -> Model:
+    return model_of("gpt2")

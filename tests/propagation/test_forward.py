@@ -8,43 +8,43 @@ from torch import Tensor
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
+from steppe.models import Model, load_model
 from steppe.propagation import build_prefix, read_residuals
-from steppe.subject import Subject, load_subject
 
 TOKENS = torch.arange(2 * 9).reshape(2, 9)
 
 
-def hidden_states(subject: Subject, tokens: Tensor) -> tuple[Tensor, ...]:
+def hidden_states(model: Model, tokens: Tensor) -> tuple[Tensor, ...]:
     with torch.no_grad():
-        out = subject.model(tokens, output_hidden_states=True, use_cache=False)
+        out = model.hf_model(tokens, output_hidden_states=True, use_cache=False)
     states: tuple[Tensor, ...] = out.hidden_states
     return states
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gptj"])
 @pytest.mark.parametrize("position", [-1, 0, 4, "all"])
-def test_residuals_are_the_models_own_in_the_subjects_coordinates(
-    subject_of: Any, family: str, position: Any
+def test_residuals_are_the_models_own_in_the_models_coordinates(
+    model_of: Any, family: str, position: Any
 ) -> None:
-    subject = subject_of(family)
-    states = hidden_states(subject, TOKENS)
+    model = model_of(family)
+    states = hidden_states(model, TOKENS)
     where = slice(None) if position == "all" else position
-    for layer in range(subject.n_layers):
+    for layer in range(model.n_layers):
         site = Site.parse(f"resid_pre:{layer}", position)
-        found = read_residuals(subject, TOKENS, site)
-        expected = subject.to_coordinates(states[layer])[:, where]
+        found = read_residuals(model, TOKENS, site)
+        expected = model.to_coordinates(states[layer])[:, where]
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_post_site_is_the_next_pre_site(gpt2: Subject) -> None:
+def test_a_post_site_is_the_next_pre_site(gpt2: Model) -> None:
     post = read_residuals(gpt2, TOKENS, Site.parse("resid_post:0"))
     pre = read_residuals(gpt2, TOKENS, Site.parse("resid_pre:1"))
     assert torch.equal(post, pre)
     assert torch.allclose(post.mean(-1), torch.zeros(2), atol=1e-5)
 
 
-def test_the_batch_size_changes_nothing_beyond_rounding(gpt2: Subject) -> None:
+def test_the_batch_size_changes_nothing_beyond_rounding(gpt2: Model) -> None:
     tokens = torch.arange(7 * 9).reshape(7, 9)
     site = Site.parse("resid_post:last")
     whole = read_residuals(gpt2, tokens, site)
@@ -53,13 +53,13 @@ def test_the_batch_size_changes_nothing_beyond_rounding(gpt2: Subject) -> None:
         assert float((found - whole).abs().max() / whole.abs().max()) < 1e-6
 
 
-def test_nothing_after_the_site_is_computed(gpt2: Subject) -> None:
+def test_nothing_after_the_site_is_computed(gpt2: Model) -> None:
     seen = []
     handles = [
         block.register_forward_hook(lambda *_, layer=layer: seen.append(layer))
         for layer, block in enumerate(gpt2.anatomy.blocks)
     ]
-    handles.append(gpt2.model.lm_head.register_forward_hook(lambda *_: seen.append("head")))
+    handles.append(gpt2.hf_model.lm_head.register_forward_hook(lambda *_: seen.append("head")))
     try:
         read_residuals(gpt2, TOKENS, Site.parse("resid_pre:1"))
     finally:
@@ -68,35 +68,35 @@ def test_nothing_after_the_site_is_computed(gpt2: Subject) -> None:
     assert seen == [0]
 
 
-def test_the_result_can_be_changed_in_place(gpt2: Subject) -> None:
+def test_the_result_can_be_changed_in_place(gpt2: Model) -> None:
     read_residuals(gpt2, TOKENS, Site.parse("resid_pre:1")).add_(1.0)
 
 
-def test_the_prefix_holds_the_clean_activation(family_subject: Subject) -> None:
+def test_the_prefix_holds_the_clean_activation(family_model: Model) -> None:
     for position in (-1, 3, "all"):
         site = Site.parse("resid_pre:1", position)
-        prefix = build_prefix(family_subject, TOKENS[0], site)
-        expected = read_residuals(family_subject, TOKENS[:1], site)[0]
+        prefix = build_prefix(family_model, TOKENS[0], site)
+        expected = read_residuals(family_model, TOKENS[:1], site)[0]
         assert float((prefix.base - expected).abs().max() / expected.abs().max()) < 1e-5
 
 
-def test_half_precision_is_read_as_float32(gpt2: Subject) -> None:
-    half = load_subject(gpt2.model, dtype="bfloat16")
+def test_half_precision_is_read_as_float32(gpt2: Model) -> None:
+    half = load_model(gpt2.hf_model, dtype="bfloat16")
     site = Site.parse("resid_pre:1")
     found = read_residuals(half, TOKENS, site)
-    assert half.model is not gpt2.model
-    assert gpt2.model.dtype == torch.float32
+    assert half.hf_model is not gpt2.hf_model
+    assert gpt2.hf_model.dtype == torch.float32
     assert found.dtype == build_prefix(half, TOKENS[0], site).base.dtype == torch.float32
     torch.testing.assert_close(found, read_residuals(gpt2, TOKENS, site), rtol=0.05, atol=0.1)
 
 
-def refused(subject: Subject, tokens: Any, site: str, position: Any = -1) -> str:
+def refused(model: Model, tokens: Any, site: str, position: Any = -1) -> str:
     with pytest.raises(InputError) as caught:
-        read_residuals(subject, tokens, Site.parse(site, position))
+        read_residuals(model, tokens, Site.parse(site, position))
     return str(caught.value)
 
 
-def test_what_does_not_fit_is_refused(gpt2: Subject) -> None:
+def test_what_does_not_fit_is_refused(gpt2: Model) -> None:
     assert refused(gpt2, TOKENS, "resid_pre:1", 9) == (
         "site blocks.1.hook_resid_pre\n"
         "  got:      position 9\n"
@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_refused(gpt2: Subject) -> None:
         "tokens\n"
         "  got:      token ids from 90 to 107\n"
         "  expected: 0 to 96, the vocabulary of GPT2LMHeadModel\n"
-        "  fix:      tokenise the prompts with this subject's own tokenizer"
+        "  fix:      tokenise the prompts with this model's own tokenizer"
     )
     assert refused(gpt2, torch.zeros(1, 129), "resid_pre:1") == (
         "tokens\n"

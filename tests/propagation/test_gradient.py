@@ -7,8 +7,8 @@ import torch
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
+from steppe.models import Model
 from steppe.propagation import GradientSuffix, Suffix, build_prefix
-from steppe.subject import Subject
 
 SITES = ["blocks.0.hook_resid_pre", "blocks.1.hook_resid_pre", "blocks.last.hook_resid_post"]
 
@@ -20,31 +20,31 @@ def tokens(length: int = 6) -> torch.Tensor:
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama"])
 @pytest.mark.parametrize("name", SITES)
 def test_logits_are_those_of_the_suffix(
-    subject_of: Callable[[str], Subject], family: str, name: str
+    model_of: Callable[[str], Model], family: str, name: str
 ) -> None:
-    subject, site = subject_of(family), Site.parse(name)
-    prefix = build_prefix(subject, tokens(), site)
+    model, site = model_of(family), Site.parse(name)
+    prefix = build_prefix(model, tokens(), site)
     points = prefix.base + torch.linspace(0, 1, 4)[:, None] * torch.randn(
-        4, subject.d_model, generator=torch.Generator().manual_seed(0)
+        4, model.d_model, generator=torch.Generator().manual_seed(0)
     )
-    with Suffix(subject, site, read=[], logits=True) as suffix:
+    with Suffix(model, site, read=[], logits=True) as suffix:
         expected = suffix(prefix, points).logits
-    found = GradientSuffix(subject, prefix).logits(points)
+    found = GradientSuffix(model, prefix).logits(points)
     torch.testing.assert_close(found.detach(), expected.clone(), rtol=1e-4, atol=1e-5)
 
 
-def test_the_gradient_is_that_of_small_changes(subject_of: Callable[[str], Subject]) -> None:
-    subject, site = subject_of("gpt2"), Site.parse(SITES[1])
-    prefix = build_prefix(subject, tokens(), site)
+def test_the_gradient_is_that_of_small_changes(model_of: Callable[[str], Model]) -> None:
+    model, site = model_of("gpt2"), Site.parse(SITES[1])
+    prefix = build_prefix(model, tokens(), site)
     generator = torch.Generator().manual_seed(1)
-    points = prefix.base + torch.randn(3, subject.d_model, generator=generator)
-    suffix = GradientSuffix(subject, prefix)
+    points = prefix.base + torch.randn(3, model.d_model, generator=generator)
+    suffix = GradientSuffix(model, prefix)
 
     def score(logits: torch.Tensor) -> torch.Tensor:
         return logits.log_softmax(-1)[:, 7]
 
     values, gradient = suffix.gradient(points, score)
-    direction = torch.randn(3, subject.d_model, generator=generator)
+    direction = torch.randn(3, model.d_model, generator=generator)
     size = 1e-2
     ahead, behind = (score(suffix.logits(points + s * direction)) for s in (size, -size))
     torch.testing.assert_close(
@@ -60,26 +60,26 @@ LATER = ["blocks.last.hook_resid_post", "ln_final.hook_normalized", "blocks.2.ho
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 @pytest.mark.parametrize("name", LATER)
 def test_later_residuals_are_those_of_the_suffix(
-    subject_of: Callable[[str], Subject], family: str, name: str
+    model_of: Callable[[str], Model], family: str, name: str
 ) -> None:
-    subject, site = subject_of(family), Site.parse(SITES[1])
-    prefix = build_prefix(subject, tokens(), site)
+    model, site = model_of(family), Site.parse(SITES[1])
+    prefix = build_prefix(model, tokens(), site)
     points = prefix.base + torch.linspace(0, 1, 4)[:, None] * torch.randn(
-        4, subject.d_model, generator=torch.Generator().manual_seed(0)
+        4, model.d_model, generator=torch.Generator().manual_seed(0)
     )
-    read = Site.parse(name).resolve(subject.n_layers)
-    with Suffix(subject, site, read=[read], logits=False) as suffix:
+    read = Site.parse(name).resolve(model.n_layers)
+    with Suffix(model, site, read=[read], logits=False) as suffix:
         expected = suffix(prefix, points).residuals[read.name]
-    found = GradientSuffix(subject, prefix).residual(points, name)
+    found = GradientSuffix(model, prefix).residual(points, name)
     torch.testing.assert_close(found.detach(), expected.clone(), rtol=1e-4, atol=1e-5)
 
 
 def test_jvp_and_vjp_are_products_with_the_jacobian_in_every_family(
-    family_subject: Subject,
+    family_model: Model,
 ) -> None:
-    prefix = build_prefix(family_subject, tokens(), Site.parse(SITES[1]))
-    suffix, read = GradientSuffix(family_subject, prefix), LATER[0]
-    width = family_subject.d_model
+    prefix = build_prefix(family_model, tokens(), Site.parse(SITES[1]))
+    suffix, read = GradientSuffix(family_model, prefix), LATER[0]
+    width = family_model.d_model
     base = prefix.base.clone()
     # One row of the Jacobian per unit cotangent.
     jacobian = suffix.pull(base.expand(width, -1), torch.eye(width), read)
@@ -93,28 +93,28 @@ def test_jvp_and_vjp_are_products_with_the_jacobian_in_every_family(
 
 
 def test_a_site_before_the_points_cannot_be_differentiated(
-    subject_of: Callable[[str], Subject],
+    model_of: Callable[[str], Model],
 ) -> None:
-    subject = subject_of("gpt2")
-    prefix = build_prefix(subject, tokens(), Site.parse(SITES[1]))
+    model = model_of("gpt2")
+    prefix = build_prefix(model, tokens(), Site.parse(SITES[1]))
     with pytest.raises(InputError, match=r"blocks\.0\.hook_resid_pre"):
-        GradientSuffix(subject, prefix).residual(prefix.base[None], SITES[0])
+        GradientSuffix(model, prefix).residual(prefix.base[None], SITES[0])
 
 
-def test_the_model_is_left_as_it_was(subject_of: Callable[[str], Subject]) -> None:
-    subject = subject_of("gpt2")
+def test_the_model_is_left_as_it_was(model_of: Callable[[str], Model]) -> None:
+    model = model_of("gpt2")
     ids = tokens()[None]
     with torch.no_grad():
-        before = subject.model(ids).logits
-    prefix = build_prefix(subject, tokens(), Site.parse(SITES[1]))
-    GradientSuffix(subject, prefix).gradient(prefix.base[None], lambda logits: logits[:, 0])
+        before = model.hf_model(ids).logits
+    prefix = build_prefix(model, tokens(), Site.parse(SITES[1]))
+    GradientSuffix(model, prefix).gradient(prefix.base[None], lambda logits: logits[:, 0])
     with torch.no_grad():
-        assert torch.equal(subject.model(ids).logits, before)
-    assert all(parameter.grad is None for parameter in subject.model.parameters())
+        assert torch.equal(model.hf_model(ids).logits, before)
+    assert all(parameter.grad is None for parameter in model.hf_model.parameters())
 
 
-def test_only_the_last_position_will_do(subject_of: Callable[[str], Subject]) -> None:
-    subject = subject_of("gpt2")
-    prefix = build_prefix(subject, tokens(), Site.parse(SITES[1], position=2))
+def test_only_the_last_position_will_do(model_of: Callable[[str], Model]) -> None:
+    model = model_of("gpt2")
+    prefix = build_prefix(model, tokens(), Site.parse(SITES[1], position=2))
     with pytest.raises(InputError, match="points at the last position"):
-        GradientSuffix(subject, prefix)
+        GradientSuffix(model, prefix)

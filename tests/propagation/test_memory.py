@@ -12,28 +12,28 @@ from tests.propagation.conftest import FAMILIES, make_model
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
+from steppe.models import load_model
 from steppe.propagation import Suffix, build_prefix
 from steppe.propagation.memory import Workload, expected_memory
 from steppe.propagation.packing import _packed
-from steppe.subject import load_subject
 
 FEW = ["gpt2", "gpt_neox", "llama", "gemma2", "opt", "falcon", "falcon_alibi", "bloom", "mpt"]
 SITE = Site(1, "resid_pre")
 
 
-def in_use(model: Any) -> int:
-    tensors = {id(one): one.nbytes for one in [*model.parameters(), *model.buffers()]}
+def in_use(hf_model: Any) -> int:
+    tensors = {id(one): one.nbytes for one in [*hf_model.parameters(), *hf_model.buffers()]}
     return sum(tensors.values())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("family", FEW)
 def test_weights_and_prefixes_are_known_from_the_configuration(family: str, dtype: Any) -> None:
-    subject = load_subject(make_model(*FAMILIES[family]), dtype=dtype, engine="general")
+    model = load_model(make_model(*FAMILIES[family]), dtype=dtype, engine="general")
     workload = Workload(SITE, 12, prompts=3, dtype=getattr(torch, dtype))
-    found = expected_memory(subject.model.config, workload)
-    assert found.weights == pytest.approx(in_use(subject.model), rel=0.01)
-    prefix = build_prefix(subject, torch.arange(12), SITE)
+    found = expected_memory(model.hf_model.config, workload)
+    assert found.weights == pytest.approx(in_use(model.hf_model), rel=0.01)
+    prefix = build_prefix(model, torch.arange(12), SITE)
     assert prefix.cache is not None
     kept = [layer for layer in prefix.cache.layers if layer.keys is not None]
     expected = 3 * sum(layer.keys.nbytes + layer.values.nbytes for layer in kept)
@@ -43,14 +43,14 @@ def test_weights_and_prefixes_are_known_from_the_configuration(family: str, dtyp
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
 def test_matrices_kept_a_second_time_are_counted(family: str) -> None:
-    subject = load_subject(make_model(*FAMILIES[family]), engine="fast")
-    prefix = build_prefix(subject, torch.arange(12), SITE)
-    with Suffix(subject, SITE, read=[], logits=True) as suffix:
+    model = load_model(make_model(*FAMILIES[family]), engine="fast")
+    prefix = build_prefix(model, torch.arange(12), SITE)
+    with Suffix(model, SITE, read=[], logits=True) as suffix:
         suffix(prefix, prefix.base[None])
-    kept = [_packed[module] for module in subject.model.modules() if module in _packed]
-    found = expected_memory(subject.model.config, Workload(SITE, 12))
+    kept = [_packed[module] for module in model.hf_model.modules() if module in _packed]
+    found = expected_memory(model.hf_model.config, Workload(SITE, 12))
     assert found.packed == sum(one.matrix.numel() * 4 for one in kept)
-    assert expected_memory(subject.model.config, Workload(SITE, 12, on_cpu=False)).packed == 0
+    assert expected_memory(model.hf_model.config, Workload(SITE, 12, on_cpu=False)).packed == 0
 
 
 def test_seven_billion_parameters_in_half_precision() -> None:
@@ -74,28 +74,28 @@ _MEASURE = """
 import sys, threading, time, torch
 from steppe.core.sites import Site
 from steppe.propagation import Suffix, build_prefix, require_self_check
-from steppe.readouts import measure
-from steppe.subject import load_subject
+from steppe.metrics import measure
+from steppe.models import load_model
 
 def held():
     rows = dict(line.split(":") for line in open("/proc/self/status") if "Rss" in line)
     return int(rows["RssAnon"].split()[0]) * 1024
 
 def model():
-    subject = load_subject(sys.argv[1])
-    for parameter in subject.model.parameters():
+    model = load_model(sys.argv[1])
+    for parameter in model.hf_model.parameters():
         parameter.data = parameter.data.clone()  # out of the file's mapping
-    return subject
+    return model
 
-def run(subject):
+def run(model):
     tokens = torch.arange(20 * 12).reshape(20, 12)
     site = Site(2, "resid_pre")
-    prefixes = [build_prefix(subject, row, site) for row in tokens]
-    with Suffix(subject, site, read=[], logits=True) as suffix:
+    prefixes = [build_prefix(model, row, site) for row in tokens]
+    with Suffix(model, site, read=[], logits=True) as suffix:
         for prefix in prefixes:
             suffix(prefix, prefix.base.expand(101, -1))
 
-small = load_subject("demo")
+small = load_model("demo")
 run(small)
 before, peak, done = held(), 0, False
 
@@ -105,10 +105,10 @@ def watch():
         peak = max(peak, held())
         time.sleep(0.002)
 
-subject = model()
+model = model()
 thread = threading.Thread(target=watch)
 thread.start()
-run(subject)
+run(model)
 done = True
 thread.join()
 print(peak - before)

@@ -10,12 +10,12 @@ from torch import nn
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
+from steppe.metrics import measure
+from steppe.models import Model, load_model
 from steppe.propagation import Suffix, build_prefix, read_residuals, weights_stay
 from steppe.propagation import packing as module
 from steppe.propagation.packing import content_of
 from steppe.propagation.replacements import replacements
-from steppe.readouts import measure
-from steppe.subject import Subject, load_subject
 
 SITE = Site.parse("resid_pre:1")
 TOKENS = torch.arange(12).reshape(2, 6)
@@ -56,19 +56,19 @@ CHANGES = [
 
 
 @pytest.fixture
-def own(subject_of: Callable[[str], Subject]) -> Any:
+def own(model_of: Callable[[str], Model]) -> Any:
     """A model of its own for each test, since it is changed."""
-    model = subject_of("gpt2").model
-    copied = type(model)(model.config)
-    copied.load_state_dict(model.state_dict())
+    hf_model = model_of("gpt2").hf_model
+    copied = type(hf_model)(hf_model.config)
+    copied.load_state_dict(hf_model.state_dict())
     return copied
 
 
-def curves(model: Any, engine: str) -> Any:
-    subject = load_subject(model, engine=engine)
-    base = read_residuals(subject, TOKENS, SITE)
+def curves(hf_model: Any, engine: str) -> Any:
+    model = load_model(hf_model, engine=engine)
+    base = read_residuals(model, TOKENS, SITE)
     points = base[:, None] + torch.linspace(0, 2, 5)[:, None] * torch.arange(32.0)
-    return measure(subject, TOKENS, SITE, points, ["l2", "kl"])
+    return measure(model, TOKENS, SITE, points, ["l2", "kl"])
 
 
 def test_weights_are_packed_on_this_machine() -> None:
@@ -91,13 +91,13 @@ def test_any_change_of_the_weights_is_noticed(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_same_subject_notices_too(own: Any, change: Callable[[Any], None]) -> None:
-    subject = load_subject(own, engine="fast")
-    with Suffix(subject, SITE, read=[SITE], logits=True) as suffix:
-        suffix(build_prefix(subject, TOKENS[0], SITE), torch.zeros(2, 32))
+def test_the_same_model_notices_too(own: Any, change: Callable[[Any], None]) -> None:
+    model = load_model(own, engine="fast")
+    with Suffix(model, SITE, read=[SITE], logits=True) as suffix:
+        suffix(build_prefix(model, TOKENS[0], SITE), torch.zeros(2, 32))
     change(own.transformer.h[2].mlp.c_proj.weight)
-    prefix = build_prefix(subject, TOKENS[0], SITE)
-    with Suffix(subject, SITE, read=[SITE], logits=True) as suffix:
+    prefix = build_prefix(model, TOKENS[0], SITE)
+    with Suffix(model, SITE, read=[SITE], logits=True) as suffix:
         found = suffix(prefix, prefix.base[None]).logits
     expected = own.eval()(input_ids=TOKENS[:1]).logits[:, -1]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
@@ -107,14 +107,14 @@ def test_the_same_subject_notices_too(own: Any, change: Callable[[Any], None]) -
 def test_changes_while_a_suffix_is_open_are_refused(
     own: Any, change: Callable[[Any], None]
 ) -> None:
-    subject = load_subject(own, engine="fast")
-    prefix = build_prefix(subject, TOKENS[0], SITE)
-    with Suffix(subject, SITE, read=[SITE], logits=True) as suffix:
+    model = load_model(own, engine="fast")
+    prefix = build_prefix(model, TOKENS[0], SITE)
+    with Suffix(model, SITE, read=[SITE], logits=True) as suffix:
         suffix(prefix, prefix.base[None])
         change(own.transformer.h[2].mlp.c_proj.weight)
         with pytest.raises(InputError, match="changed while it is open"):
             suffix(prefix, prefix.base[None])
-    with Suffix(subject, SITE, read=[SITE], logits=True) as suffix:
+    with Suffix(model, SITE, read=[SITE], logits=True) as suffix:
         suffix(prefix, prefix.base[None])
 
 

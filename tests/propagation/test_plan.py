@@ -9,9 +9,9 @@ import torch
 
 from steppe.core.errors import RunFailedError
 from steppe.core.sites import Site
+from steppe.models import Model
 from steppe.propagation import Suffix, build_prefix, set_memory_budget
 from steppe.propagation.plan import free_memory, memory_budget, points_per_batch
-from steppe.subject import Subject
 
 SITE = Site.parse("resid_pre:1")
 LAST = Site.parse("blocks.last.hook_resid_post")
@@ -24,13 +24,13 @@ def _default_budget() -> Iterator[None]:
     set_memory_budget(None)
 
 
-def path(subject: Subject, n_points: int = 40) -> tuple[Any, torch.Tensor]:
-    prefix = build_prefix(subject, TOKENS, SITE)
+def path(model: Model, n_points: int = 40) -> tuple[Any, torch.Tensor]:
+    prefix = build_prefix(model, TOKENS, SITE)
     steps = torch.arange(n_points)[:, None] / 10
-    return prefix, prefix.base + steps * torch.linspace(-1.0, 1.3, subject.d_model).cos()
+    return prefix, prefix.base + steps * torch.linspace(-1.0, 1.3, model.d_model).cos()
 
 
-def test_batches_follow_from_shapes_and_from_the_budget(gpt2: Subject) -> None:
+def test_batches_follow_from_shapes_and_from_the_budget(gpt2: Model) -> None:
     assert points_per_batch(gpt2, 40, 2**20) == 40
     assert points_per_batch(gpt2, 1000, 2**20) == 256
     assert points_per_batch(gpt2, 3, 2**30) == 1
@@ -47,7 +47,7 @@ def test_without_a_budget_half_of_what_is_free_may_be_used() -> None:
 
 
 @pytest.mark.parametrize("budget", [2**16, 2**14, 1])
-def test_the_batch_size_changes_nothing_beyond_rounding(gpt2: Subject, budget: int) -> None:
+def test_the_batch_size_changes_nothing_beyond_rounding(gpt2: Model, budget: int) -> None:
     prefix, points = path(gpt2)
     with Suffix(gpt2, SITE, read=[LAST], logits=True) as suffix:
         whole = suffix(prefix, points)
@@ -70,12 +70,12 @@ def test_the_batch_size_changes_nothing_beyond_rounding(gpt2: Subject, budget: i
         torch.testing.assert_close(rows[0], whole.residuals[LAST.name][0])
 
 
-def fail_above(subject: Subject, largest: int, kind: type[RuntimeError], text: str) -> Any:
+def fail_above(model: Model, largest: int, kind: type[RuntimeError], text: str) -> Any:
     def fail(_module: Any, args: Any, _output: Any) -> None:
         if len(args[0]) > largest:
             raise kind(text)
 
-    return subject.anatomy.blocks[1].register_forward_hook(fail)
+    return model.anatomy.blocks[1].register_forward_hook(fail)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def fail_above(subject: Subject, largest: int, kind: type[RuntimeError], text: s
     ],
 )
 def test_running_out_of_memory_halves_the_batch(
-    gpt2: Subject, kind: type[RuntimeError], text: str
+    gpt2: Model, kind: type[RuntimeError], text: str
 ) -> None:
     prefix, points = path(gpt2)
     with Suffix(gpt2, SITE, read=[LAST]) as suffix:
@@ -102,7 +102,7 @@ def test_running_out_of_memory_halves_the_batch(
     assert float((found - expected).abs().max() / expected.abs().max()) < 1e-6
 
 
-def test_when_not_even_one_point_fits_it_is_said(gpt2: Subject) -> None:
+def test_when_not_even_one_point_fits_it_is_said(gpt2: Model) -> None:
     prefix, points = path(gpt2)
     handle = fail_above(gpt2, 0, RuntimeError, "can't allocate memory")
     try:
@@ -122,15 +122,15 @@ def test_when_not_even_one_point_fits_it_is_said(gpt2: Subject) -> None:
 
 
 @pytest.mark.parametrize("engine", ["general", "full"])
-def test_engines_agree(family_subject: Subject, engine: Any) -> None:
+def test_engines_agree(family_model: Model, engine: Any) -> None:
     for position in (-1, 4, "all"):
         site = replace(SITE, position=position)
         outputs = []
-        for subject in (family_subject, replace(family_subject, engine=engine)):
-            prefix = build_prefix(subject, TOKENS, site)
+        for model in (family_model, replace(family_model, engine=engine)):
+            prefix = build_prefix(model, TOKENS, site)
             steps = torch.arange(3).reshape(-1, *[1] * prefix.base.ndim)
-            points = prefix.base + steps * torch.linspace(-1.0, 1.3, subject.d_model).cos()
-            with Suffix(subject, site, read=[LAST], logits=True) as suffix:
+            points = prefix.base + steps * torch.linspace(-1.0, 1.3, model.d_model).cos()
+            with Suffix(model, site, read=[LAST], logits=True) as suffix:
                 outputs.append(suffix(prefix, points))
         fast, other = (one.residuals[LAST.name] for one in outputs)
         assert float((fast - other).abs().max() / other.abs().max()) < 1e-5
@@ -138,7 +138,7 @@ def test_engines_agree(family_subject: Subject, engine: Any) -> None:
         assert float((fast - other).abs().max() / other.abs().max()) < 1e-5
 
 
-def test_threads_change_nothing_beyond_rounding(gpt2: Subject) -> None:
+def test_threads_change_nothing_beyond_rounding(gpt2: Model) -> None:
     threads = torch.get_num_threads()
     prefix, points = path(gpt2)
     found = []

@@ -5,13 +5,13 @@ import torch
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
+from steppe.models import Model
 from steppe.propagation import (
     propagate,
     propagate_in_batches,
     read_residuals,
     set_memory_budget,
 )
-from steppe.subject import Subject
 
 TOKENS = torch.arange(3 * 8).reshape(3, 8)
 SITE = Site.parse("blocks.1.hook_resid_pre")
@@ -24,45 +24,45 @@ def points_from(base: torch.Tensor, n_steps: int = 5) -> torch.Tensor:
     return base.unsqueeze(1) + steps * direction
 
 
-def test_step_0_gives_the_clean_outputs(gpt2: Subject) -> None:
+def test_step_0_gives_the_clean_outputs(gpt2: Model) -> None:
     points = points_from(read_residuals(gpt2, TOKENS, SITE))
     outputs = propagate(gpt2, TOKENS, SITE, points, logits=True)
     assert outputs.logits is not None
     assert outputs.residuals[LAST].shape == (3, 5, gpt2.d_model)
     assert outputs.logits.shape == (3, 5, gpt2.d_vocab)
     with torch.no_grad():
-        clean = gpt2.model(TOKENS).logits[:, -1]
+        clean = gpt2.hf_model(TOKENS).logits[:, -1]
     torch.testing.assert_close(outputs.logits[:, 0], clean, rtol=1e-5, atol=1e-5)
     residual = read_residuals(gpt2, TOKENS, Site.parse(LAST))
     torch.testing.assert_close(outputs.residuals[LAST][:, 0], residual, rtol=1e-5, atol=1e-5)
 
 
-def test_several_sites_are_read_at_once_and_named_as_asked(gpt2: Subject) -> None:
+def test_several_sites_are_read_at_once_and_named_as_asked(gpt2: Model) -> None:
     points = points_from(read_residuals(gpt2, TOKENS, SITE))
     outputs = propagate(gpt2, TOKENS, SITE.name, points, read=[LAST, "resid_post:1"])
     assert set(outputs.residuals) == {LAST, "blocks.1.hook_resid_post"}
     assert outputs.logits is None
 
 
-def test_all_positions_keep_a_position_axis(gpt2: Subject) -> None:
+def test_all_positions_keep_a_position_axis(gpt2: Model) -> None:
     site = Site.parse(SITE.name, "all")
     points = points_from(read_residuals(gpt2, TOKENS, site))
     outputs = propagate(gpt2, TOKENS, site, points, logits=True)
     assert outputs.logits is not None
     assert outputs.residuals[LAST].shape == (3, 5, 8, gpt2.d_model)
     with torch.no_grad():
-        clean = gpt2.model(TOKENS).logits
+        clean = gpt2.hf_model(TOKENS).logits
     torch.testing.assert_close(outputs.logits[:, 0], clean, rtol=1e-5, atol=1e-5)
 
 
-def test_a_subset_of_prompts_gives_the_same_numbers(gpt2: Subject) -> None:
+def test_a_subset_of_prompts_gives_the_same_numbers(gpt2: Model) -> None:
     points = points_from(read_residuals(gpt2, TOKENS, SITE))
     whole = propagate(gpt2, TOKENS, SITE, points)
     part = propagate(gpt2, TOKENS[1:2], SITE, points[1:2])
     assert torch.equal(whole.residuals[LAST][1:2], part.residuals[LAST])
 
 
-def test_points_for_other_prompts_are_refused(gpt2: Subject) -> None:
+def test_points_for_other_prompts_are_refused(gpt2: Model) -> None:
     points = points_from(read_residuals(gpt2, TOKENS, SITE))
     with pytest.raises(InputError) as caught:
         propagate(gpt2, TOKENS[:2], SITE, points)
@@ -75,7 +75,7 @@ def test_points_for_other_prompts_are_refused(gpt2: Subject) -> None:
 
 
 @pytest.mark.parametrize("budget", [None, 2**13])
-def test_batches_hold_the_same_points_in_order(gpt2: Subject, budget: int | None) -> None:
+def test_batches_hold_the_same_points_in_order(gpt2: Model, budget: int | None) -> None:
     points = points_from(read_residuals(gpt2, TOKENS, SITE))
     whole = propagate(gpt2, TOKENS, SITE, points, logits=True)
     assert whole.logits is not None

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from transformers.activations import FastGELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
+from steppe.metrics import measure
+from steppe.models import Model, load_model
+from steppe.models.half_precision import halve_matrices
 from steppe.propagation import read_residuals
 from steppe.propagation.replacements import replacements, tanh_gelu
-from steppe.readouts import measure
-from steppe.subject import Subject, load_subject
-from steppe.subject.half_precision import halve_matrices
 
 module = sys.modules["steppe.propagation.replacements"]
 
@@ -59,26 +59,26 @@ def test_packed_matrices_multiply_as_the_modules_do(dtype: torch.dtype) -> None:
 
 
 def test_a_forward_of_ones_own_is_computed_whenever_it_came(
-    subject_of: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch
+    model_of: Callable[[str], Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the model was checked before, and for a whole class."""
-    model = copy.deepcopy(subject_of("gpt2").model)
-    subject = load_subject(model, device="cpu")
+    hf_model = copy.deepcopy(model_of("gpt2").hf_model)
+    model = load_model(hf_model, device="cpu")
     tokens = torch.arange(6)[None].numpy()
     site = "blocks.1.hook_resid_pre"
-    points = torch.randn(1, 3, subject.d_model, generator=torch.Generator().manual_seed(0))
-    points[:, 0] = read_residuals(subject, tokens, site)
+    points = torch.randn(1, 3, model.d_model, generator=torch.Generator().manual_seed(0))
+    points[:, 0] = read_residuals(model, tokens, site)
 
     def curve(engine: str) -> Tensor:
-        asked = load_subject(model, device="cpu", engine=engine)
+        asked = load_model(hf_model, device="cpu", engine=engine)
         return torch.from_numpy(measure(asked, tokens, site, points, ["l2"])["l2"].values)
 
     before = curve("fast")
-    matrix = model.transformer.h[2].mlp.c_proj
+    matrix = hf_model.transformer.h[2].mlp.c_proj
     own = matrix.forward
     for holder, name, changed in [
         (matrix, "forward", lambda rows: own(rows) * 0),
-        (model.transformer.h[2].mlp.act, "forward", lambda rows: rows * 0.3),
+        (hf_model.transformer.h[2].mlp.act, "forward", lambda rows: rows * 0.3),
         (Conv1D, "forward", lambda self, rows: rows @ self.weight * 0.5),
     ]:
         with monkeypatch.context() as patch:
@@ -95,13 +95,13 @@ def test_models_too_large_to_be_kept_twice_are_not_packed(monkeypatch: pytest.Mo
     assert {part for part, _ in replacements([activation, linear, nn.Linear(1, 1)])} == {activation}
 
 
-def test_the_users_own_model_is_not_halved(subject_of: Callable[[str], Subject]) -> None:
-    model = copy.deepcopy(subject_of("gpt2").model)
-    halve_matrices(model.transformer.h, torch.bfloat16)
-    kinds = {name.split(".")[-2]: p.dtype for name, p in model.named_parameters()}
+def test_the_users_own_model_is_not_halved(model_of: Callable[[str], Model]) -> None:
+    hf_model = copy.deepcopy(model_of("gpt2").hf_model)
+    halve_matrices(hf_model.transformer.h, torch.bfloat16)
+    kinds = {name.split(".")[-2]: p.dtype for name, p in hf_model.named_parameters()}
     assert kinds["c_fc"] == kinds["c_attn"] == torch.bfloat16
     assert kinds["wte"] == kinds["ln_1"] == kinds["ln_f"] == torch.float32
-    assert subject_of("gpt2").model.transformer.h[0].mlp.c_fc.weight.dtype == torch.float32
+    assert model_of("gpt2").hf_model.transformer.h[0].mlp.c_fc.weight.dtype == torch.float32
 
 
 def test_elsewhere_than_on_a_processor_torch_does_both_itself() -> None:

@@ -11,6 +11,7 @@ import transformers
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
+from steppe.models import Model, load_model
 from steppe.propagation import (
     Suffix,
     build_prefix,
@@ -21,20 +22,19 @@ from steppe.propagation import (
 )
 from steppe.propagation.prefix import engine_of
 from steppe.propagation.self_check import relative_error
-from steppe.subject import Subject, load_subject
 
 SITE = Site.parse("resid_pre:1")
 SMALL = {"vocab_size": 97, "hidden_size": 32, "num_hidden_layers": 2}
 
 
-def test_every_family_passes(family_subject: Subject) -> None:
-    check = self_check(family_subject, SITE)
+def test_every_family_passes(family_model: Model) -> None:
+    check = self_check(family_model, SITE)
     assert check.passed
     assert check.max_relative_error < 1e-5
     assert check.max_relative_error == max(check.details.values())
 
 
-def test_two_sites_two_prompts_and_two_quantities_are_compared(gpt2: Subject) -> None:
+def test_two_sites_two_prompts_and_two_quantities_are_compared(gpt2: Model) -> None:
     assert set(self_check(gpt2, Site.parse("resid_post:last")).details) == {
         f"{site}, {length} tokens, {what}"
         for site in ("blocks.2.hook_resid_post", "blocks.1.hook_resid_pre")
@@ -44,25 +44,25 @@ def test_two_sites_two_prompts_and_two_quantities_are_compared(gpt2: Subject) ->
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_has_a_wider_tolerance(family_subject: Subject, dtype: str) -> None:
-    if family_subject.anatomy.family == "mixtral":
+def test_half_precision_has_a_wider_tolerance(family_model: Model, dtype: str) -> None:
+    if family_model.anatomy.family == "mixtral":
         pytest.skip("few of its matrices can be halved, so that it is refused")
-    check = self_check(load_subject(family_subject.model, dtype=dtype), SITE)
+    check = self_check(load_model(family_model.hf_model, dtype=dtype), SITE)
     assert check.passed
     assert check.tolerance > 1e-3
 
 
 def test_a_model_that_mixes_positions_outside_attention_is_refused() -> None:
     config = transformers.GPT2Config(**SMALL, num_attention_heads=2, bos_token_id=0, eos_token_id=0)
-    model = transformers.GPT2LMHeadModel(config)
+    hf_model = transformers.GPT2LMHeadModel(config)
     # What a recurrent layer does: a position sees others without their keys and values.
-    model.transformer.h[1].register_forward_hook(
+    hf_model.transformer.h[1].register_forward_hook(
         lambda _module, _args, stream: stream + 2 * stream.mean(1, keepdim=True)
     )
-    subject = load_subject(model)
+    model = load_model(hf_model)
     tokens = torch.arange(6)[None]
     with pytest.raises(InputError) as caught:
-        propagate(subject, tokens, SITE, torch.zeros(1, 2, 32))
+        propagate(model, tokens, SITE, torch.zeros(1, 2, 32))
     lines = str(caught.value).splitlines()
     assert lines[0] == "self-check of GPT2LMHeadModel, model family 'gpt2'"
     assert lines[1].startswith("  got:      relative error ")
@@ -72,23 +72,23 @@ def test_a_model_that_mixes_positions_outside_attention_is_refused() -> None:
         "another model",
     ]
     with pytest.raises(InputError):
-        require_self_check(subject, SITE)
+        require_self_check(model, SITE)
 
 
 def test_coordinates_that_do_not_suit_the_model_are_found() -> None:
     config = transformers.GPT2Config(**SMALL, num_attention_heads=2, bos_token_id=0, eos_token_id=0)
     torch.manual_seed(0)
-    model = transformers.GPT2LMHeadModel(config)
+    hf_model = transformers.GPT2LMHeadModel(config)
     # Attention that sees the mean over d_model, in a model that ends in a LayerNorm.
-    model.transformer.h[1].ln_1 = torch.nn.Identity()
-    assert not self_check(load_subject(model, coordinates="centered"), SITE).passed
-    assert self_check(load_subject(model, coordinates="raw"), SITE).passed
+    hf_model.transformer.h[1].ln_1 = torch.nn.Identity()
+    assert not self_check(load_model(hf_model, coordinates="centered"), SITE).passed
+    assert self_check(load_model(hf_model, coordinates="raw"), SITE).passed
 
 
 def test_the_check_runs_once_per_model_and_depth(
-    subject_of: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch
+    model_of: Callable[[str], Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subject = load_subject(subject_of("llama").model)
+    model = load_model(model_of("llama").hf_model)
     runs = []
     real = self_check
 
@@ -100,32 +100,32 @@ def test_the_check_runs_once_per_model_and_depth(
     monkeypatch.setattr(sys.modules["steppe.propagation.self_check"], "self_check", counted)
     site = Site.parse("resid_pre:2")
     for _ in range(2):
-        require_self_check(subject, site)
-    require_self_check(subject, Site.parse("resid_post:1"))
+        require_self_check(model, site)
+    require_self_check(model, Site.parse("resid_post:1"))
     assert len(runs) == 1
     for length in (30, 30, 10, None):
-        require_self_check(subject, site, length)
+        require_self_check(model, site, length)
     assert [run[2] for run in runs] == [None, 30]
-    require_self_check(subject, Site(2, "resid_pre", 4), 30)
+    require_self_check(model, Site(2, "resid_pre", 4), 30)
     assert len(runs) == 3
 
 
 def test_hooks_that_come_later_are_checked_again() -> None:
     config = transformers.GPT2Config(**SMALL, num_attention_heads=2, bos_token_id=0, eos_token_id=0)
-    model = transformers.GPT2LMHeadModel(config)
-    subject = load_subject(model)
-    require_self_check(subject, SITE)
-    model.transformer.h[1].register_forward_hook(
+    hf_model = transformers.GPT2LMHeadModel(config)
+    model = load_model(hf_model)
+    require_self_check(model, SITE)
+    hf_model.transformer.h[1].register_forward_hook(
         lambda _module, _args, stream: stream + 2 * stream.mean(1, keepdim=True)
     )
     with pytest.raises(InputError, match="relative error"):
-        require_self_check(subject, SITE)
+        require_self_check(model, SITE)
 
 
 LONG = 24
 
 
-def long_rope(engine: str = "auto") -> Subject:
+def long_rope(engine: str = "auto") -> Model:
     """A model that turns positions by other angles as soon as a prompt is longer than LONG."""
     torch.manual_seed(0)
     config = transformers.Phi3Config(
@@ -144,28 +144,28 @@ def long_rope(engine: str = "auto") -> Subject:
         bos_token_id=0,
         eos_token_id=0,
     )
-    return load_subject(transformers.Phi3ForCausalLM(config), engine=engine)
+    return load_model(transformers.Phi3ForCausalLM(config), engine=engine)
 
 
 @pytest.mark.parametrize(("length", "position"), [(LONG + 1, -1), (LONG + 9, 5)])
 def test_a_prefix_that_is_wrong_at_the_runs_own_length_is_refused(
     length: int, position: int
 ) -> None:
-    subject, site = long_rope(), Site(1, "resid_pre", position)
+    model, site = long_rope(), Site(1, "resid_pre", position)
     tokens = torch.arange(length)[None]
-    require_self_check(subject, site)
+    require_self_check(model, site)
     with pytest.raises(InputError, match=f"position {position}, {length} tokens"):
-        propagate(subject, tokens, site, torch.zeros(1, 2, 32))
-    assert require_self_check(subject, Site(1, "resid_pre", position), LONG).passed
+        propagate(model, tokens, site, torch.zeros(1, 2, 32))
+    assert require_self_check(model, Site(1, "resid_pre", position), LONG).passed
 
 
 @pytest.mark.parametrize(("length", "position"), [(LONG + 1, -1), (LONG + 9, 5)])
 def test_the_full_engine_is_right_where_the_length_matters(length: int, position: int) -> None:
-    subject, site = long_rope("full"), Site(1, "resid_pre", position)
+    model, site = long_rope("full"), Site(1, "resid_pre", position)
     tokens = torch.arange(length)[None]
-    base = read_residuals(subject, tokens, site)
+    base = read_residuals(model, tokens, site)
     point = base + 1.0
-    found = propagate(subject, tokens, site, point[:, None], logits=True)
+    found = propagate(model, tokens, site, point[:, None], logits=True)
 
     def displace(_module: object, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         torch.testing.assert_close(args[0][0, position], base[0], rtol=1e-5, atol=1e-5)
@@ -173,16 +173,14 @@ def test_the_full_engine_is_right_where_the_length_matters(length: int, position
         changed[0, position] = point[0]
         return (changed, *args[1:])
 
-    hook = subject.model.model.layers[1].register_forward_pre_hook(displace)
-    expected = subject.model(input_ids=tokens).logits[:, -1]
+    hook = model.hf_model.model.layers[1].register_forward_pre_hook(displace)
+    expected = model.hf_model(input_ids=tokens).logits[:, -1]
     hook.remove()
     torch.testing.assert_close(found.logits[:, 0], expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("position", [-1, 3, "all"])
-def test_the_runs_own_position_and_length_are_among_the_details(
-    gpt2: Subject, position: int
-) -> None:
+def test_the_runs_own_position_and_length_are_among_the_details(gpt2: Model, position: int) -> None:
     site = Site(1, "resid_pre", position)
     details = self_check(gpt2, site, 40).details
     where = f"blocks.1.hook_resid_pre at position {position}, 40 tokens"
@@ -191,24 +189,24 @@ def test_the_runs_own_position_and_length_are_among_the_details(
 
 
 def test_a_private_name_that_is_gone_makes_auto_general(
-    subject_of: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch
+    model_of: Callable[[str], Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(*_args: Any, **_options: Any) -> Any:
         raise AttributeError("'_OpNamespace' 'mkldnn' object has no attribute '_linear_pointwise'")
 
-    model = subject_of("llama").model
+    hf_model = model_of("llama").hf_model
     packed = sys.modules["steppe.propagation.replacements"]
     monkeypatch.setattr(packed, "packed", gone)
     monkeypatch.setattr(packed, "_can_be_packed", lambda module: "Linear" in str(type(module)))
-    subject = load_subject(model)
-    assert engine_of(subject) == "fast"
-    outputs = propagate(subject, torch.arange(6)[None], SITE, torch.zeros(1, 2, 32))
-    check = require_self_check(subject, SITE, 6)
-    assert (check.engine, engine_of(subject)) == ("general", "general")
+    model = load_model(hf_model)
+    assert engine_of(model) == "fast"
+    outputs = propagate(model, torch.arange(6)[None], SITE, torch.zeros(1, 2, 32))
+    check = require_self_check(model, SITE, 6)
+    assert (check.engine, engine_of(model)) == ("general", "general")
     assert "no attribute '_linear_pointwise'" in check.note
     monkeypatch.undo()
     exact = propagate(
-        load_subject(model, engine="general"), torch.arange(6)[None], SITE, torch.zeros(1, 2, 32)
+        load_model(hf_model, engine="general"), torch.arange(6)[None], SITE, torch.zeros(1, 2, 32)
     )
     name = "blocks.last.hook_resid_post"
     assert torch.equal(outputs.residuals[name], exact.residuals[name])
@@ -216,15 +214,15 @@ def test_a_private_name_that_is_gone_makes_auto_general(
         patch.setattr(packed, "packed", gone)
         patch.setattr(packed, "_can_be_packed", lambda module: "Linear" in str(type(module)))
         with pytest.raises(AttributeError):
-            self_check(load_subject(model, engine="fast"), SITE)
+            self_check(load_model(hf_model, engine="fast"), SITE)
 
 
 def test_a_fast_engine_that_is_inexact_makes_auto_general(
-    subject_of: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch
+    model_of: Callable[[str], Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules["steppe.propagation.replacements"]
     monkeypatch.setattr(module, "tanh_gelu", lambda rows: 1.1 * rows.sigmoid() * rows)
-    check = self_check(load_subject(subject_of("gpt2").model), SITE)
+    check = self_check(load_model(model_of("gpt2").hf_model), SITE)
     assert check.passed
     assert check.engine == "general"
     assert check.note.startswith("relative error")
@@ -232,22 +230,22 @@ def test_a_fast_engine_that_is_inexact_makes_auto_general(
 
 
 def test_nan_fails_wherever_it_is(
-    subject_of: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch
+    model_of: Callable[[str], Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules["steppe.propagation.self_check"]
     errors = iter([1e-7, float("nan")] + [1e-7] * 20)
     monkeypatch.setattr(module, "relative_error", lambda *_args, **_options: next(errors))
-    check = self_check(load_subject(subject_of("gpt2").model, engine="fast"), SITE)
+    check = self_check(load_model(model_of("gpt2").hf_model, engine="fast"), SITE)
     assert not check.passed
     assert np.isnan(check.max_relative_error)
 
 
 def test_a_model_whose_logits_are_nan_fails() -> None:
     config = transformers.GPT2Config(**SMALL, num_attention_heads=2, bos_token_id=0, eos_token_id=0)
-    model = transformers.GPT2LMHeadModel(config)
-    model.lm_head.register_forward_hook(lambda _module, _args, logits: logits * float("nan"))
+    hf_model = transformers.GPT2LMHeadModel(config)
+    hf_model.lm_head.register_forward_hook(lambda _module, _args, logits: logits * float("nan"))
     with pytest.raises(InputError, match=r"relative error nan .*logits"):
-        require_self_check(load_subject(model), SITE)
+        require_self_check(load_model(hf_model), SITE)
 
 
 @pytest.mark.parametrize("mask", [torch.finfo(torch.float32).min, -1e9, -float("inf"), 1e6])
@@ -304,8 +302,8 @@ RECURRENT = {
 @pytest.mark.parametrize("family", RECURRENT)
 def test_recurrent_models_are_refused(family: str) -> None:
     config_class, settings, what = RECURRENT[family]
-    model = transformers.AutoModelForCausalLM.from_config(config_class(**SMALL, **settings))
-    subject = load_subject(model)
+    hf_model = transformers.AutoModelForCausalLM.from_config(config_class(**SMALL, **settings))
+    model = load_model(hf_model)
     expected = (
         f"model family '{family}'\n"
         f"  got:      layers that keep something else: {what}\n"
@@ -314,25 +312,25 @@ def test_recurrent_models_are_refused(family: str) -> None:
         "without linear-attention, recurrent or cache-sharing layers"
     )
     with pytest.raises(InputError) as caught:
-        build_prefix(subject, torch.arange(4), SITE)
+        build_prefix(model, torch.arange(4), SITE)
     assert str(caught.value) == expected
     with pytest.raises(InputError) as caught:
-        Suffix(subject, SITE, read=[SITE])
+        Suffix(model, SITE, read=[SITE])
     assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize("family", ["mamba", "qwen3_next"])
 def test_recurrent_models_are_served_by_the_full_engine(family: str) -> None:
     config_class, settings, _ = RECURRENT[family]
-    model = transformers.AutoModelForCausalLM.from_config(config_class(**SMALL, **settings))
-    subject = load_subject(model, engine="full")
-    check = require_self_check(subject, SITE)
+    hf_model = transformers.AutoModelForCausalLM.from_config(config_class(**SMALL, **settings))
+    model = load_model(hf_model, engine="full")
+    check = require_self_check(model, SITE)
     assert check.max_relative_error < 1e-6
     assert check.engine == "full"
     tokens = torch.arange(2 * 7).reshape(2, 7)
-    base = read_residuals(subject, tokens, SITE)
-    outputs = propagate(subject, tokens, SITE, base[:, None] + torch.zeros(1, 3, 1))
-    clean = read_residuals(subject, tokens, Site.parse("resid_post:last"))
+    base = read_residuals(model, tokens, SITE)
+    outputs = propagate(model, tokens, SITE, base[:, None] + torch.zeros(1, 3, 1))
+    clean = read_residuals(model, tokens, Site.parse("resid_post:last"))
     torch.testing.assert_close(
         outputs.residuals["blocks.last.hook_resid_post"], clean[:, None].expand(-1, 3, -1)
     )

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from steppe.core.sites import Site
+from steppe.models import Model, load_model
+from steppe.models.half_precision import HalfLinear, halve_matrices
 from steppe.propagation import Suffix, build_prefix
 from steppe.propagation.stepwise import stepwise
-from steppe.subject import Subject, load_subject
-from steppe.subject.half_precision import HalfLinear, halve_matrices
 
 SITE = Site.parse("blocks.1.hook_resid_pre")
 LAST = Site.parse("blocks.last.hook_resid_post")
@@ -76,19 +76,19 @@ def test_rows_that_are_no_whole_paths_are_multiplied_one_by_one() -> None:
 
 
 @pytest.fixture(params=["gpt2", "llama", "gpt_neox"])
-def model(request: pytest.FixtureRequest, subject_of: Callable[[str], Subject]) -> Any:
-    return subject_of(request.param).model
+def hf_model(request: pytest.FixtureRequest, model_of: Callable[[str], Model]) -> Any:
+    return model_of(request.param).hf_model
 
 
 @pytest.fixture(params=["fast", "general", "full"])
-def half(model: Any, request: pytest.FixtureRequest) -> Subject:
-    return load_subject(model, dtype="bfloat16", engine=request.param)
+def half(hf_model: Any, request: pytest.FixtureRequest) -> Model:
+    return load_model(hf_model, dtype="bfloat16", engine=request.param)
 
 
-def second_differences(subject: Subject, path_length: int, site: Site = SITE) -> float:
+def second_differences(model: Model, path_length: int, site: Site = SITE) -> float:
     """How rough the last residual stream is along a fine path."""
-    with torch.inference_mode(), Suffix(subject, site, read=[LAST]) as suffix:
-        prefix = build_prefix(subject, TOKENS, site)
+    with torch.inference_mode(), Suffix(model, site, read=[LAST]) as suffix:
+        prefix = build_prefix(model, TOKENS, site)
         ends = torch.randn(prefix.base.shape, generator=torch.Generator().manual_seed(0))
         steps = torch.linspace(0, 1, 60).reshape(-1, *[1] * prefix.base.ndim)
         points = prefix.base + 0.2 * steps * ends
@@ -96,7 +96,7 @@ def second_differences(subject: Subject, path_length: int, site: Site = SITE) ->
         return float(rows.diff(n=2, dim=0).norm())
 
 
-def test_rounding_adds_no_steps_to_a_path(half: Subject) -> None:
+def test_rounding_adds_no_steps_to_a_path(half: Model) -> None:
     assert second_differences(half, 60) < 0.1 * second_differences(half, 1)
 
 
@@ -104,14 +104,14 @@ def test_rounding_adds_no_steps_to_a_path(half: Subject) -> None:
 @pytest.mark.parametrize("family", ["gpt2", "opt", "falcon"])
 @pytest.mark.parametrize("position", [2, "all"])
 def test_nor_where_several_positions_run(
-    subject_of: Callable[[str], Subject], family: str, position: Any
+    model_of: Callable[[str], Model], family: str, position: Any
 ) -> None:
-    half = load_subject(subject_of(family).model, dtype="bfloat16")
+    half = load_model(model_of(family).hf_model, dtype="bfloat16")
     site = replace(SITE, position=position)
     assert second_differences(half, 60, site) < 0.1 * second_differences(half, 1, site)
 
 
-def test_paths_of_one_batch_know_nothing_of_each_other(half: Subject) -> None:
+def test_paths_of_one_batch_know_nothing_of_each_other(half: Model) -> None:
     with torch.inference_mode(), Suffix(half, SITE, read=[LAST], logits=True) as suffix:
         prefix = build_prefix(half, TOKENS, SITE)
         first, second = (prefix.base + torch.randn(2, 9, half.d_model)).unbind(0)
@@ -125,10 +125,10 @@ def test_paths_of_one_batch_know_nothing_of_each_other(half: Subject) -> None:
     torch.testing.assert_close(rows[1], rows[0], rtol=0, atol=0)
 
 
-def test_float32_does_not_know_of_paths(model: Any) -> None:
-    subject = load_subject(model)
-    with torch.inference_mode(), Suffix(subject, SITE, read=[LAST]) as suffix:
-        prefix = build_prefix(subject, TOKENS, SITE)
-        points = prefix.base + torch.randn(10, subject.d_model)
+def test_float32_does_not_know_of_paths(hf_model: Any) -> None:
+    model = load_model(hf_model)
+    with torch.inference_mode(), Suffix(model, SITE, read=[LAST]) as suffix:
+        prefix = build_prefix(model, TOKENS, SITE)
+        points = prefix.base + torch.randn(10, model.d_model)
         found = [suffix(prefix, points, path_length=n).residuals[LAST.name] for n in (1, 10)]
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)

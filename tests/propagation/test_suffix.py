@@ -10,15 +10,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
+from steppe.models import Model
 from steppe.propagation import Suffix, build_prefix, read_residuals
-from steppe.subject import Subject
 
 LAST = Site.parse("blocks.last.hook_resid_post")
 NORM = Site.parse("ln_final.hook_normalized")
 
 
-def tokens_of(subject: Subject, length: int) -> Tensor:
-    return torch.arange(7, 7 + 5 * length, 5) % subject.d_vocab
+def tokens_of(model: Model, length: int) -> Tensor:
+    return torch.arange(7, 7 + 5 * length, 5) % model.d_vocab
 
 
 def points_of(base: Tensor, n_points: int = 4) -> Tensor:
@@ -29,11 +29,11 @@ def points_of(base: Tensor, n_points: int = 4) -> Tensor:
 
 
 def full_forward(
-    subject: Subject, site: Site, tokens: Tensor, points: Tensor
+    model: Model, site: Site, tokens: Tensor, points: Tensor
 ) -> tuple[dict[int, Tensor], Tensor]:
     """Streams and logits of the whole model on the whole prompt, point 0 as the model makes it."""
-    blocks = subject.anatomy.blocks
-    depth = site.blocks_before(subject.n_layers)
+    blocks = model.anatomy.blocks
+    depth = site.blocks_before(model.n_layers)
     where = slice(None) if site.position == "all" else site.position
     streams: dict[int, Tensor] = {}
 
@@ -63,10 +63,10 @@ def full_forward(
     handles = [blocks[0].register_forward_pre_hook(enter, with_kwargs=True)]
     handles += [block.register_forward_hook(after(i + 1)) for i, block in enumerate(blocks)]
     with torch.no_grad():
-        logits = subject.model(tokens.expand(len(points), -1), use_cache=False).logits
+        logits = model.hf_model(tokens.expand(len(points), -1), use_cache=False).logits
     for handle in handles:
         handle.remove()
-    return {n: subject.to_coordinates(stream) for n, stream in streams.items()}, logits
+    return {n: model.to_coordinates(stream) for n, stream in streams.items()}, logits
 
 
 def error(found: Tensor, expected: Tensor) -> float:
@@ -74,14 +74,14 @@ def error(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).abs().max() / expected.abs().max())
 
 
-def check(subject: Subject, site: Site, length: int) -> None:
-    tokens = tokens_of(subject, length)
-    prefix = build_prefix(subject, tokens, site)
+def check(model: Model, site: Site, length: int) -> None:
+    tokens = tokens_of(model, length)
+    prefix = build_prefix(model, tokens, site)
     points = points_of(prefix.base)
-    with Suffix(subject, site, read=[LAST], logits=True) as suffix:
+    with Suffix(model, site, read=[LAST], logits=True) as suffix:
         outputs = suffix(prefix, points)
-    streams, logits = full_forward(subject, site, tokens, points)
-    expected = streams[subject.n_layers]
+    streams, logits = full_forward(model, site, tokens, points)
+    expected = streams[model.n_layers]
     if site.position != "all":
         expected, logits = expected[:, -1], logits[:, -1]
     assert outputs.logits is not None
@@ -93,21 +93,19 @@ def check(subject: Subject, site: Site, length: int) -> None:
 @pytest.mark.parametrize(
     "name", ["resid_pre:0", "resid_pre:1", "resid_post:1", "resid_pre:last", "resid_post:last"]
 )
-def test_the_suffix_equals_the_full_forward(
-    family_subject: Subject, name: str, length: int
-) -> None:
-    check(family_subject, Site.parse(name), length)
+def test_the_suffix_equals_the_full_forward(family_model: Model, name: str, length: int) -> None:
+    check(family_model, Site.parse(name), length)
 
 
 @pytest.mark.parametrize("name", ["resid_pre:0", "resid_pre:2", "resid_post:last"])
 @pytest.mark.parametrize("position", [0, 4, -2, "all"])
 def test_other_positions_equal_the_full_forward(
-    family_subject: Subject, name: str, position: Any
+    family_model: Model, name: str, position: Any
 ) -> None:
-    check(family_subject, Site.parse(name, position), 12)
+    check(family_model, Site.parse(name, position), 12)
 
 
-def test_every_later_site_can_be_read(gpt2: Subject) -> None:
+def test_every_later_site_can_be_read(gpt2: Model) -> None:
     site = Site.parse("resid_pre:1", 3)
     reads = [Site.parse(f"resid_post:{layer}", 5) for layer in range(gpt2.n_layers)]
     tokens = tokens_of(gpt2, 8)
@@ -121,7 +119,7 @@ def test_every_later_site_can_be_read(gpt2: Subject) -> None:
         assert error(outputs.residuals[reads[layer].name], streams[layer + 1][:, 5]) < 1e-5
 
 
-def test_the_site_itself_can_be_read_without_running_the_model(gpt2: Subject) -> None:
+def test_the_site_itself_can_be_read_without_running_the_model(gpt2: Model) -> None:
     site = Site.parse("resid_post:0")
     prefix = build_prefix(gpt2, tokens_of(gpt2, 6), site)
     points = points_of(prefix.base)
@@ -132,40 +130,40 @@ def test_the_site_itself_can_be_read_without_running_the_model(gpt2: Subject) ->
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_ln_final_is_the_final_norm_before_its_gain_and_bias(subject_of: Any, family: str) -> None:
-    subject = subject_of(family)
+def test_ln_final_is_the_final_norm_before_its_gain_and_bias(model_of: Any, family: str) -> None:
+    model = model_of(family)
     site = Site.parse("resid_pre:1")
-    prefix = build_prefix(subject, tokens_of(subject, 6), site)
-    with Suffix(subject, site, read=[LAST, NORM], logits=False) as suffix:
+    prefix = build_prefix(model, tokens_of(model, 6), site)
+    with Suffix(model, site, read=[LAST, NORM], logits=False) as suffix:
         outputs = suffix(prefix, points_of(prefix.base))
-    norm = subject.anatomy.final_norm
+    norm = model.anatomy.final_norm
     with torch.inference_mode():
         applied = outputs.residuals[NORM.name] * norm.weight + getattr(norm, "bias", 0.0)
         expected = norm(outputs.residuals[LAST.name])
     torch.testing.assert_close(applied, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_ln_final_is_refused_where_the_norm_is_not_recognised(subject_of: Any) -> None:
-    subject = subject_of("opt_post_norm")
+def test_ln_final_is_refused_where_the_norm_is_not_recognised(model_of: Any) -> None:
+    model = model_of("opt_post_norm")
     site = Site.parse("resid_pre:1")
-    prefix = build_prefix(subject, tokens_of(subject, 6), site)
+    prefix = build_prefix(model, tokens_of(model, 6), site)
     with (
-        Suffix(subject, site, read=[NORM]) as suffix,
+        Suffix(model, site, read=[NORM]) as suffix,
         pytest.raises(InputError, match="final normalisation is not recognised"),
     ):
         suffix(prefix, points_of(prefix.base))
 
 
-def test_the_prefix_is_untouched_by_use(subject_of: Any) -> None:
-    subject = subject_of("qwen2_sliding")
+def test_the_prefix_is_untouched_by_use(model_of: Any) -> None:
+    model = model_of("qwen2_sliding")
     site = Site.parse("resid_pre:1")
-    prefix = build_prefix(subject, tokens_of(subject, 12), site)
+    prefix = build_prefix(model, tokens_of(model, 12), site)
     assert prefix.cache is not None
     layers = prefix.cache.layers
     assert layers[0].keys is None, "a layer before the site keeps no keys"
     before = [(layer.keys.clone(), layer.values.clone()) for layer in layers[1:]]
     points = points_of(prefix.base)
-    with Suffix(subject, site, read=[LAST], logits=True) as suffix:
+    with Suffix(model, site, read=[LAST], logits=True) as suffix:
         first = suffix(prefix, points)
         suffix(prefix, points[:2])
         again = suffix(prefix, points)
@@ -175,7 +173,7 @@ def test_the_prefix_is_untouched_by_use(subject_of: Any) -> None:
     assert torch.equal(first.residuals[LAST.name], again.residuals[LAST.name])
 
 
-def test_a_path_does_not_depend_on_what_else_runs(gpt2: Subject) -> None:
+def test_a_path_does_not_depend_on_what_else_runs(gpt2: Model) -> None:
     site = Site.parse("resid_pre:1")
     prefixes = [build_prefix(gpt2, tokens_of(gpt2, n), site) for n in (10, 4, 10)]
     paths = [points_of(prefix.base, 7) for prefix in prefixes]
@@ -186,7 +184,7 @@ def test_a_path_does_not_depend_on_what_else_runs(gpt2: Subject) -> None:
     assert torch.equal(together[2].residuals[LAST.name], alone.residuals[LAST.name])
 
 
-def state_of(subject: Subject) -> list[Any]:
+def state_of(model: Model) -> list[Any]:
     return [
         (
             name,
@@ -194,17 +192,17 @@ def state_of(subject: Subject) -> list[Any]:
             len(module._forward_pre_hooks),
             "forward" in vars(module),
         )
-        for name, module in subject.model.named_modules()
+        for name, module in model.hf_model.named_modules()
     ]
 
 
 @pytest.mark.parametrize("name", ["resid_pre:0", "resid_pre:2", "resid_post:last"])
-def test_the_model_is_restored_after_an_exception(gpt2: Subject, name: str) -> None:
+def test_the_model_is_restored_after_an_exception(gpt2: Model, name: str) -> None:
     site = Site.parse(name)
     tokens = tokens_of(gpt2, 6)
     prefix = build_prefix(gpt2, tokens, site)
     before = state_of(gpt2)
-    clean = gpt2.model(tokens[None]).logits
+    clean = gpt2.hf_model(tokens[None]).logits
 
     def fail(*_: Any) -> None:
         raise RuntimeError("out of memory")
@@ -213,20 +211,20 @@ def test_the_model_is_restored_after_an_exception(gpt2: Subject, name: str) -> N
         with Suffix(gpt2, site, read=[LAST], logits=True) as suffix:
             suffix(prefix, points_of(prefix.base))
 
-    handle = gpt2.model.lm_head.register_forward_hook(fail)
+    handle = gpt2.hf_model.lm_head.register_forward_hook(fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         run_out_of_memory()
     handle.remove()
     assert state_of(gpt2) == before
-    assert torch.equal(gpt2.model(tokens[None]).logits, clean)
+    assert torch.equal(gpt2.hf_model(tokens[None]).logits, clean)
     with Suffix(gpt2, site, read=[LAST], logits=True) as suffix:
         suffix(prefix, points_of(prefix.base))
 
 
-def test_the_model_works_as_usual_while_a_suffix_is_open(gpt2: Subject) -> None:
+def test_the_model_works_as_usual_while_a_suffix_is_open(gpt2: Model) -> None:
     site, other = Site.parse("resid_pre:2"), Site.parse("resid_pre:0")
     tokens = tokens_of(gpt2, 6)
-    clean = gpt2.model(tokens[None]).logits
+    clean = gpt2.hf_model(tokens[None]).logits
     harvested = read_residuals(gpt2, tokens[None], site)
     prefix, early = (build_prefix(gpt2, tokens, where) for where in (site, other))
     points = points_of(prefix.base)
@@ -234,7 +232,7 @@ def test_the_model_works_as_usual_while_a_suffix_is_open(gpt2: Subject) -> None:
         Suffix(gpt2, site, read=[LAST]) as suffix,
         Suffix(gpt2, other, read=[LAST]) as second,
     ):
-        assert torch.equal(gpt2.model(tokens[None]).logits, clean)
+        assert torch.equal(gpt2.hf_model(tokens[None]).logits, clean)
         assert torch.equal(read_residuals(gpt2, tokens[None], site), harvested)
         assert torch.equal(build_prefix(gpt2, tokens, site).base, prefix.base)
         found = suffix(prefix, points).residuals[LAST.name]
@@ -242,7 +240,7 @@ def test_the_model_works_as_usual_while_a_suffix_is_open(gpt2: Subject) -> None:
     assert error(found[:1], first[None]) < 1e-5
 
 
-def test_several_may_be_closed_in_any_order(gpt2: Subject) -> None:
+def test_several_may_be_closed_in_any_order(gpt2: Model) -> None:
     before = state_of(gpt2)
     sites = [Site.parse("resid_pre:2"), Site.parse("resid_pre:1")]
     prefixes = [build_prefix(gpt2, tokens_of(gpt2, 6), site) for site in sites]
@@ -261,27 +259,27 @@ def test_several_may_be_closed_in_any_order(gpt2: Subject) -> None:
     assert state_of(gpt2) == before
 
 
-def test_a_suffix_is_not_opened_twice_at_once(gpt2: Subject) -> None:
+def test_a_suffix_is_not_opened_twice_at_once(gpt2: Model) -> None:
     with Suffix(gpt2, Site.parse("blocks.1.hook_resid_pre"), read=[LAST]) as suffix:
         with pytest.raises(InputError, match="make a second Suffix"), suffix:
             pass
         assert suffix(build_prefix(gpt2, tokens_of(gpt2, 3), suffix.site), torch.zeros(2, 32))
 
 
-def test_a_copy_of_a_model_that_is_in_use_has_its_own_weights(gpt2: Subject) -> None:
+def test_a_copy_of_a_model_that_is_in_use_has_its_own_weights(gpt2: Model) -> None:
     tokens = tokens_of(gpt2, 6)[None]
     with Suffix(gpt2, Site.parse("resid_pre:1"), read=[LAST], logits=True):
-        copied = copy.deepcopy(gpt2.model)
+        copied = copy.deepcopy(gpt2.hf_model)
     with torch.no_grad():
         before = copied(tokens).logits
         copied.transformer.h[1].mlp.c_fc.weight.mul_(2.0)
         after = copied(tokens).logits
-        assert error(before, gpt2.model(tokens).logits) < 1e-6
+        assert error(before, gpt2.hf_model(tokens).logits) < 1e-6
     assert error(after, before) > 1e-3
 
 
 @pytest.mark.parametrize("name", ["resid_pre:0", "resid_pre:2"])
-def test_the_model_is_restored_when_a_prefix_fails(gpt2: Subject, name: str) -> None:
+def test_the_model_is_restored_when_a_prefix_fails(gpt2: Model, name: str) -> None:
     tokens, site, before = tokens_of(gpt2, 6), Site.parse(name), state_of(gpt2)
     seen = []
 
@@ -297,7 +295,7 @@ def test_the_model_is_restored_when_a_prefix_fails(gpt2: Subject, name: str) -> 
     assert state_of(gpt2) == before
 
 
-def test_points_are_left_unchanged(gpt2: Subject) -> None:
+def test_points_are_left_unchanged(gpt2: Model) -> None:
     site = Site.parse("resid_pre:1", 2)
     prefix = build_prefix(gpt2, tokens_of(gpt2, 6), site)
     points = points_of(prefix.base)
@@ -308,13 +306,13 @@ def test_points_are_left_unchanged(gpt2: Subject) -> None:
     assert torch.equal(prefix.rows, rows)
 
 
-def refused(subject: Subject, site: Site, **options: Any) -> str:
+def refused(model: Model, site: Site, **options: Any) -> str:
     with pytest.raises(InputError) as caught:
-        Suffix(subject, site, **options)
+        Suffix(model, site, **options)
     return str(caught.value)
 
 
-def test_requests_that_make_no_sense_are_refused(gpt2: Subject) -> None:
+def test_requests_that_make_no_sense_are_refused(gpt2: Model) -> None:
     site = Site.parse("resid_pre:2")
     assert refused(gpt2, site, read=[Site.parse("resid_post:0")]) == (
         "read site blocks.0.hook_resid_post\n"
@@ -346,7 +344,7 @@ def call_refused(suffix: Suffix, prefix: Any, points: Tensor) -> str:
     return str(caught.value)
 
 
-def test_calls_that_do_not_fit_are_refused(gpt2: Subject) -> None:
+def test_calls_that_do_not_fit_are_refused(gpt2: Model) -> None:
     site = Site.parse("resid_pre:2", 3)
     prefix = build_prefix(gpt2, tokens_of(gpt2, 6), site)
     points = points_of(prefix.base)
@@ -401,12 +399,12 @@ class _HostWaits(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "qwen2_sliding"])
-def test_a_call_reads_no_value_back_from_the_device(subject_of: Any, family: str) -> None:
-    subject = subject_of(family)
+def test_a_call_reads_no_value_back_from_the_device(model_of: Any, family: str) -> None:
+    model = model_of(family)
     site = Site.parse("resid_pre:1")
-    prefix = build_prefix(subject, tokens_of(subject, 12), site)
+    prefix = build_prefix(model, tokens_of(model, 12), site)
     points = points_of(prefix.base, 7)
-    with Suffix(subject, site, read=[LAST], logits=True) as suffix, _HostWaits() as waits:
+    with Suffix(model, site, read=[LAST], logits=True) as suffix, _HostWaits() as waits:
         suffix(prefix, points)
         suffix(prefix, points)
     assert waits.seen == []

@@ -11,9 +11,9 @@ from benchmarks.curve_cost.ways import lens_of
 from torch import Tensor
 
 from steppe.core.sites import Site
+from steppe.metrics import CATALOGUE
+from steppe.models import Model, load_model
 from steppe.propagation import propagate, read_residuals
-from steppe.readouts import CATALOGUE
-from steppe.subject import Subject, load_subject
 
 pytestmark = [
     pytest.mark.parity,
@@ -27,7 +27,7 @@ LAST = "blocks.last.hook_resid_post"
 
 
 @pytest.fixture(scope="module")
-def model() -> Any:
+def hf_model() -> Any:
     config = transformers.GPT2Config(
         n_layer=4,
         n_embd=48,
@@ -38,22 +38,22 @@ def model() -> Any:
         eos_token_id=0,
     )
     torch.manual_seed(0)
-    model = transformers.GPT2LMHeadModel(config)
+    hf_model = transformers.GPT2LMHeadModel(config)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in hf_model.parameters():
             # Gains, biases and means that matter: a fresh GPT-2's are 1, 0 and small.
             parameter.mul_(2.0).add_(0.05 * torch.randn_like(parameter))
-    return model.eval()
+    return hf_model.eval()
 
 
 @pytest.fixture(scope="module")
-def lens(model: Any) -> Any:
-    return lens_of(load_subject(model))
+def lens(hf_model: Any) -> Any:
+    return lens_of(load_model(hf_model))
 
 
 @pytest.fixture(scope="module")
-def subject(model: Any) -> Subject:
-    return load_subject(model)
+def model(hf_model: Any) -> Model:
+    return load_model(hf_model)
 
 
 @pytest.fixture(scope="module")
@@ -84,27 +84,25 @@ def worst(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).abs().max() / expected.abs().max())
 
 
-def test_residuals_agree_in_centred_coordinates(
-    subject: Subject, lens: Any, tokens: Tensor
-) -> None:
+def test_residuals_agree_in_centred_coordinates(model: Model, lens: Any, tokens: Tensor) -> None:
     with torch.no_grad():
         _, cache = lens.run_with_cache(tokens)
     for layer in range(4):
         for point in ("resid_pre", "resid_post"):
             name = f"blocks.{layer}.hook_{point}"
-            found = read_residuals(subject, tokens, Site.parse(name, "all"))
+            found = read_residuals(model, tokens, Site.parse(name, "all"))
             assert worst(found, cache[name]) < 1e-5, name
-    found = read_residuals(subject, tokens, Site.parse("ln_final.hook_normalized", "all"))
+    found = read_residuals(model, tokens, Site.parse("ln_final.hook_normalized", "all"))
     assert worst(found, cache["ln_final.hook_normalized"]) < 1e-5
 
 
-def test_curves_along_a_path_agree(subject: Subject, lens: Any, tokens: Tensor) -> None:
-    base = read_residuals(subject, tokens, SITE)
+def test_curves_along_a_path_agree(model: Model, lens: Any, tokens: Tensor) -> None:
+    base = read_residuals(model, tokens, SITE)
     target = base.roll(1, dims=0)
     steps = torch.linspace(0.0, 1.0, 41)[None, :, None]
     points = base[:, None] + steps * (target - base)[:, None]
     reads = [LAST, "ln_final.hook_normalized"]
-    ours = propagate(subject, tokens, SITE, points, read=reads, logits=True)
+    ours = propagate(model, tokens, SITE, points, read=reads, logits=True)
     assert ours.logits is not None
     for prompt in range(len(tokens)):
         residual, normalised, logits = lens_outputs(lens, tokens[prompt], points[prompt])

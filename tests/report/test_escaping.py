@@ -46,7 +46,7 @@ def test_no_file_of_a_run_obeys_a_name(tmp_path: Path) -> None:
     name = "=cmd()<img src=x onerror=alert(1)>\n# [a](b)\x1b[2J"
     table = pd.DataFrame({"kind": [name], "mean": [-1.5]})
     write_table(tmp_path, "t", table, f"On {name}.")
-    write_summary(tmp_path / "s.md", Summary(f"On {name}", {"subject": name}))
+    write_summary(tmp_path / "s.md", Summary(f"On {name}", {"model": name}))
     assert (tmp_path / "t.csv").read_text().startswith("kind,mean\n\"'=cmd()")
     for path in (tmp_path / "t.md", tmp_path / "s.md"):
         text = path.read_text()

@@ -38,7 +38,7 @@ def steps(samples: int = 50) -> xr.DataArray:
         values,
         dims=("kind", "mode", "sample"),
         coords={"kind": KINDS, "mode": ["absolute", "relative"]},
-        attrs={"long_name": "max slope (MS) step", "short_name": "MS", "readout": "l2"},
+        attrs={"long_name": "max slope (MS) step", "short_name": "MS", "metric": "l2"},
     )
 
 

@@ -1,4 +1,4 @@
-"""Planes, triangles, bands and crossings are drawn from given numbers, with n and subject."""
+"""Planes, triangles, bands and crossings are drawn from given numbers, with n and model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_plane_has_a_surface_and_a_map_with_three_marks() -> None:
     assert [text.get_text() for text in seen.texts] == ["A", "B", "C"]
     assert seen.get_title(loc="left") == "n = 120 points"
     assert drawing.caption.startswith("Plane 2 through three model-generated activations")
-    assert "Subject: tiny" in drawing.caption
+    assert "Model: tiny" in drawing.caption
 
 
 def test_a_surface_is_seen_from_where_its_marks_stand_apart() -> None:

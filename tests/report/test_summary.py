@@ -12,7 +12,7 @@ from steppe.report import FigureEntry, Summary, TableEntry, write_summary
 def test_summary(tmp_path: Path) -> None:
     summary = Summary(
         title="giglemiani2024 on demo",
-        facts={"subject": "demo", "samples": 100},
+        facts={"model": "demo", "samples": 100},
         claims=["Random targets blow up later: holds (10.2 steps)."],
         claims_note="Chance alone would give 0.0.",
         tables=[
@@ -23,7 +23,7 @@ def test_summary(tmp_path: Path) -> None:
     )
     write_summary(tmp_path / "summary.md", summary)
     text = (tmp_path / "summary.md").read_text()
-    assert text.startswith("# giglemiani2024 on demo\n\n## What was run\n\n- subject: demo\n")
+    assert text.startswith("# giglemiani2024 on demo\n\n## What was run\n\n- model: demo\n")
     assert (
         "- Random targets blow up later: holds (10.2 steps).\n\nChance alone would give 0.0.\n"
         in text

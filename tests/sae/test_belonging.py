@@ -38,7 +38,7 @@ def made(**config: object) -> Sae:
 
 
 @pytest.mark.parametrize(
-    ("model_name", "subject", "belongs"),
+    ("model_name", "model", "belongs"),
     [
         ("gpt2-small", Shape(), True),
         ("gpt2", Shape(name="gpt2"), True),
@@ -59,12 +59,12 @@ def made(**config: object) -> Sae:
         ("gpt2-small", Shape(identity=Origin("object"), model_type="bloom"), True),
     ],
 )
-def test_models(model_name: str | None, subject: Shape, belongs: bool) -> None:
-    assert (doubts(made(model_name=model_name), subject, GOOD) == []) == belongs
+def test_models(model_name: str | None, model: Shape, belongs: bool) -> None:
+    assert (doubts(made(model_name=model_name), model, GOOD) == []) == belongs
 
 
 @pytest.mark.parametrize(
-    ("wanted", "subject", "fits"),
+    ("wanted", "model", "fits"),
     [
         (None, Shape(), True),
         ("centered", Shape(), True),
@@ -75,13 +75,13 @@ def test_models(model_name: str | None, subject: Shape, belongs: bool) -> None:
         ("centered", Shape(coordinates="raw", can_be_centered=False), True),
     ],
 )
-def test_coordinates(wanted: str | None, subject: Shape, fits: bool) -> None:
+def test_coordinates(wanted: str | None, model: Shape, fits: bool) -> None:
     sae = made(coordinates=wanted)
     if fits:
-        check_fits(sae, subject)
+        check_fits(sae, model)
         return
-    with pytest.raises(InputError, match=f"an SAE of {wanted} residuals, for a subject in"):
-        check_fits(sae, subject)
+    with pytest.raises(InputError, match=f"an SAE of {wanted} residuals, for a model in"):
+        check_fits(sae, model)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""SAEs are found by folder, by short name and by hub repository, and checked against a subject."""
+"""SAEs are found by folder, by short name and by hub repository, and checked against a model."""
 
 from __future__ import annotations
 
@@ -57,22 +57,22 @@ def test_dtype(folders: Any) -> None:
         load_sae(folders.write(), dtype="int8")
 
 
-def test_it_must_fit_the_subject(folders: Any) -> None:
+def test_it_must_fit_the_model(folders: Any) -> None:
     folder = folders.write()
-    load_sae(folder, subject=Shape())
+    load_sae(folder, model=Shape())
     with pytest.raises(InputError) as caught:
-        load_sae(folder, subject=Shape(d_model=16))
+        load_sae(folder, model=Shape(d_model=16))
     assert str(caught.value) == (
-        f"SAE {folder} on subject tiny\n"
+        f"SAE {folder} on model tiny\n"
         "  got:      d_in = 8\n"
-        "  expected: d_model = 16, the subject's width\n"
+        "  expected: d_model = 16, the model's width\n"
         "  fix:      choose an SAE that was trained on this model"
     )
     with pytest.raises(InputError, match=r"a layer from 0 to 0"):
-        load_sae(folder, subject=Shape(n_layers=1))
+        load_sae(folder, model=Shape(n_layers=1))
     other = folders.write(folders.v3(hook_name="blocks.1.hook_mlp_out"), name="mlp")
     with pytest.raises(InputError, match=r"blocks\.1\.hook_mlp_out"):
-        load_sae(other, subject=Shape())
+        load_sae(other, model=Shape())
 
 
 @pytest.mark.parametrize("name", ["gpt2-small-res-jp", "./nowhere", "/nowhere/at/all", "nowhere"])

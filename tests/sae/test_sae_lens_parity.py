@@ -131,9 +131,9 @@ def test_every_bundled_sae_on_activations_of_its_model(name: str) -> None:
 
     folder = demo_sae(name.removeprefix("demo/"))
     theirs, ours = SAE.load_from_disk(folder), read_sae(folder)
-    subject = steppe.load_subject("demo", device="cpu")
-    tokens = steppe.load_prompts("demo", subject, length=10, limit=100).tokens
-    x = steppe.read_residuals(subject, tokens, steppe.Site.parse(str(ours.hook_name)))
+    model = steppe.load_model("demo", device="cpu")
+    tokens = steppe.load_prompts("demo", model, length=10, limit=100).tokens
+    x = steppe.read_residuals(model, tokens, steppe.Site.parse(str(ours.hook_name)))
     with torch.no_grad():
         their_latents = theirs.encode(x)
         their_output = theirs.decode(their_latents)

@@ -35,7 +35,7 @@ def test_labels_and_attributes(curves: xr.DataArray) -> None:
         "short_name": "AP",
         "statistic": "plateau",
         "reading": "text",
-        "readout": "l2",
+        "metric": "l2",
         "threshold": 50.0,
     }
     assert steps.isnull().sum("sample").sel(kind="random").values.tolist() == [0, 1]

@@ -16,7 +16,7 @@ from steppe.store.verify import verify
 from steppe.store.writing import write_atomically
 
 CONFIG = {
-    "asked": {"subject": "demo"},
+    "asked": {"model": "demo"},
     "resolved": {"seed": 0, "kinds": ("real", "random"), "sae": {"id": "a", "path": Path("/x")}},
 }
 
@@ -28,7 +28,7 @@ def changed(**resolved: object) -> dict[str, object]:
 def test_config_as_asked_and_as_resolved(tmp_path: Path) -> None:
     folder = RunFolder.create_or_resume(tmp_path / "deep" / "run", CONFIG)
     text = yaml.safe_load((folder.path / "config.yaml").read_text())
-    assert text["asked"] == {"subject": "demo"}
+    assert text["asked"] == {"model": "demo"}
     assert text["resolved"]["kinds"] == ["real", "random"]
     assert open_run(folder.path).config["resolved"]["sae"] == {"id": "a", "path": "/x"}
 
@@ -37,7 +37,7 @@ def test_the_same_configuration_is_resumed(tmp_path: Path) -> None:
     RunFolder.create_or_resume(tmp_path, CONFIG)
     before = (tmp_path / "config.yaml").read_bytes()
     again = {
-        "asked": {"subject": "./demo"},
+        "asked": {"model": "./demo"},
         "resolved": {**CONFIG["resolved"], "seed": np.int64(0)},
     }
     RunFolder.create_or_resume(tmp_path, again)

@@ -19,7 +19,7 @@ WIDTH = 16
 
 
 class Settings(BaseSettings):
-    recipe: Literal["steered"] = "steered"
+    study: Literal["steered"] = "steered"
     site: str = "blocks.1.hook_resid_pre"
     along: tuple[str, ...] = ("random_difference",)
 
@@ -64,13 +64,13 @@ def test_all_bases_are_moved_along_the_same_vector(tiny_files: Any, tmp_path: Pa
     steppe.directions.register("steer", vector)
     done = run(tiny_files, tmp_path / "run", ["given:steer", "given:steer_against"])
     dataset = done.dataset("paths")
-    subject = steppe.load_subject(tiny_files.model, device="cpu")
+    model = steppe.load_model(tiny_files.model, device="cpu")
     tokens = dataset["tokens"].values
-    bases = steppe.read_residuals(subject, tokens, "blocks.1.hook_resid_pre")
+    bases = steppe.read_residuals(model, tokens, "blocks.1.hook_resid_pre")
     for kind, sign in (("given:steer", 1), ("given:steer_against", -1)):
         displacement = (sign * (vector - vector.mean())).expand_as(bases)
         points = steppe.paths.sphere(bases, displacement, n_points=4)
-        curves = steppe.measure(subject, tokens, "blocks.1.hook_resid_pre", points, ["l2"])
+        curves = steppe.measure(model, tokens, "blocks.1.hook_resid_pre", points, ["l2"])
         np.testing.assert_allclose(
             dataset["l2"].sel(kind=kind, mode="sphere"), curves["l2"], rtol=1e-4, atol=1e-4
         )
@@ -120,7 +120,7 @@ def test_they_are_axes_of_a_sweep(tiny_files: Any, tmp_path: Path) -> None:
 def test_from_yaml_and_the_command_line(tiny_files: Any, tmp_path: Path) -> None:
     steppe.register_study(STUDY)
     asked = {
-        "recipe": "steered", "subject": str(tiny_files.model), "prompts": str(tiny_files.prompts),
+        "study": "steered", "model": str(tiny_files.model), "prompts": str(tiny_files.prompts),
         "samples": 2, "moments_samples": 100, "device": "cpu", "along": ["pca:2_against"],
     }  # fmt: skip
     file = tmp_path / "steered.yaml"
@@ -131,7 +131,7 @@ def test_from_yaml_and_the_command_line(tiny_files: Any, tmp_path: Path) -> None
     options = [
         f"--{key.replace('_', '-')}={value if key != 'along' else 'pca:2_against'}"
         for key, value in asked.items()
-        if key != "recipe"
+        if key != "study"
     ]
     with pytest.raises(SystemExit) as ended:
         main(["reproduce", "steered", *options, "--out", str(tmp_path / "line")])
@@ -142,11 +142,11 @@ def test_from_yaml_and_the_command_line(tiny_files: Any, tmp_path: Path) -> None
 
 
 def test_crossings_follow_a_set_from_every_prompt(tiny_files: Any) -> None:
-    subject = steppe.load_subject(tiny_files.model, device="cpu")
-    tokens = steppe.load_prompts(tiny_files.prompts, subject, length=10, count=3).tokens
+    model = steppe.load_model(tiny_files.model, device="cpu")
+    tokens = steppe.load_prompts(tiny_files.prompts, model, length=10, count=3).tokens
     site = "blocks.1.hook_resid_pre"
-    ways = steppe.directions.random(subject, 2)
-    found = steppe.crossings(subject, tokens, site, ways, level=0.1)
+    ways = steppe.directions.random(model, 2)
+    found = steppe.crossings(model, tokens, site, ways, level=0.1)
     assert list(found["draw"].values) == ["random:1", "random:2"]
-    by_hand = steppe.crossings(subject, tokens, site, ways.vectors.expand(3, -1, -1), level=0.1)
+    by_hand = steppe.crossings(model, tokens, site, ways.vectors.expand(3, -1, -1), level=0.1)
     np.testing.assert_array_equal(found["crossing"], by_hand["crossing"])

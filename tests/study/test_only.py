@@ -30,7 +30,7 @@ ENDS = Need("paths", {"kind": ("real", "random"), "mode": ("linear",)}, ("l2",))
 class Settings(BaseSettings):
     SAE_OF_PAPER: ClassVar[str] = "the paper's"
 
-    recipe: Literal["singled_out"] = "singled_out"
+    study: Literal["singled_out"] = "singled_out"
     site: str = "blocks.1.hook_resid_pre"
     only: tuple[str, ...] = ()
 
@@ -151,7 +151,7 @@ def test_isotropic_targets_lie_as_far_away_as_real_ones_without_these(
 def test_what_needs_the_papers_sae_is_planned_once_the_weights_are_known(
     tiny_files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("steppe.recipes.study_settings.is_papers_model", lambda _: True)
+    monkeypatch.setattr("steppe.settings.study_settings.is_papers_model", lambda _: True)
     monkeypatch.setattr(
         "steppe.study.saes.load_sae", lambda source, **_: pytest.fail(f"opened {source}")
     )

@@ -27,7 +27,7 @@ HERE, THERE = "blocks.1.hook_resid_pre", "blocks.2.hook_resid_pre"
 class Settings(BaseSettings):
     POOL_OF_ALL_POSITIONS: ClassVar[bool] = True
 
-    recipe: Literal["sites"] = "sites"
+    study: Literal["sites"] = "sites"
     site: str = HERE
     saes: tuple[str, ...] = ()
 
@@ -67,7 +67,7 @@ STUDY = Study(
         FunctionPart("nothing", lambda _: None, measure),
     ],
     tables=[
-        Table("rows", lambda run: f"of {run.subject}", lambda _: pd.DataFrame({"a": [1]})),
+        Table("rows", lambda run: f"of {run.model}", lambda _: pd.DataFrame({"a": [1]})),
         Table("none", "", lambda _: pd.DataFrame({"a": []})),
         Table("points", "", lambda _: pd.DataFrame({"a": [1, 2]}), is_data=True),
     ],
@@ -91,7 +91,7 @@ def asked(tiny_files: Any, tmp_path: Path) -> dict[str, Any]:
     told["metadata"]["hook_name"] = THERE
     cfg.write_text(json.dumps(told))
     return {
-        "subject": str(tiny_files.model),
+        "model": str(tiny_files.model),
         "prompts": str(tiny_files.prompts),
         "saes": (str(tmp_path / "saes"),),
         "samples": 4,
@@ -123,7 +123,7 @@ def test_a_pool_of_all_positions_leaves_the_first_out(asked: dict[str, Any]) -> 
     length = context.prompts.tokens.shape[1]
     assert len(context.pool_rows) == -(-100 // (length - 1))
     site = steppe.Site.parse(HERE, "all")
-    read = read_residuals(context.subject, context.prompts.tokens[context.pool_rows], site)
+    read = read_residuals(context.model, context.prompts.tokens[context.pool_rows], site)
     torch.testing.assert_close(context.pool, read[:, 1:].flatten(0, 1))
 
 
@@ -142,7 +142,7 @@ def test_what_is_made_of_a_context_is_made_once(asked: dict[str, Any]) -> None:
 def test_with_and_without_saes(asked: dict[str, Any], tmp_path: Path) -> None:
     options = {key: asked[key] for key in ("prompts", "saes", "samples", "moments_samples")}
     options |= {"device": "cpu", "accept_sae": True}
-    done = steppe.run(STUDY, model=asked["subject"], out=tmp_path / "with", **options)
+    done = steppe.run(STUDY, model=asked["model"], out=tmp_path / "with", **options)
     assert list(done.datasets()) == ["latents"]
     assert done.dataset("latents")["latents"].values.tolist() == [256] * 4
     summary = (done.path / "summary.md").read_text()
@@ -152,7 +152,7 @@ def test_with_and_without_saes(asked: dict[str, Any], tmp_path: Path) -> None:
     assert "of model" in (done.path / "tables" / "rows.md").read_text()
     assert done.claims["b"].tolist() == [2]
     del options["saes"]
-    without = steppe.run(STUDY, model=asked["subject"], out=tmp_path / "without", **options)
+    without = steppe.run(STUDY, model=asked["model"], out=tmp_path / "without", **options)
     assert without.dataset("latents")["latents"].values.tolist() == [0] * 4
     assert "latents (their number)" in (without.path / "summary.md").read_text()
 
@@ -167,7 +167,7 @@ def test_too_few_prompts_or_activations_are_refused(asked: dict[str, Any]) -> No
 
 
 class OneSite(BaseSettings):
-    recipe: Literal["sites"] = "sites"
+    study: Literal["sites"] = "sites"
     site: str = HERE
 
 
@@ -199,7 +199,7 @@ def test_a_suffix_at_another_site_is_checked(
 
 def test_other_settings_share_no_places_and_keep_the_directions(asked: dict[str, Any]) -> None:
     context = open_context(STUDY, Settings(**asked))
-    context.kept_directions = steppe.directions.random(context.subject, 1)
+    context.kept_directions = steppe.directions.random(context.model, 1)
     few = replace(context, settings=Settings(**{**asked, "moments_samples": 101}))
     assert few.kept_directions is context.kept_directions
     assert few.at(THERE).settings.moments_samples == 101
@@ -212,5 +212,5 @@ def test_other_settings_share_no_places_and_keep_the_directions(asked: dict[str,
 def test_pairs_begin_with_bos_where_all_prompts_do(asked: dict[str, Any], first: int) -> None:
     rows = [[0, 1, 2, 3]] * 3 + [[first, 4, 5, 6]]
     context = open_context(STUDY, Settings(**asked), Given(prompts=rows))
-    assert context.subject.bos_token_id == 0
+    assert context.model.bos_token_id == 0
     assert context._sources.bos is (first == 0)

@@ -22,7 +22,7 @@ from steppe.study.prompts import as_prompts, width_of
 
 
 class Settings(BaseSettings):
-    recipe: Literal["probe"] = "probe"
+    study: Literal["probe"] = "probe"
     site: str = "blocks.1.hook_resid_pre"
 
 
@@ -106,7 +106,7 @@ def test_another_kind_changes_no_number(tiny_files: Any, tmp_path: Path) -> None
 
 def test_objects_give_the_numbers_of_the_folders(tiny_files: Any, tmp_path: Path) -> None:
     named = run(["real"], tiny_files, tmp_path / "named").dataset("paths")
-    model = steppe.load_subject(tiny_files.model, device="cpu")
+    model = steppe.load_model(tiny_files.model, device="cpu")
     tokens = steppe.load_prompts(tiny_files.prompts, model, length=10).tokens
     given = steppe.run(
         study(["real"]),
@@ -247,13 +247,13 @@ def test_an_unknown_kind_says_the_nearest(tiny_files: Any, tmp_path: Path) -> No
     ],
 )  # fmt: skip
 def test_prompts_that_are_none_are_refused(prompts: Any, tiny_files: Any) -> None:
-    model = steppe.load_subject(tiny_files.model, device="cpu")
+    model = steppe.load_model(tiny_files.model, device="cpu")
     with pytest.raises(InputError, match="prompt"):
         as_prompts(prompts, model, 2)
 
 
 def test_what_a_tokenizer_returns_is_read_by_its_mask(tiny_files: Any) -> None:
-    model = steppe.load_subject(tiny_files.model, device="cpu")
+    model = steppe.load_model(tiny_files.model, device="cpu")
     ids = torch.tensor([[1, 2, 3], [0, 4, 5]])
     whole = BatchEncoding({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
     assert as_prompts(whole, model, 3).tokens.tolist() == ids.tolist()
@@ -267,7 +267,7 @@ def test_padding_that_no_mask_tells_is_refused(tiny_files: Any) -> None:
     class Tokenizer:
         pad_token_id, bos_token_id, eos_token_id, unk_token_id = 9, 0, 0, 0
 
-    model = replace(steppe.load_subject(tiny_files.model, device="cpu"), tokenizer=Tokenizer())
+    model = replace(steppe.load_model(tiny_files.model, device="cpu"), tokenizer=Tokenizer())
     with pytest.raises(InputError, match=r"(?s)prompt 1.*token 9"):
         as_prompts([[1, 2, 3], [9, 4, 5]], model, 3)
     told = {"input_ids": [[1, 2, 9]], "attention_mask": [[1, 1, 1]]}
@@ -373,7 +373,7 @@ def test_another_definition_of_a_part_is_another_run(tiny_files: Any, tmp_path: 
 def test_settings_that_a_model_object_contradicts_are_refused(
     tiny_files: Any, tmp_path: Path
 ) -> None:
-    model = steppe.load_subject(tiny_files.model, device="cpu")
+    model = steppe.load_model(tiny_files.model, device="cpu")
     asked = {"dtype": "bfloat16", "coordinates": "raw", "engine": "full", "device_map": "auto"}
     for name, value in asked.items():
         with pytest.raises(InputError, match=f"setting {name}"):
@@ -389,7 +389,7 @@ def test_settings_that_a_model_object_contradicts_are_refused(
 
 
 def test_a_crossing_is_of_a_metric_that_grows_from_zero(tiny_files: Any) -> None:
-    model = steppe.load_subject(tiny_files.model, device="cpu")
+    model = steppe.load_model(tiny_files.model, device="cpu")
     tokens = np.arange(20).reshape(2, 10)
     ways = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
     site = "blocks.1.hook_resid_pre"

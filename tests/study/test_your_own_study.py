@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from steppe.activations import KINDS
+from steppe.metrics import CATALOGUE as METRICS
 from steppe.paths import DIRECTIONS, PATHS
-from steppe.readouts import CATALOGUE as METRICS
-from steppe.recipes.catalogue import RECIPES
+from steppe.settings.catalogue import STUDIES
 from steppe.statistics import CATALOGUE as STATISTICS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "your_own_study.md"
-REGISTRIES: list[Any] = [KINDS, DIRECTIONS, PATHS, METRICS, STATISTICS, RECIPES]
+REGISTRIES: list[Any] = [KINDS, DIRECTIONS, PATHS, METRICS, STATISTICS, STUDIES]
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from subject_training.cache_note import digest, made_once
-from subject_training.corpus import load_or_train_tokenizer, read_books, token_stream
-from subject_training.language_model import Shape
-from subject_training.model_card import five_gram_losses
+from model_training.cache_note import digest, made_once
+from model_training.corpus import load_or_train_tokenizer, read_books, token_stream
+from model_training.language_model import Shape
+from model_training.model_card import five_gram_losses
 
 
 def write_once(path: Path, **origin: int) -> str:

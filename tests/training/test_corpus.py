@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from subject_training.corpus import (
+from model_training.corpus import (
     END_OF_TEXT,
     END_OF_TEXT_ID,
     Windows,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from subject_training.dropout import Dropout
-from subject_training.language_model import Shape
+from model_training.dropout import Dropout
+from model_training.language_model import Shape
 
 SHAPE = Shape(layers=2, width=32, heads=2, vocabulary=50, positions=16)
 INPUTS = torch.zeros(8, 16, dtype=torch.long)

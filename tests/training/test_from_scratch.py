@@ -15,9 +15,9 @@ import bundle
 import sample_prompts
 import train_model
 import train_saes
+from model_training import bundled_check
+from model_training.bundled_check import faults_of
 from steppe.core.bundled import demo_folder
-from subject_training import bundled_check
-from subject_training.bundled_check import faults_of
 
 WIDTH = 32
 MODEL_SIZE = "--layers 2 --width 32 --heads 2 --vocabulary 300 --window 16"

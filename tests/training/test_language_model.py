@@ -6,8 +6,8 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import GPT2LMHeadModel
 
-from subject_training.hub_folder import config_of, read_model_folder, write_model_folder
-from subject_training.language_model import Shape, initial_weights, next_token_loss
+from model_training.hub_folder import config_of, read_model_folder, write_model_folder
+from model_training.language_model import Shape, initial_weights, next_token_loss
 
 SHAPE = Shape(layers=3, width=32, heads=4, vocabulary=50, positions=12)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from subject_training import ngram
+from model_training import ngram
 
 VOCABULARY = 12
 

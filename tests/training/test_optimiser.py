@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from subject_training.optimiser import MuonWithAdamW, OptimiserSettings, orthogonalised
-from subject_training.schedule import Plan, planned
+from model_training.optimiser import MuonWithAdamW, OptimiserSettings, orthogonalised
+from model_training.schedule import Plan, planned
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 48), (48, 16)])

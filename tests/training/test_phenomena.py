@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import phenomena
-from subject_training.corpus import load_or_train_tokenizer, read_books
-from subject_training.hub_folder import write_model_folder
-from subject_training.language_model import Shape, initial_weights
+from model_training.corpus import load_or_train_tokenizer, read_books
+from model_training.hub_folder import write_model_folder
+from model_training.language_model import Shape, initial_weights
 
 SHAPE = Shape(layers=3, width=32, heads=2, vocabulary=280, positions=16)
 STEPS = np.arange(100, dtype=np.float32)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from subject_training.corpus import load_or_train_tokenizer, read_books, token_stream
-from subject_training.hub_folder import write_model_folder
-from subject_training.language_model import Shape, initial_weights
-from subject_training.model_run import ModelRun, RunSettings
-from subject_training.optimiser import OptimiserSettings
-from subject_training.sae_run import SaeRun, SaeSettings, SaeSpec
-from subject_training.sae_source import FrozenModel, WindowMix
-from subject_training.sampling import PromptPlan, sampled_batch_files
+from model_training.corpus import load_or_train_tokenizer, read_books, token_stream
+from model_training.hub_folder import write_model_folder
+from model_training.language_model import Shape, initial_weights
+from model_training.model_run import ModelRun, RunSettings
+from model_training.optimiser import OptimiserSettings
+from model_training.sae_run import SaeRun, SaeSettings, SaeSpec
+from model_training.sae_source import FrozenModel, WindowMix
+from model_training.sampling import PromptPlan, sampled_batch_files
 
 SHAPE = Shape(layers=2, width=16, heads=2, vocabulary=280, positions=8)
 STEP = 2 * 4 * 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from subject_training.sae_folder import folded, write_sae_folder, write_sparsity
-from subject_training.sae_model import apply_sae, initial_sae
+from model_training.sae_folder import folded, write_sae_folder, write_sparsity
+from model_training.sae_model import apply_sae, initial_sae
 
 pytestmark = [
     pytest.mark.parity,

@@ -37,7 +37,7 @@ class Kind:
 _ALL = (
     Kind(
         "real",
-        "another activation of the subject",
+        "another activation of the model",
         targets.real_targets,
         ("pool",),
     ),

@@ -121,7 +121,7 @@ def fixed_targets(request: TargetRequest, *, name: str) -> Tensor:
 
 def _sae(request: TargetRequest, kind: str) -> Autoencoder:
     if request.sae is None:
-        raise _lacking(kind, "SAE", "give an SAE of the subject's site, or leave out this kind")
+        raise _lacking(kind, "SAE", "give an SAE of the model's site, or leave out this kind")
     return request.sae
 
 

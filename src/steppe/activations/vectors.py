@@ -43,6 +43,6 @@ def as_vectors(vectors: Vectors, name: str, *, width: int | None = None) -> Tens
             name,
             got=f"NaN or infinity in {len(rows)} rows, the first is row {rows[0]}",
             expected=f"{expected} of finite numbers",
-            fix="check the subject's weights and its dtype",
+            fix="check the model's weights and its dtype",
         )
     return tensor

@@ -16,7 +16,7 @@ FAILED = 1
 
 
 def check(
-    subject: Annotated[
+    model: Annotated[
         str,
         typer.Argument(
             help="'demo' (bundled), a hub id such as gpt2, a model folder or .gguf file."
@@ -27,7 +27,7 @@ def check(
         typer.Option(
             help="'demo', a release such as gpt2-small-res-jb/blocks.1.hook_resid_pre, or a "
             "folder or file of any public format, see docs/saes.md (repeatable).",
-            show_default="those that belong to the subject",
+            show_default="those that belong to the model",
         ),
     ] = None,
     prompts: options.Prompts = None,
@@ -52,7 +52,7 @@ def check(
     coordinates: Annotated[
         str | None,
         typer.Option(
-            help="'centered' or 'raw' residuals.", show_default="the SAEs', else the subject's own"
+            help="'centered' or 'raw' residuals.", show_default="the SAEs', else the model's own"
         ),
     ] = None,
     length: Annotated[
@@ -85,15 +85,15 @@ def check(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Check a subject and its SAEs on real tokens.
+    """Check a model and its SAEs on real tokens.
 
     Compares the suffix run with the full forward pass, and prints the loss, and for each SAE its
     explained variance, L0 and dead share. A wrong coordinate system, hook or normalisation shows
     here as a low explained variance.
     """
-    say(f"checking {subject}: loading", error=True)
-    request = load("steppe.recipes.checking:CheckRequest")(
-        subject=subject,
+    say(f"checking {model}: loading", error=True)
+    request = load("steppe.checks.checking:CheckRequest")(
+        model=model,
         saes=tuple(sae or ()),
         prompts=prompts,
         revision=revision,
@@ -109,7 +109,7 @@ def check(
         strict=strict,
         tokens=tokens,
     )
-    report = load("steppe.recipes.checking:check_subject")(request)
+    report = load("steppe.checks.checking:check_model")(request)
     if as_json:
         say(json.dumps(report.as_dict(), indent=2))
     else:

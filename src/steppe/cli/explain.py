@@ -1,4 +1,4 @@
-"""`steppe explain`: every setting of a recipe, its meaning, default, unit and origin."""
+"""`steppe explain`: every setting of a study, its meaning, default, unit and origin."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import typer
 from steppe.cli import options
 from steppe.cli.telling import say
 from steppe.core.lazy import load
-from steppe.recipes.catalogue import find_recipe
+from steppe.settings.catalogue import find_study
 
 if TYPE_CHECKING:
-    from steppe.recipes.explaining import Setting
+    from steppe.settings.explaining import Setting
 
 WIDTH = 100
 
 
 def explain(
-    recipe: Annotated[str, typer.Argument(help="Which study; `steppe list` shows all.")],
+    study: Annotated[str, typer.Argument(help="Which study; `steppe list` shows all.")],
     as_json: options.Json = False,
 ) -> None:
-    """List every setting of a recipe: what it means, its default and where that came from.
+    """List every setting of a study: what it means, its default and where that came from.
 
-    Each is an option of `steppe reproduce RECIPE` and a key of the YAML file of `steppe run`.
+    Each is an option of `steppe reproduce STUDY` and a key of the YAML file of `steppe run`.
     """
-    settings: tuple[Setting, ...] = load("steppe.recipes.explaining:explain")(recipe)
+    settings: tuple[Setting, ...] = load("steppe.settings.explaining:explain")(study)
     if as_json:
         say(json.dumps([asdict(setting) for setting in settings], indent=2))
         return
-    known = find_recipe(recipe)
+    known = find_study(study)
     say(f"{known.name}: {known.question}\n{known.paper}")
     for title, own in (("this study", True), ("every study", False)):
         say(f"\nSettings of {title}\n")

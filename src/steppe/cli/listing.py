@@ -1,4 +1,4 @@
-"""`steppe list`: which recipes, kinds, directions, readouts, statistics, SAE releases there are."""
+"""`steppe list`: which studies, kinds, directions, metrics, statistics, SAE releases there are."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from steppe.core.errors import InputError
 from steppe.core.lazy import load
 
 SOURCES = {
-    "recipes": "steppe.recipes.catalogue:RECIPES",
+    "studies": "steppe.settings.catalogue:STUDIES",
     "kinds": "steppe.activations:KINDS",
     "directions": "steppe.paths:DIRECTIONS",
     "fixed directions": "steppe.core.fixed_directions:FIXED_KINDS",
     "paths": "steppe.paths:PATHS",
     "substitutions": "steppe.paths:SUBSTITUTIONS",
-    "metrics": "steppe.readouts:CATALOGUE",
+    "metrics": "steppe.metrics:CATALOGUE",
     "statistics": "steppe.statistics:CATALOGUE",
     "sae releases": "steppe.sae:releases",
 }
@@ -38,7 +38,7 @@ def listing(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the recipes, and what they can use: kinds, directions, readouts, statistics, SAEs."""
+    """List the studies, and what they can use: kinds, directions, metrics, statistics, SAEs."""
     if what is not None:
         _list_saes(what, pattern or "", as_json)
         return

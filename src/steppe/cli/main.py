@@ -61,7 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Measure how a language model's output responds as one activation is moved along a path.",
-    epilog="Start with: steppe reproduce giglemiani2024 --subject demo --samples 50",
+    epilog="Start with: steppe reproduce giglemiani2024 --model demo --samples 50",
 )
 app.add_typer(reproduce, name="reproduce")
 app.add_typer(run, name="run")

@@ -22,7 +22,7 @@ Dtype = Annotated[
     str,
     typer.Option(
         help="float32, float64, bfloat16 or float16. Half precision is for the blocks' matrices; "
-        "the residual stream, normalisations and readouts stay float32, unless a device map "
+        "the residual stream, normalisations and metrics stay float32, unless a device map "
         "shares the model out: then all is in it.",
     ),
 ]
@@ -50,7 +50,7 @@ RunPath = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="The run folder.", show_default="runs/<recipe>-<subject>", rich_help_panel=RUNNING
+        help="The run folder.", show_default="runs/<study>-<model>", rich_help_panel=RUNNING
     ),
 ]
 Overwrite = Annotated[

@@ -23,7 +23,7 @@ class How:
     """How a study is to be run, beside what it measures; every field is an option.
 
     Attributes:
-        out: The run folder; None: ``runs/<recipe>-<subject>``.
+        out: The run folder; None: ``runs/<study>-<model>``.
         overwrite: Whether a run that is there is removed first.
         workers: Who computes, as on the command line.
         shard: Which part, as on the command line.
@@ -43,15 +43,15 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     """Run the study that ``asked`` describes and say where its results are.
 
     Args:
-        asked: Settings as asked, with the key ``recipe``.
+        asked: Settings as asked, with the key ``study``.
         place: Where the request came from, for errors.
         how: How to run it.
     """
-    settings = load("steppe.recipes.configuration:settings_of")(asked, place)
+    settings = load("steppe.settings.configuration:settings_of")(asked, place)
     folder = (
         how.out.expanduser()
         if how.out
-        else load("steppe.recipes.configuration:default_folder")(settings)
+        else load("steppe.settings.configuration:default_folder")(settings)
     )
     load("steppe.store.places:check_writable")(folder)
     workers_of = load("steppe.execution.workers:workers_of")
@@ -61,7 +61,7 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     if how.overwrite:
         _confirm_overwriting(folder)
     count = "" if "samples" in settings.hang_on_weights else f": {settings.samples} samples"
-    say(f"{settings.recipe} on {settings.subject}{count} -> {folder}")
+    say(f"{settings.study} on {settings.model}{count} -> {folder}")
     opening = load("steppe.store:Opening")(folder, overwrite=how.overwrite)
     outcome = load("steppe.execution.run:run_study")(settings, opening, workers)
     if not outcome.reported:

@@ -28,7 +28,7 @@ def show(
     """Print a run's tables: our numbers, their intervals, and the published ones beside them.
 
     With --provenance: each start of the run, with versions, commit, machine, device, threads, the
-    hashes of subject, SAE and prompts, the seed, the wall time and the exact command.
+    hashes of model, SAE and prompts, the seed, the wall time and the exact command.
     """
     opened = load("steppe.store:open_run")(run)
     if provenance:
@@ -43,7 +43,7 @@ def show(
     for name, frame in tables.items():
         say(render(frame, title=name))
         if "verdict_holm" in frame.columns:
-            say(load("steppe.recipes.deciding:multiplicity_text")(frame))
+            say(load("steppe.study.verdicts:multiplicity_text")(frame))
 
 
 def _chosen(run: Any, names: list[str]) -> dict[str, Any]:

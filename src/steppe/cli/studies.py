@@ -1,4 +1,4 @@
-"""`steppe reproduce` and `steppe run`: one command, made from the settings of the recipe."""
+"""`steppe reproduce` and `steppe run`: one command, made from the settings of the study."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from steppe.cli.running import How, run_study
 from steppe.core.errors import InputError
 from steppe.core.lazy import load
 from steppe.core.names import nearest
-from steppe.recipes.catalogue import RECIPES, find_recipe
+from steppe.settings.catalogue import STUDIES, find_study
 
 if TYPE_CHECKING:
-    from steppe.recipes.explaining import Setting
+    from steppe.settings.explaining import Setting
 
 AGAIN = (
     "Repeating the command on the same folder goes on where it stopped, after Ctrl-C, a kill or a "
@@ -27,40 +27,40 @@ AGAIN = (
 
 
 class _Reproduce(TyperGroup):
-    """One command per recipe, with the recipe's settings as options."""
+    """One command per study, with the study's settings as options."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return list(RECIPES)
+        return list(STUDIES)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        return study_command(cmd_name, {"recipe": cmd_name}, "the command line")
+        return study_command(cmd_name, {"study": cmd_name}, "the command line")
 
 
 class _Run(TyperGroup):
-    """One command per YAML file, with the settings of the recipe that it names as options."""
+    """One command per YAML file, with the settings of the study that it names as options."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return []
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        asked = load("steppe.recipes.configuration:read_config")(Path(cmd_name))
+        asked = load("steppe.settings.configuration:read_config")(Path(cmd_name))
         return study_command(cmd_name, asked, f"config {cmd_name}")
 
 
 reproduce = typer.Typer(
     cls=_Reproduce,
     no_args_is_help=True,
-    subcommand_metavar="RECIPE [SETTINGS]",
-    short_help="Reproduce a published study on a subject.",
+    subcommand_metavar="STUDY [SETTINGS]",
+    short_help="Reproduce a published study on a model.",
     help=f"""Reproduce a published study: curves, statistics, tables and figures in one run folder.
 
 {AGAIN}
 
-[bold]steppe reproduce giglemiani2024[/bold] runs on the bundled subject, in minutes, offline.
+[bold]steppe reproduce giglemiani2024[/bold] runs on the bundled model, in minutes, offline.
 
-[bold]steppe reproduce giglemiani2024 --subject gpt2[/bold] runs the paper itself.
+[bold]steppe reproduce giglemiani2024 --model gpt2[/bold] runs the paper itself.
 
-[bold]steppe reproduce RECIPE --help[/bold] shows every setting of a recipe as an option.""",
+[bold]steppe reproduce STUDY --help[/bold] shows every setting of a study as an option.""",
 )
 run = typer.Typer(
     cls=_Run,
@@ -69,9 +69,9 @@ run = typer.Typer(
     short_help="Run a study described by a YAML file.",
     help=f"""Run a study described by a YAML file.
 
-The file names a recipe and whichever of its settings differ from the published study. The `asked` \
+The file names a study and whichever of its settings differ from the published study. The `asked` \
 part of a run folder's config.yaml is such a file. Settings given as options, as in `steppe \
-reproduce RECIPE --help`, rule over the file's.
+reproduce STUDY --help`, rule over the file's.
 
 {AGAIN}""",
 )
@@ -82,14 +82,14 @@ def study_command(name: str, asked: Mapping[str, Any], place: str) -> Any:
 
     Args:
         name: Its name in messages.
-        asked: Settings that hold unless an option says otherwise, with the key ``recipe``.
+        asked: Settings that hold unless an option says otherwise, with the key ``study``.
         place: Where these came from, for errors.
 
     Raises:
-        InputError: There is no such recipe; the nearest name is suggested.
+        InputError: There is no such study; the nearest name is suggested.
     """
-    recipe = find_recipe(str(asked["recipe"]))
-    settings: tuple[Setting, ...] = load("steppe.recipes.explaining:explain")(recipe.name)
+    study = find_study(str(asked["study"]))
+    settings: tuple[Setting, ...] = load("steppe.settings.explaining:explain")(study.name)
     known = {setting.name: setting for setting in settings}
 
     def command(ctx: typer.Context, **given: Any) -> None:
@@ -105,11 +105,11 @@ def study_command(name: str, asked: Mapping[str, Any], place: str) -> Any:
     # typer reads a command's options from its signature.
     command.__dict__["__signature__"] = inspect.Signature([context, *options, *_HOW.values()])
     app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    texts = [recipe.question, recipe.paper.replace("[", r"\["), AGAIN]
+    texts = [study.question, study.paper.replace("[", r"\["), AGAIN]
     app.command(
         name,
         help="\n\n".join(texts),
-        short_help=recipe.question,
+        short_help=study.question,
         context_settings={"allow_extra_args": True},
     )(command)
     return typer.main.get_command(app)
@@ -174,7 +174,7 @@ def number_of(text: str) -> Any:
 
 
 def _refuse_words(words: Iterable[str], known: Mapping[str, Setting]) -> None:
-    """Say how a setting is given to whoever wrote ``prompt_length=20``, or a second recipe."""
+    """Say how a setting is given to whoever wrote ``prompt_length=20``, or a second study."""
     for word in words:
         key = word.partition("=")[0].strip(" -").replace("-", "_")
         near = nearest(key, known)

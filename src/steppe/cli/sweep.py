@@ -17,11 +17,11 @@ from steppe.core.lazy import load
 from steppe.core.names import check_names
 
 if TYPE_CHECKING:
-    from steppe.recipes.explaining import Setting
+    from steppe.settings.explaining import Setting
 
 # What `steppe.run` takes beside the settings of a study; and axes that are no settings.
 _WORDS = ("workers", "threads")
-_AXES = ("layer", "model")
+_AXES = ("layer",)
 # Commas between values, not those within one in brackets.
 _BETWEEN = re.compile(r",(?![^\[]*\])")
 
@@ -48,25 +48,20 @@ def sweep(
 
     [bold]steppe sweep janiak2024 --grid seed=0,1,2 --out runs/seeds[/bold]
 
-    [bold]steppe sweep janiak2024 --grid subject=gpt2,gpt2-medium --grid layer=0,4 --out r[/bold]
+    [bold]steppe sweep janiak2024 --grid model=gpt2,gpt2-medium --grid layer=0,4 --out r[/bold]
     """
     asked: dict[str, Any] = {}
     name = study
     if study.endswith((".yaml", ".yml")):
-        asked = load("steppe.recipes.configuration:read_config")(Path(study))
-        name = str(asked.pop("recipe"))
-    known = {one.name: one for one in load("steppe.recipes.explaining:explain")(name)}
+        asked = load("steppe.settings.configuration:read_config")(Path(study))
+        name = str(asked.pop("study"))
+    known = {one.name: one for one in load("steppe.settings.explaining:explain")(name)}
     for key, text in map(_split, setting or []):
         asked[key] = _value("--setting", key, text, known)
     axes = {}
     for key, text in map(_split, grid):
         values = [text] if Path(text).exists() else _BETWEEN.split(text)
         axes[key] = [_value("--grid", key, one, known) for one in values]
-    model = asked.pop("subject", None)
-    if "subject" in axes:
-        axes["model"] = axes.pop("subject")
-    elif model is not None:
-        asked["model"] = model
     done = load("steppe.execution.sweep:sweep")(name, axes, out=out, **asked)
     for run in done.runs:
         say(f"done: {run.path}")

@@ -46,7 +46,7 @@ def beside(
         table: One row per kind, and mode or context.
         published: What `read_published` returns.
         name: Which published table the rows belong to.
-        comparable: Whether subject, SAE and settings are the paper's. Only then is there a
+        comparable: Whether model, SAE and settings are the paper's. Only then is there a
             verdict: ``reproduced`` when every published number of the row is met within
             `TOLERANCES`, else ``differs``; ``not comparable`` for a row that was not published.
 

@@ -94,6 +94,6 @@ def _group(steps: xr.DataArray) -> str | None:
             "steps to compare",
             got=f"dimensions {', '.join(map(str, steps.dims)) or 'none'}",
             expected="kind and sample, and at most one of mode and context",
-            fix="select one statistic and readout first",
+            fix="select one statistic and metric first",
         )
     return groups[0] if groups else None

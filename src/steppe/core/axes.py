@@ -52,5 +52,5 @@ MEANING: dict[str, str] = {
     AXIS: "the two axes of a plane",
     START: "one of several directions that an ascent starts from",
     MOMENT: "before or after an ascent",
-    CONTROL: "another subject, or site, with which effects are set beside",
+    CONTROL: "another model, or site, with which effects are set beside",
 }

@@ -1,4 +1,4 @@
-"""Where the files of the bundled subject lie: its model, its SAEs and its prompts."""
+"""Where the files of the bundled model lie: its model, its SAEs and its prompts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ DEMO = "demo"
 
 
 def demo_folder() -> Path:
-    """Folder of the bundled subject."""
-    return Path(str(resources.files("steppe"))) / "subject" / "bundled" / DEMO
+    """Folder of the bundled model."""
+    return Path(str(resources.files("steppe"))) / "models" / "bundled" / DEMO
 
 
 def demo_model() -> Path:
     """Folder of the bundled model: configuration, weights and tokenizer.
 
     Raises:
-        InputError: This installation carries no bundled subject.
+        InputError: This installation carries no bundled model.
     """
     return _existing("model")
 
@@ -28,7 +28,7 @@ def demo_saes() -> tuple[str, ...]:
     """Names of all bundled SAEs, as `load_sae` takes them: ``demo/blocks.1.hook_resid_pre`` ...
 
     Raises:
-        InputError: This installation carries no bundled subject.
+        InputError: This installation carries no bundled model.
     """
     folders = sorted(path.parent.name for path in _existing("saes").glob("*/cfg.json"))
     return tuple(f"{DEMO}/{name}" for name in folders)
@@ -43,7 +43,7 @@ def demo_prompts() -> Path:
     """File of the bundled prompts: int32 tensors ``windows_10`` and ``sequences_128``.
 
     Raises:
-        InputError: This installation carries no bundled subject.
+        InputError: This installation carries no bundled model.
     """
     return _existing("prompts/prompts.safetensors")
 
@@ -52,9 +52,9 @@ def _existing(part: str) -> Path:
     path = demo_folder() / part
     if not path.exists():
         raise InputError(
-            f"bundled subject {DEMO!r}",
+            f"bundled model {DEMO!r}",
             got=f"{path} does not exist",
-            expected="the bundled subject's files beside the package's code",
+            expected="the bundled model's files beside the package's code",
             fix="install steppe again from a complete copy of the repository",
         )
     return path

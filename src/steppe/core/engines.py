@@ -1,4 +1,4 @@
-"""In which ways can a subject be run on from a site? One word and one line for each."""
+"""In which ways can a model be run on from a site? One word and one line for each."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ BESIDE: dict[str, set[str]] = {
 }
 
 
-def readouts(dataset: xr.Dataset) -> list[str]:
+def metrics(dataset: xr.Dataset) -> list[str]:
     """Names of the variables that hold curves: those with a step dimension and one of samples."""
     return [str(name) for name, v in dataset.data_vars.items() if {SAMPLE, STEP} <= set(v.dims)]
 
@@ -27,7 +27,7 @@ def check_curves(dataset: xr.Dataset, place: str = "curves") -> xr.Dataset:
     """Return ``dataset`` when it is a curves or a plateau dataset.
 
     It is one when it has labelled kinds (and labelled modes, or contexts for plateaus), at least
-    one floating-point readout over (kind, sample, step and mode or context) with a unit and a
+    one floating-point metric over (kind, sample, step and mode or context) with a unit and a
     name, and every known variable beside them over its own dimensions.
 
     Args:
@@ -37,12 +37,12 @@ def check_curves(dataset: xr.Dataset, place: str = "curves") -> xr.Dataset:
     Raises:
         InputError: Something is missing or wrong; all faults are listed.
     """
-    faults = [*_faults_of_labels(dataset), *_faults_of_readouts(dataset), *_faults_beside(dataset)]
+    faults = [*_faults_of_labels(dataset), *_faults_of_metrics(dataset), *_faults_beside(dataset)]
     if faults:
         raise InputError(
             place,
             got="; ".join(faults),
-            expected="readouts over kind, mode (or context), sample and step, with units",
+            expected="metrics over kind, mode (or context), sample and step, with units",
             fix="name, label and give units as the datasets that steppe writes do",
         )
     return dataset
@@ -63,10 +63,10 @@ def _faults_of_labels(dataset: xr.Dataset) -> Iterator[str]:
         yield f"{dataset.sizes[STEP]} step"
 
 
-def _faults_of_readouts(dataset: xr.Dataset) -> Iterator[str]:
-    names = readouts(dataset)
+def _faults_of_metrics(dataset: xr.Dataset) -> Iterator[str]:
+    names = metrics(dataset)
     if not names:
-        yield "no readout over sample and step"
+        yield "no metric over sample and step"
     for name in names:
         variable = dataset[name]
         groups = set(map(str, variable.dims)) - {KIND, SAMPLE, STEP}

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from steppe.core.sites import Site, as_site
+from steppe.models import Model
 from steppe.propagation import GradientSuffix, build_prefix, require_self_check
 from steppe.propagation.forward import as_tokens
-from steppe.subject import Subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Anchor:
     """One prompt's activation at a site, and what comes of it.
 
     Attributes:
-        base: The activation, float32 ``(d_model,)``, on the subject's device.
+        base: The activation, float32 ``(d_model,)``, on the model's device.
         suffix: The differentiable rest of the model.
         read: The later site.
     """
@@ -42,13 +42,11 @@ class Anchor:
         return self.suffix.pull(self.base.expand_as(cotangents), cotangents, self.read)
 
 
-def anchors_of(
-    subject: Subject, tokens: Any, site: Site | str, read: Site | str
-) -> Sequence[Anchor]:
+def anchors_of(model: Model, tokens: Any, site: Site | str, read: Site | str) -> Sequence[Anchor]:
     """Prepare prompts as anchors.
 
     Args:
-        subject: The model; checked on its first use.
+        model: The model; checked on its first use.
         tokens: Token ids ``(prompt, position)``.
         site: Where activations are moved, at the last position.
         read: The later site.
@@ -56,13 +54,13 @@ def anchors_of(
     Raises:
         InputError: Sites or tokens that do not fit the model.
     """
-    ids, place = as_tokens(subject, tokens, axes=2), as_site(site)
-    require_self_check(subject, place, ids.shape[1])
-    later = as_site(read).resolve(subject.n_layers)
+    ids, place = as_tokens(model, tokens, axes=2), as_site(site)
+    require_self_check(model, place, ids.shape[1])
+    later = as_site(read).resolve(model.n_layers)
     found = []
     for row in ids:
-        prefix = build_prefix(subject, row, place)
-        found.append(Anchor(prefix.base.clone(), GradientSuffix(subject, prefix), later))
+        prefix = build_prefix(model, row, place)
+        found.append(Anchor(prefix.base.clone(), GradientSuffix(model, prefix), later))
     return found
 
 

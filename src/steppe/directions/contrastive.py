@@ -15,20 +15,20 @@ from steppe.core.errors import InputError, MissingExtraError
 from steppe.core.sites import Site, as_site
 from steppe.directions.direction_set import DirectionSet
 from steppe.directions.pairs import Pairs, Prompt, of_one
+from steppe.models import Model
+from steppe.models.bos import choose_bos
 from steppe.propagation import read_residuals
-from steppe.subject import Subject
-from steppe.subject.bos import choose_bos
 
 GivenPairs = Pairs | str | Path | Mapping[str, Pairs]
 
 
 def contrastive(
-    subject: Subject, site: Site | str, pairs: GivenPairs, *, bos: bool | None = None
+    model: Model, site: Site | str, pairs: GivenPairs, *, bos: bool | None = None
 ) -> DirectionSet:
     """Mean differences between the two sides of pairs of prompts, at their last tokens.
 
     Args:
-        subject: The model.
+        model: The model.
         site: Where activations are read.
         pairs: Sets of pairs: a file, a bundled name or group, or `Pairs`.
         bos: Whether BOS is put in front of each prompt; None: as the tokenizer does.
@@ -44,7 +44,7 @@ def contrastive(
             activations do not differ.
     """
     sets = of_one(pairs)
-    sides = [read_sides(subject, site, one, bos) for one in sets]
+    sides = [read_sides(model, site, one, bos) for one in sets]
     differences = [(positive - negative).double() for positive, negative in sides]
     _require_difference(sets, differences, as_site(site))
     return DirectionSet.of(
@@ -56,7 +56,7 @@ def contrastive(
 
 
 def probe(
-    subject: Subject,
+    model: Model,
     site: Site | str,
     pairs: GivenPairs,
     *,
@@ -69,7 +69,7 @@ def probe(
     regularisation means the same for every model.
 
     Args:
-        subject: The model.
+        model: The model.
         site: Where activations are read.
         pairs: Sets of pairs, as `contrastive` takes them.
         bos: Whether BOS is put in front of each prompt; None: as the tokenizer does.
@@ -90,7 +90,7 @@ def probe(
         raise MissingExtraError("probe", package="scikit-learn", extra="probe") from fault
     sets, normals, facts = of_one(pairs), [], []
     for one in sets:
-        positive, negative = read_sides(subject, site, one, bos)
+        positive, negative = read_sides(model, site, one, bos)
         _require_difference([one], [(positive - negative).double()], as_site(site))
         rows = torch.cat([positive, negative]).double()
         rows = rows - rows.mean(0)
@@ -117,7 +117,7 @@ def _held_out(fit: Any, rows: Any, labels: Any) -> float | None:
 
 
 def read_sides(
-    subject: Subject, site: Site | str, pairs: Pairs, bos: bool | None = None
+    model: Model, site: Site | str, pairs: Pairs, bos: bool | None = None
 ) -> tuple[Tensor, Tensor]:
     """Last-token activations of both sides, float32 on the CPU, ``(pair, d_model)`` each."""
     place = as_site(site)
@@ -128,44 +128,44 @@ def read_sides(
             expected="the last position: prompts of a pair differ in length",
             fix="leave the position out",
         )
-    added = choose_bos("auto", subject).is_added if bos is None else bos
+    added = choose_bos("auto", model).is_added if bos is None else bos
     prompts = [prompt for side in (0, 1) for prompt in (pair[side] for pair in pairs.prompts)]
-    found = read_last(subject, place, [_ids(p, subject, added, pairs.name) for p in prompts])
+    found = read_last(model, place, [_ids(p, model, added, pairs.name) for p in prompts])
     return found[: len(pairs)], found[len(pairs) :]
 
 
-def read_last(subject: Subject, site: Site, prompts: Sequence[Sequence[int]]) -> Tensor:
+def read_last(model: Model, site: Site, prompts: Sequence[Sequence[int]]) -> Tensor:
     """Activations of prompts of any lengths at their last tokens, ``(prompt, d_model)``."""
-    found = torch.empty(len(prompts), subject.d_model)
+    found = torch.empty(len(prompts), model.d_model)
     for length in sorted({len(ids) for ids in prompts}):
         places = [place for place, ids in enumerate(prompts) if len(ids) == length]
         tokens = torch.tensor([list(prompts[place]) for place in places])
-        found[places] = read_residuals(subject, tokens, site)
+        found[places] = read_residuals(model, tokens, site)
     return found
 
 
-def _ids(prompt: Prompt, subject: Subject, bos: bool, name: str) -> list[int]:
+def _ids(prompt: Prompt, model: Model, bos: bool, name: str) -> list[int]:
     if isinstance(prompt, str):
-        if subject.tokenizer is None:
+        if model.tokenizer is None:
             raise InputError(
                 f"pairs {name!r}",
-                got=f"the text {prompt!r}, for {subject.name} which has no tokenizer",
+                got=f"the text {prompt!r}, for {model.name} which has no tokenizer",
                 expected="a model with a tokenizer, or prompts of token ids",
-                fix="pass tokenizer= to load_subject",
+                fix="pass tokenizer= to load_model",
             )
-        ids = list(subject.tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"])
+        ids = list(model.tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"])
     else:
         ids = list(prompt)
     if not ids:
         raise InputError(
             f"pairs {name!r}",
-            got=f"{prompt!r}, which is no token at all in {subject.name}",
+            got=f"{prompt!r}, which is no token at all in {model.name}",
             expected="a prompt of at least one token",
             fix="change it, or leave the pair out",
         )
-    if bos and ids[0] != subject.bos_token_id:
-        choose_bos("yes", subject)
-        ids.insert(0, int(subject.bos_token_id or 0))
+    if bos and ids[0] != model.bos_token_id:
+        choose_bos("yes", model)
+        ids.insert(0, int(model.bos_token_id or 0))
     return ids
 
 

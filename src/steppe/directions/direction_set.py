@@ -17,7 +17,7 @@ from torch import Tensor
 from steppe.activations.vectors import Vectors
 from steppe.core.errors import InputError
 from steppe.core.names import check_names
-from steppe.subject import Subject
+from steppe.models import Model
 
 # What is left of a vector beside what is removed from it: less is rounding.
 _FAINT = 1e-5
@@ -118,20 +118,20 @@ class DirectionSet:
         """Every direction for every base, ``(sample, direction, d_model)``."""
         return self.vectors.expand(count, -1, -1)
 
-    def in_coordinates(self, subject: Subject, place: str) -> DirectionSet:
-        """These directions in a subject's coordinates: mean-free where they are centred.
+    def in_coordinates(self, model: Model, place: str) -> DirectionSet:
+        """These directions in a model's coordinates: mean-free where they are centred.
 
         Raises:
             InputError: They are of another width, or nothing is left.
         """
-        if self.vectors.shape[1] != subject.d_model:
+        if self.vectors.shape[1] != model.d_model:
             raise InputError(
                 place,
                 got=f"directions of width {self.vectors.shape[1]}",
-                expected=f"d_model = {subject.d_model} of {subject.name}",
+                expected=f"d_model = {model.d_model} of {model.name}",
                 fix="give directions that were made on this model",
             )
-        kept = subject.to_coordinates(self.vectors.double())
+        kept = model.to_coordinates(self.vectors.double())
         lengths = kept.norm(dim=1)
         for name, length in zip(self.names, lengths.tolist(), strict=True):
             if length < _FAINT:

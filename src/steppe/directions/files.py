@@ -15,8 +15,8 @@ from steppe.core.errors import InputError, MissingExtraError
 from steppe.core.sites import Site, as_site
 from steppe.directions.direction_set import DirectionSet
 from steppe.directions.entries import Entry, Place, entries_of, select
+from steppe.models import Model
 from steppe.sae.formats.files import check_memory, load_pt, read_arrays, refusal
-from steppe.subject import Subject
 
 ENDINGS = (".safetensors", ".npz", ".npy", ".pt", ".pth", ".gguf")
 # The tensor types of GGUF that hold plain numbers.
@@ -25,7 +25,7 @@ _PLAIN_GGUF = {"F32", "F16", "F64"}
 
 def from_file(
     path: str | Path,
-    subject: Subject | None = None,
+    model: Model | None = None,
     site: Site | str | None = None,
     *,
     layer: int | None = None,
@@ -40,12 +40,12 @@ def from_file(
     Args:
         path: A ``.safetensors``, ``.npz``, ``.npy``, ``.pt`` (read with ``weights_only``) or
             ``.gguf`` file.
-        subject: The model they are for; None: they are taken as they are.
+        model: The model they are for; None: they are taken as they are.
         site: Where they are used. Of vectors by layer those of this site are taken.
         layer: Take those of this layer, whatever the site.
 
     Returns:
-        The directions, of length 1, in the subject's coordinates.
+        The directions, of length 1, in the model's coordinates.
 
     Raises:
         InputError: No such file, or one that is damaged, needs code to be run, or holds something
@@ -55,7 +55,7 @@ def from_file(
     where = Path(path).expanduser()
     name = f"directions {where}"
     entries = select(
-        _entries(where), name, place=_place(site, subject) if site else None, layer=layer
+        _entries(where), name, place=_place(site, model) if site else None, layer=layer
     )
     found = DirectionSet.of(
         [entry.name for entry in entries],
@@ -63,7 +63,7 @@ def from_file(
         name,
         [{"file": where.name, **({"site": e.site} if e.place else {})} for e in entries],
     )
-    return found if subject is None else found.in_coordinates(subject, name)
+    return found if model is None else found.in_coordinates(model, name)
 
 
 def names_in(path: str | Path) -> list[str]:
@@ -75,16 +75,16 @@ def names_in(path: str | Path) -> list[str]:
     return list(dict.fromkeys(entry.name for entry in _entries(Path(path).expanduser())))
 
 
-def _place(site: Site | str, subject: Subject | None) -> Place:
+def _place(site: Site | str, model: Model | None) -> Place:
     asked = as_site(site)
-    if subject is not None:
-        return asked.place(subject.n_layers)
+    if model is not None:
+        return asked.place(model.n_layers)
     if asked.layer < 0 or asked.point == "ln_final":
         raise InputError(
             f"site {asked.name}",
             got="a site counted from the model's end, and no model",
             expected="a layer by its number, or the model",
-            fix="give subject= as well",
+            fix="give model= as well",
         )
     return asked.place(asked.layer + 1)
 

@@ -16,8 +16,8 @@ from steppe.core.sites import Site, as_site
 from steppe.directions.anchors import Anchor, anchors_of, orthonormal
 from steppe.directions.direction_set import DirectionSet
 from steppe.directions.pools import numbered, signed
+from steppe.models import Model
 from steppe.propagation.propagate import LAST
-from steppe.subject import Subject
 
 # Vectors that are iterated beside those asked for, which makes these converge faster.
 _BESIDE = 8
@@ -27,7 +27,7 @@ _CONVERGED = 1e-4
 
 
 def jacobian_top(
-    subject: Subject,
+    model: Model,
     tokens: Any,
     site: Site | str,
     count: int = 1,
@@ -42,7 +42,7 @@ def jacobian_top(
     written out: the subspace is iterated with products by J and J^T.
 
     Args:
-        subject: The model.
+        model: The model.
         tokens: Token ids of the prompts, ``(prompt, position)``.
         site: Where activations are moved.
         count: How many directions.
@@ -58,16 +58,16 @@ def jacobian_top(
     Raises:
         InputError: More directions than ``d_model``, or nothing that reaches the later site.
     """
-    if not 1 <= count <= subject.d_model:
+    if not 1 <= count <= model.d_model:
         raise InputError(
             "directions jacobian_top",
             got=str(count),
-            expected=f"1 to d_model = {subject.d_model}",
+            expected=f"1 to d_model = {model.d_model}",
             fix="ask for fewer",
         )
-    anchors = anchors_of(subject, tokens, site, read)
-    width = min(subject.d_model, count + _BESIDE)
-    start = stream(seed, "jacobian_top").standard_normal((width, subject.d_model))
+    anchors = anchors_of(model, tokens, site, read)
+    width = min(model.d_model, count + _BESIDE)
+    start = stream(seed, "jacobian_top").standard_normal((width, model.d_model))
     found = _iterate(_squared(anchors), torch.from_numpy(start), count)
     gains = found.values.clamp_min(0).sqrt()
     if float(gains[-1]) == 0:

@@ -20,8 +20,8 @@ from steppe.core.sites import Site
 from steppe.directions.anchors import Anchor, anchors_of, orthonormal
 from steppe.directions.direction_set import DirectionSet
 from steppe.directions.pools import numbered
+from steppe.models import Model
 from steppe.propagation.propagate import LAST
-from steppe.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Ascent:
 
 
 def melbo(
-    subject: Subject,
+    model: Model,
     tokens: Any,
     site: Site | str,
     count: int = 1,
@@ -85,7 +85,7 @@ def melbo(
     that prompt's own direction, several a shared one.
 
     Args:
-        subject: The model.
+        model: The model.
         tokens: Token ids of the prompts, ``(prompt, position)``; the last position is moved.
         site: Where activations are moved.
         count: How many directions, one after the other. With ``orthogonal`` they are at right
@@ -101,19 +101,19 @@ def melbo(
     """
     how = ascent or Ascent()
     how.check()
-    if not 1 <= count <= subject.d_model - 1:
+    if not 1 <= count <= model.d_model - 1:
         raise InputError(
             "directions melbo",
             got=str(count),
-            expected=f"1 to d_model - 1 = {subject.d_model - 1}",
+            expected=f"1 to d_model - 1 = {model.d_model - 1}",
             fix="ask for fewer",
         )
-    anchors = anchors_of(subject, tokens, site, how.read)
+    anchors = anchors_of(model, tokens, site, how.read)
     found: list[Tensor] = []
     facts = []
     for number in progress(range(1, count + 1), "melbo directions", total=count):
-        drawn = stream(how.seed, "melbo", number).standard_normal((how.restarts, subject.d_model))
-        allowed = _Allowed(subject, found if how.orthogonal else [])
+        drawn = stream(how.seed, "melbo", number).standard_normal((how.restarts, model.d_model))
+        allowed = _Allowed(model, found if how.orthogonal else [])
         start = allowed(torch.from_numpy(drawn))
         ends, values, first = _climb(anchors, start, allowed, how)
         best = int(values.argmax())
@@ -130,7 +130,7 @@ def melbo(
 
 
 def response(
-    subject: Subject,
+    model: Model,
     tokens: Any,
     site: Site | str,
     directions: Tensor,
@@ -140,7 +140,7 @@ def response(
     """How far directions move a later residual: L2, the mean over prompts.
 
     Args:
-        subject: The model.
+        model: The model.
         tokens: Token ids of the prompts, ``(prompt, position)``.
         site: Where activations are moved.
         directions: Unit vectors, ``(direction, d_model)``.
@@ -154,7 +154,7 @@ def response(
     with torch.no_grad():
         total = sum(
             _distance(anchor, directions.to(anchor.base), how)
-            for anchor in anchors_of(subject, tokens, site, how.read)
+            for anchor in anchors_of(model, tokens, site, how.read)
         )
     assert isinstance(total, Tensor)
     return (total / len(tokens)).cpu()
@@ -184,14 +184,14 @@ def _distance(anchor: Anchor, units: Tensor, how: Ascent) -> Tensor:
 
 
 class _Allowed:
-    """Brings vectors into the subject's coordinates, beside directions found before; length 1."""
+    """Brings vectors into the model's coordinates, beside directions found before; length 1."""
 
-    def __init__(self, subject: Subject, found: Sequence[Tensor]) -> None:
-        self._subject = subject
+    def __init__(self, model: Model, found: Sequence[Tensor]) -> None:
+        self._model = model
         self._found = orthonormal(torch.stack(list(found))) if found else None
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        kept = self._subject.to_coordinates(vectors)
+        kept = self._model.to_coordinates(vectors)
         if self._found is not None:
             basis = self._found.to(kept)
             kept = kept - (kept @ basis.T) @ basis

@@ -11,9 +11,9 @@ from steppe.activations.vectors import Vectors, as_vectors
 from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.directions.direction_set import DirectionSet
+from steppe.models import Model
 from steppe.sae.autoencoder import Autoencoder, encode
 from steppe.sae.blocks import row_slices
-from steppe.subject import Subject
 
 _TRIES = 1000
 
@@ -45,11 +45,11 @@ def pca(activations: Vectors, count: int = 1) -> DirectionSet:
     )
 
 
-def random(subject: Subject, count: int = 1, *, seed: int = 0) -> DirectionSet:
+def random(model: Model, count: int = 1, *, seed: int = 0) -> DirectionSet:
     """Directions drawn evenly from the sphere (of mean-free vectors in centred coordinates).
 
     Args:
-        subject: Gives the width and the coordinates.
+        model: Gives the width and the coordinates.
         count: How many; each has a stream of its own.
         seed: Seed of the streams.
 
@@ -58,10 +58,10 @@ def random(subject: Subject, count: int = 1, *, seed: int = 0) -> DirectionSet:
     """
     _check_count("random", count, 10**6, "ask for fewer")
     draws = [
-        stream(seed, "fixed_random_direction", number).standard_normal(subject.d_model)
+        stream(seed, "fixed_random_direction", number).standard_normal(model.d_model)
         for number in range(1, count + 1)
     ]
-    rows = subject.to_coordinates(torch.from_numpy(np.stack(draws)))
+    rows = model.to_coordinates(torch.from_numpy(np.stack(draws)))
     return DirectionSet.of(numbered("random", count), rows, "random directions")
 
 

@@ -20,8 +20,8 @@ from steppe.directions.jacobian import jacobian_top
 from steppe.directions.melbo import Ascent, melbo
 from steppe.directions.pairs import read_pairs
 from steppe.directions.pools import pca, random, random_difference, sae_top
+from steppe.models import Model
 from steppe.sae.autoencoder import Autoencoder
-from steppe.subject import Subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Sources:
     """All that fixed directions can be made from.
 
     Attributes:
-        subject: The model.
+        model: The model.
         site: Where activations are moved.
         read: The later residual of ``melbo`` and ``jacobian_top``.
         seed: Seed of what is drawn.
@@ -39,7 +39,7 @@ class Sources:
         sae: Gives the SAE of the site.
     """
 
-    subject: Subject
+    model: Model
     site: Site
     read: Site
     seed: int
@@ -54,29 +54,29 @@ Make = Callable[[FixedDirection, int, Sources], DirectionSet]
 
 def _file(asked: FixedDirection, _count: int, sources: Sources) -> DirectionSet:
     layer = asked.settings["layer"]
-    return from_file(asked.source, sources.subject, sources.site, layer=layer)
+    return from_file(asked.source, sources.model, sources.site, layer=layer)
 
 
 def _melbo(asked: FixedDirection, count: int, sources: Sources) -> DirectionSet:
     settings = dict(asked.settings)
     tokens = sources.tokens(settings.pop("anchors"))
     ascent = Ascent(**settings, read=sources.read, seed=sources.seed)
-    return melbo(sources.subject, tokens, sources.site, count, ascent=ascent)
+    return melbo(sources.model, tokens, sources.site, count, ascent=ascent)
 
 
 def _jacobian_top(asked: FixedDirection, count: int, sources: Sources) -> DirectionSet:
     tokens = sources.tokens(asked.settings["anchors"])
-    found = (sources.subject, tokens, sources.site, count)
+    found = (sources.model, tokens, sources.site, count)
     return jacobian_top(*found, read=sources.read, seed=sources.seed)
 
 
 _MAKE: dict[str, Make] = {
     "file": _file,
-    "given": lambda a, _, s: find_given(a.source).in_coordinates(s.subject, f"given {a.source!r}"),
-    "contrastive": lambda a, _, s: contrastive(s.subject, s.site, _only_named(a), bos=s.bos),
-    "probe": lambda a, _, s: probe(s.subject, s.site, _only_named(a), bos=s.bos),
+    "given": lambda a, _, s: find_given(a.source).in_coordinates(s.model, f"given {a.source!r}"),
+    "contrastive": lambda a, _, s: contrastive(s.model, s.site, _only_named(a), bos=s.bos),
+    "probe": lambda a, _, s: probe(s.model, s.site, _only_named(a), bos=s.bos),
     "pca": lambda _, count, s: pca(s.pool(), count),
-    "random": lambda _, count, s: random(s.subject, count, seed=s.seed),
+    "random": lambda _, count, s: random(s.model, count, seed=s.seed),
     "random_difference": lambda _, count, s: random_difference(s.pool(), count, seed=s.seed),
     "sae_top": lambda _, count, s: sae_top(s.sae(), s.pool(), count),
     "melbo": _melbo,

@@ -15,17 +15,17 @@ from steppe.core.axes import POSITION
 from steppe.core.errors import InputError
 from steppe.execution.run import run_study
 from steppe.execution.workers import workers_of
-from steppe.recipes.catalogue import RECIPES, find_recipe
-from steppe.recipes.configuration import default_folder, settings_of
+from steppe.models import Model, load_model
+from steppe.settings.catalogue import STUDIES, find_study
+from steppe.settings.configuration import default_folder, settings_of
 from steppe.store import Opening, Run, open_run
 from steppe.study import Study
 from steppe.study.given import Given
 from steppe.study.prompts import GIVEN, width_of
 from steppe.study.registry import register_study
-from steppe.subject import Subject, load_subject
 
 # Settings that tell runs apart without being an axis of anything.
-_NO_AXIS = {"out", "device", "engine", "bootstrap", "subject_identity", "left_out"}
+_NO_AXIS = {"out", "device", "engine", "bootstrap", "model_identity", "left_out"}
 
 
 def run(
@@ -41,7 +41,7 @@ def run(
 
     Args:
         study: A name (`steppe list`), or a study of your own.
-        model: A name, a folder, a `transformers` model, or what `load_subject` returns.
+        model: A name, a folder, a `transformers` model, or what `load_model` returns.
         sae: A release, a folder, or an SAE object.
         prompts: A file or data set; texts; or token ids ``(prompt, position)``, which need no
             tokenizer, also as a tokenizer returns them, without padding.
@@ -64,9 +64,9 @@ def run(
     """
     overwrite = bool(settings.pop("overwrite", False))
     workers_asked, threads = settings.pop("workers", "serial"), settings.pop("threads", None)
-    recipe = _named(study)
+    study_name = _named(study)
     asked, given = _asked(model, sae, prompts, settings)
-    checked = settings_of({**asked, "recipe": recipe}, "steppe.run")
+    checked = settings_of({**asked, "study": study_name}, "steppe.run")
     folder = Path(out) if out is not None else default_folder(checked)
     workers = workers_of(workers_asked, None, threads, dict(os.environ))
     run_study(checked, Opening(folder, overwrite=overwrite), workers, given)
@@ -77,7 +77,7 @@ def _named(study: str | Study) -> str:
     """The name that a study is known by; one of somebody's own is registered."""
     if isinstance(study, str):
         return study
-    built_in = RECIPES.get(study.name)
+    built_in = STUDIES.get(study.name)
     if built_in is not None and built_in.is_of(study):
         return study.name
     return register_study(study).name
@@ -90,7 +90,7 @@ def write_report(path: str | Path) -> Run:
         InputError: There is no run, or its study is not known here.
     """
     opened = open_run(path)
-    find_recipe(str(opened.config["resolved"]["recipe"])).write_report(opened.path)
+    find_study(str(opened.config["resolved"]["study"])).write_report(opened.path)
     return open_run(path)
 
 
@@ -111,7 +111,7 @@ def open_runs(paths: str | Path | Sequence[str | Path], dataset: str = "") -> xr
             a run lacks are NaN there.
     """
     runs = [open_run(path) for path in _folders(paths)]
-    names = {str(one.config["resolved"]["recipe"]) for one in runs}
+    names = {str(one.config["resolved"]["study"]) for one in runs}
     if not runs or len(names) > 1:
         raise InputError(
             f"runs {paths}",
@@ -192,10 +192,10 @@ def _asked(
     asked = dict(settings)
     objects: dict[str, Any] = {}
     if isinstance(model, str | Path):
-        asked["subject"] = str(model)
+        asked["model"] = str(model)
     elif model is not None:
-        objects["model"] = model if isinstance(model, Subject) else load_subject(model)
-        asked["subject"] = objects["model"].name
+        objects["model"] = model if isinstance(model, Model) else load_model(model)
+        asked["model"] = objects["model"].name
     for name, value in (("sae", sae), ("prompts", prompts)):
         if isinstance(value, str | Path):
             asked[name] = str(value)

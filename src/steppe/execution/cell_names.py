@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from steppe.core.errors import InputError
+from steppe.models import Model, Prompts, load_model
 from steppe.sae import Sae
 from steppe.study.prompts import IDS
-from steppe.subject import Prompts, Subject, load_subject
 
 MODEL = "model"
 _LONGEST = 120
@@ -31,11 +31,11 @@ def folder_name(cell: Mapping[str, Any]) -> str:
 
 
 def as_value(axis: str, value: Any) -> Any:
-    """A value of an axis as it is run and named: a model as `load_subject` returns it."""
+    """A value of an axis as it is run and named: a model as `load_model` returns it."""
     if isinstance(value, np.generic):
         return value.item()
-    if axis == MODEL and not isinstance(value, str | Path | Subject):
-        return load_subject(value)
+    if axis == MODEL and not isinstance(value, str | Path | Model):
+        return load_model(value)
     return value
 
 
@@ -47,7 +47,7 @@ def label_of(axis: str, value: Any) -> str:
     """
     if _is_plain(value):
         return str(value)
-    if isinstance(value, Subject):
+    if isinstance(value, Model):
         return f"{value.name}-{_hash((asdict(value.identity), value.coordinates, value.engine))}"
     if isinstance(value, Sae):
         return f"{value.identity.source}-{_hash((asdict(value.identity), value.config))}"

@@ -21,7 +21,7 @@ from steppe.execution.cluster import Crew, first_line, import_ray
 from steppe.execution.serial import compute_and_store, telling_of_memory
 from steppe.execution.signals import deferred
 from steppe.propagation import set_memory_budget
-from steppe.recipes.catalogue import find_recipe
+from steppe.settings.catalogue import find_study
 from steppe.store import Opening
 from steppe.study.running import Shard, StudyRun
 
@@ -62,7 +62,7 @@ class Worker:
             os.chdir(wanted.folder)
         torch.set_num_threads(wanted.threads)
         set_memory_budget(wanted.memory_budget)
-        open_study = find_recipe(wanted.settings.recipe).open
+        open_study = find_study(wanted.settings.study).open
         with telling_of_memory("a worker of Ray, loading the study"):
             study: StudyRun = open_study(wanted.settings, wanted.opening)
         return study

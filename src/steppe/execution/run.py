@@ -19,7 +19,7 @@ from steppe.execution.ray import Assignment, run_on_ray
 from steppe.execution.serial import run_serial, telling_of_memory
 from steppe.execution.workers import Workers
 from steppe.propagation import set_memory_budget
-from steppe.recipes.catalogue import find_recipe
+from steppe.settings.catalogue import find_study
 from steppe.store import Opening, open_run
 from steppe.store.status import is_reported
 from steppe.store.verify import verify
@@ -53,7 +53,7 @@ def run_study(
     What it sets for the process is given back.
 
     Args:
-        settings: A recipe's settings.
+        settings: A study's settings.
         opening: The run folder.
         workers: Who computes.
         given: Objects that stand in for what the settings name; this process alone has them.
@@ -106,7 +106,7 @@ def _run(
 ) -> Outcome:
     started_at, ending = perf_counter(), "interrupted"
     with telling_of_memory("loading the study"):
-        study = find_recipe(settings.recipe).open(settings, opening, given)
+        study = find_study(settings.study).open(settings, opening, given)
     asked: list[Shard] = []
     try:
         asked = study.left(workers.part)

@@ -8,8 +8,8 @@ from time import perf_counter
 
 from steppe.core.errors import RunFailedError
 from steppe.core.progress import progress
+from steppe.models.devices import is_out_of_memory
 from steppe.study.running import Shard, StudyRun
-from steppe.subject.devices import is_out_of_memory
 
 
 def run_serial(study: StudyRun, left: Sequence[Shard]) -> None:

@@ -12,7 +12,7 @@ from steppe.core.errors import InputError, SteppeError
 from steppe.core.sites import Site
 from steppe.execution.calls import run
 from steppe.execution.cell_names import as_value, folder_name, label_of
-from steppe.recipes.catalogue import find_recipe
+from steppe.settings.catalogue import find_study
 from steppe.store import Run
 from steppe.study import Study
 
@@ -56,9 +56,9 @@ def sweep(
         InputError: An axis without values, with one twice or one that has no name, or one that is
             no setting of the study.
     """
-    recipe = study.name if isinstance(study, Study) else find_recipe(study).name
-    known = study.settings if isinstance(study, Study) else find_recipe(recipe).settings_class()
-    _check_axes(recipe, grid, {*known.model_fields, LAYER, "model"})
+    study_name = study.name if isinstance(study, Study) else find_study(study).name
+    known = study.settings if isinstance(study, Study) else find_study(study_name).settings_class()
+    _check_axes(study_name, grid, {*known.model_fields, LAYER})
     site = str(settings.get("site") or known.model_fields["site"].default) if LAYER in grid else ""
     runs, failed = [], {}
     for name, cell in named(grid).items():
@@ -108,17 +108,17 @@ def _with_site(cell: Mapping[str, Any], site: str) -> dict[str, Any]:
     return asked
 
 
-def _check_axes(recipe: str, grid: Mapping[str, Sequence[Any]], known: set[str]) -> None:
+def _check_axes(study_name: str, grid: Mapping[str, Sequence[Any]], known: set[str]) -> None:
     wrong = [name for name in grid if name not in known]
     empty = [name for name, values in grid.items() if isinstance(values, str) or not len(values)]
     if wrong or empty or not grid:
         raise InputError(
-            f"sweep of {recipe}",
+            f"sweep of {study_name}",
             got=f"the axis {wrong[0]!r}"
             if wrong
             else f"no values for {empty[0]!r}"
             if empty
             else "no axis",
             expected="settings of the study, each with a list of values",
-            fix=f"`steppe explain {recipe}` lists its settings; `layer` and `model` are axes too",
+            fix=f"`steppe explain {study_name}` lists its settings; `layer` is an axis too",
         )

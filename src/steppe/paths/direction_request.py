@@ -101,7 +101,7 @@ class DirectionRequest:
             raise InputError(
                 "directions that an SAE singles out",
                 got="no SAE",
-                expected="an SAE of the subject's site",
+                expected="an SAE of the model's site",
                 fix="give an SAE, or leave out this kind",
             )
         return self.sae

@@ -1,7 +1,7 @@
 """Points on the straight line from a base to its target, and beyond.
 
 Giglemiani et al. 2024, section 4.1 (absolute) and Appendix A (relative). The first point of every
-path is the base itself, bit for bit, so that readouts are exactly zero there.
+path is the base itself, bit for bit, so that metrics are exactly zero there.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ from transformers import Cache
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Position, Site, as_site, part_at
-from steppe.subject.components import find_tap, first_tensor, output_tensor
-from steppe.subject.coordinates import normalise
-from steppe.subject.mode import evaluating
-from steppe.subject.model import Subject
+from steppe.models.components import find_tap, first_tensor, output_tensor
+from steppe.models.coordinates import normalise
+from steppe.models.mode import evaluating
+from steppe.models.model import Model
 
 
 class StopForward(Exception):
@@ -39,12 +39,12 @@ def entering_stream(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
 
 
 def watch(
-    subject: Subject, place: tuple[int, int], keep: Callable[[Tensor], None]
+    model: Model, place: tuple[int, int], keep: Callable[[Tensor], None]
 ) -> Callable[[], None]:
     """Hand on what every forward pass holds at a place, raw, until that is undone.
 
     Args:
-        subject: The model.
+        model: The model.
         place: A site's `Site.place`.
         keep: Is given the value; the model may change it afterwards. Its rows of all prompts may
             lie one after the other; see `by_prompt`.
@@ -56,10 +56,10 @@ def watch(
         InputError: The model has no such part.
     """
     layer, part = place
-    blocks = subject.anatomy.blocks
+    blocks = model.anatomy.blocks
     module, enters, scale = blocks[max(0, layer - 1)], place == (0, 0), 1.0
     if part:
-        tap = find_tap(subject.model, subject.anatomy, layer, part_at(part))
+        tap = find_tap(model.hf_model, model.anatomy, layer, part_at(part))
         module, enters, scale = tap.module, tap.side == "in", tap.scale
 
     def given(value: Tensor | None) -> None:
@@ -83,13 +83,13 @@ def by_prompt(value: Tensor, prompts: int) -> Tensor:
 
 
 def values_at(
-    subject: Subject, tokens: Tensor, sites: Sequence[Site], cache: Cache | None = None
+    model: Model, tokens: Tensor, sites: Sequence[Site], cache: Cache | None = None
 ) -> dict[str, Tensor]:
     """Run ``tokens`` once and return what the model holds at some sites; nothing later is computed.
 
     Args:
-        subject: The model; its blocks must be in their normal state.
-        tokens: int64 ``(prompt, position)`` on the subject's device.
+        model: The model; its blocks must be in their normal state.
+        tokens: int64 ``(prompt, position)`` on the model's device.
         sites: Which sites; their positions have no part in it.
         cache: Keys and values of earlier tokens, used and filled as transformers does.
 
@@ -99,11 +99,11 @@ def values_at(
     Raises:
         InputError: The model has no such part.
     """
-    places = {site.name: site.place(subject.n_layers) for site in sites}
+    places = {site.name: site.place(model.n_layers) for site in sites}
     last = max(places.values())
     for site in sites:
         if site.is_inside:  # found by a pass of its own, before anything is watched
-            find_tap(subject.model, subject.anatomy, places[site.name][0], site.point)
+            find_tap(model.hf_model, model.anatomy, places[site.name][0], site.point)
     seen: dict[tuple[int, int], Tensor] = {}
 
     def keeper(place: tuple[int, int]) -> Callable[[Tensor], None]:
@@ -116,33 +116,33 @@ def values_at(
 
     with ExitStack() as stack:
         for place in dict.fromkeys(places.values()):
-            stack.callback(watch(subject, place, keeper(place)))
-        with suppress(StopForward), evaluating(subject.model):
-            subject.model(input_ids=tokens, past_key_values=cache, use_cache=cache is not None)
+            stack.callback(watch(model, place, keeper(place)))
+        with suppress(StopForward), evaluating(model.hf_model):
+            model.hf_model(input_ids=tokens, past_key_values=cache, use_cache=cache is not None)
     return {name: seen[place] for name, place in places.items()}
 
 
-def stream_at(subject: Subject, tokens: Tensor, depth: int, cache: Cache | None = None) -> Tensor:
+def stream_at(model: Model, tokens: Tensor, depth: int, cache: Cache | None = None) -> Tensor:
     """Run ``tokens`` and return the residual stream at ``depth``; nothing after it is computed.
 
     Args:
-        subject: The model; its blocks must be in their normal state.
-        tokens: int64 ``(prompt, position)`` on the subject's device.
+        model: The model; its blocks must be in their normal state.
+        tokens: int64 ``(prompt, position)`` on the model's device.
         depth: After how many blocks.
         cache: Keys and values of earlier tokens, used and filled as transformers does.
 
     Returns:
         Shape ``(prompt, position, d_model)``, the model's own number format and raw coordinates.
     """
-    site = Site(depth, "resid_pre") if depth < subject.n_layers else Site(-1, "resid_post")
-    return values_at(subject, tokens, [site], cache)[site.name]
+    site = Site(depth, "resid_pre") if depth < model.n_layers else Site(-1, "resid_post")
+    return values_at(model, tokens, [site], cache)[site.name]
 
 
-def to_site(subject: Subject, stream: Tensor, site: Site) -> Tensor:
+def to_site(model: Model, stream: Tensor, site: Site) -> Tensor:
     """Bring what the model holds at a site's place into what the site reads.
 
     Args:
-        subject: Gives the coordinates and the final normalisation.
+        model: Gives the coordinates and the final normalisation.
         stream: Shape ``(..., d_model)``, raw.
         site: ``ln_final`` is normalised; neurons stay as they are; other points are only brought
             into coordinates.
@@ -152,14 +152,14 @@ def to_site(subject: Subject, stream: Tensor, site: Site) -> Tensor:
     """
     exact = stream.float() if stream.dtype != torch.float64 else stream
     if site.point == "ln_final":
-        return normalise(exact, subject.anatomy)
+        return normalise(exact, model.anatomy)
     if site.point == "mlp_post":
         return exact
-    return subject.to_coordinates(exact)
+    return model.to_coordinates(exact)
 
 
-def as_tokens(subject: Subject, tokens: Any, axes: int) -> Tensor:
-    """Return token ids as int64 on the subject's device.
+def as_tokens(model: Model, tokens: Any, axes: int) -> Tensor:
+    """Return token ids as int64 on the model's device.
 
     Raises:
         InputError: Wrong number of axes, none at all, longer than the context, out of vocabulary.
@@ -173,22 +173,22 @@ def as_tokens(subject: Subject, tokens: Any, axes: int) -> Tensor:
             expected=f"token ids of shape {shape}, at least one",
             fix="pass one row of token ids per prompt" if axes == 2 else "pass one prompt's row",
         )
-    limit = subject.context_length
+    limit = model.context_length
     if limit is not None and ids.shape[-1] > limit:
         raise InputError(
             "tokens",
             got=f"prompts of {ids.shape[-1]} tokens",
-            expected=f"at most {limit}, the context length of {subject.name}",
+            expected=f"at most {limit}, the context length of {model.name}",
             fix="use shorter prompts",
         )
-    if int(ids.min()) < 0 or int(ids.max()) >= subject.d_vocab:
+    if int(ids.min()) < 0 or int(ids.max()) >= model.d_vocab:
         raise InputError(
             "tokens",
             got=f"token ids from {int(ids.min())} to {int(ids.max())}",
-            expected=f"0 to {subject.d_vocab - 1}, the vocabulary of {subject.name}",
-            fix="tokenise the prompts with this subject's own tokenizer",
+            expected=f"0 to {model.d_vocab - 1}, the vocabulary of {model.name}",
+            fix="tokenise the prompts with this model's own tokenizer",
         )
-    return ids.to(subject.device)
+    return ids.to(model.device)
 
 
 def start_of(position: Position, length: int, place: str) -> int:
@@ -209,30 +209,28 @@ def start_of(position: Position, length: int, place: str) -> int:
     return position % length
 
 
-def read_residuals(
-    subject: Subject, tokens: Any, site: Site | str, *, batch_size: int = 256
-) -> Tensor:
+def read_residuals(model: Model, tokens: Any, site: Site | str, *, batch_size: int = 256) -> Tensor:
     """Read the clean activations at one site; see `read_activations`.
 
     Args:
-        subject: The model.
+        model: The model.
         tokens: Token ids ``(prompt, position)``.
         site: Where to read, as a site or as text.
         batch_size: Prompts per forward pass.
 
     Returns:
-        float32 on the CPU, in the subject's coordinates: ``(prompt, d_model)``, or
+        float32 on the CPU, in the model's coordinates: ``(prompt, d_model)``, or
         ``(prompt, position, d_model)`` when the site's position is ``"all"``.
 
     Raises:
-        InputError: The site or the tokens do not fit the subject.
+        InputError: The site or the tokens do not fit the model.
     """
-    (found,) = read_activations(subject, tokens, [site], batch_size=batch_size).values()
+    (found,) = read_activations(model, tokens, [site], batch_size=batch_size).values()
     return found
 
 
 def read_activations(
-    subject: Subject, tokens: Any, sites: Sequence[Site | str], *, batch_size: int = 256
+    model: Model, tokens: Any, sites: Sequence[Site | str], *, batch_size: int = 256
 ) -> dict[str, Tensor]:
     """Read the clean activations at several sites in one pass.
 
@@ -240,23 +238,23 @@ def read_activations(
     ``full``. Activations of one prompt may differ in the last bit between batch sizes.
 
     Args:
-        subject: The model.
+        model: The model.
         tokens: Token ids ``(prompt, position)``.
         sites: Where to read, as sites or as text. ``attn_out`` and ``mlp_out`` are what is added to
             the residual stream: with a post-norm and a multiplier, where a model has them.
         batch_size: Prompts per forward pass.
 
     Returns:
-        By the name of each site: float32 on the CPU, in the subject's coordinates (neurons,
+        By the name of each site: float32 on the CPU, in the model's coordinates (neurons,
         ``mlp_post``, have none): ``(prompt, width)``, or ``(prompt, position, width)`` when the
         site's position is ``"all"``.
 
     Raises:
-        InputError: A site or the tokens do not fit the subject, or two sites of one name differ in
+        InputError: A site or the tokens do not fit the model, or two sites of one name differ in
             position.
     """
-    ids = as_tokens(subject, tokens, axes=2)
-    asked = [as_site(site).resolve(subject.n_layers) for site in sites]
+    ids = as_tokens(model, tokens, axes=2)
+    asked = [as_site(site).resolve(model.n_layers) for site in sites]
     named = {site.name: site for site in asked}
     if not asked or any(named[site.name] != site for site in asked):
         raise InputError(
@@ -267,16 +265,16 @@ def read_activations(
         )
     starts = {n: start_of(site.position, ids.shape[1], f"site {n}") for n, site in named.items()}
     # The engine `full` is for models to which the number of tokens matters.
-    if subject.engine != "full" and all(site.position != "all" for site in asked):
+    if model.engine != "full" and all(site.position != "all" for site in asked):
         ids = ids[:, : max(starts.values()) + 1]
     found: dict[str, Tensor] = {}
     chunks = range(0, len(ids), batch_size)
     for first in progress(chunks, f"reading {', '.join(named)}", total=len(chunks)):
         with torch.inference_mode():
-            values = values_at(subject, ids[first : first + batch_size], asked)
+            values = values_at(model, ids[first : first + batch_size], asked)
         for name, site in named.items():
             where = slice(None) if site.position == "all" else starts[name]
-            rows = to_site(subject, values[name][:, where], site)
+            rows = to_site(model, values[name][:, where], site)
             if name not in found:
                 found[name] = torch.empty((len(ids), *rows.shape[1:]), dtype=torch.float32)
             found[name][first : first + batch_size] = rows

@@ -17,25 +17,25 @@ from transformers import DynamicCache
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site, as_site
+from steppe.models.mode import evaluating
+from steppe.models.model import Model
 from steppe.propagation.forward import StopForward, by_prompt, stream_at, to_site, watch
 from steppe.propagation.frozen_cache import freeze
 from steppe.propagation.prefix import Prefix, leave_out_attention
-from steppe.subject.mode import evaluating
-from steppe.subject.model import Subject
 
 
 class GradientSuffix:
     """What comes out of one prompt as a differentiable function of its activation at a site.
 
     Args:
-        subject: The model.
+        model: The model.
         prefix: The prompt; its site is at the prompt's last position.
 
     Raises:
         InputError: The site is not at the last position.
     """
 
-    def __init__(self, subject: Subject, prefix: Prefix) -> None:
+    def __init__(self, model: Model, prefix: Prefix) -> None:
         if prefix.base.ndim != 1 or prefix.start != prefix.length - 1:
             raise InputError(
                 f"gradient at {prefix.site.name}, position {prefix.site.position}",
@@ -43,26 +43,26 @@ class GradientSuffix:
                 expected="points at the last position of the prompt",
                 fix="choose position -1",
             )
-        self._subject = subject
+        self._model = model
         self._prefix = prefix
         self._cache = None
         if prefix.start > 0:
-            filled = DynamicCache(config=subject.model.config)
+            filled = DynamicCache(config=model.hf_model.config)
             with torch.no_grad():
                 earlier = prefix.tokens[None, : prefix.start]
-                stream_at(subject, earlier, subject.n_layers, filled)
+                stream_at(model, earlier, model.n_layers, filled)
             self._cache = freeze(filled, first_layer=0)
 
     def logits(self, points: Tensor) -> Tensor:
         """Logits at the last position.
 
         Args:
-            points: ``(point, d_model)`` in the subject's coordinates; gradients flow back to it.
+            points: ``(point, d_model)`` in the model's coordinates; gradients flow back to it.
 
         Returns:
             float32 ``(point, vocab)``.
         """
-        with _placed(self._subject, self._prefix.site, self._stream(points)):
+        with _placed(self._model, self._prefix.site, self._stream(points)):
             found: Tensor = self._run(len(points)).logits[:, -1].float()
         return found
 
@@ -70,18 +70,18 @@ class GradientSuffix:
         """What a later site holds at the last position.
 
         Args:
-            points: ``(point, d_model)`` in the subject's coordinates; gradients flow back to it.
+            points: ``(point, d_model)`` in the model's coordinates; gradients flow back to it.
             read: Where to look. Nothing after it is computed.
 
         Returns:
-            ``(point, width)`` in the subject's coordinates.
+            ``(point, width)`` in the model's coordinates.
 
         Raises:
             InputError: The site lies before the one at which points are placed.
         """
-        subject, entry = self._subject, self._prefix.site
-        site = as_site(read).resolve(subject.n_layers)
-        places = [one.place(subject.n_layers) for one in (entry, site)]
+        model, entry = self._model, self._prefix.site
+        site = as_site(read).resolve(model.n_layers)
+        places = [one.place(model.n_layers) for one in (entry, site)]
         if places[1] < places[0]:
             raise InputError(
                 f"site {site.name}",
@@ -97,11 +97,11 @@ class GradientSuffix:
                 seen.append(by_prompt(value, len(points)))
                 raise StopForward
 
-            with _placed(subject, entry, stream), ExitStack() as stack:
-                stack.callback(watch(subject, places[1], keep))
+            with _placed(model, entry, stream), ExitStack() as stack:
+                stack.callback(watch(model, places[1], keep))
                 self._run(len(points))
             stream = seen[0]
-        return to_site(subject, stream[:, -1], site)
+        return to_site(model, stream[:, -1], site)
 
     def push(self, points: Tensor, tangents: Tensor, read: Site | str) -> Tensor:
         """Change of a later residual per change of the activation, ``J u`` (a JVP).
@@ -164,17 +164,17 @@ class GradientSuffix:
     def _run(self, count: int) -> Any:
         """The model's own outputs for as many points; None where a hook stopped it."""
         tokens = self._prefix.tokens[self._prefix.start :].expand(count, -1)
-        with evaluating(self._subject.model), torch.enable_grad(), suppress(StopForward):
-            return self._subject.model(
+        with evaluating(self._model.hf_model), torch.enable_grad(), suppress(StopForward):
+            return self._model.hf_model(
                 input_ids=tokens, past_key_values=self._cache, use_cache=self._cache is not None
             )
         return None
 
 
 @contextmanager
-def _placed(subject: Subject, site: Site, stream: Tensor) -> Iterator[None]:
+def _placed(model: Model, site: Site, stream: Tensor) -> Iterator[None]:
     """Let the residual stream at a site be ``stream`` in every forward pass meanwhile."""
-    blocks, depth = subject.anatomy.blocks, site.blocks_before(subject.n_layers)
+    blocks, depth = model.anatomy.blocks, site.blocks_before(model.n_layers)
 
     def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args:
@@ -186,7 +186,7 @@ def _placed(subject: Subject, site: Site, stream: Tensor) -> Iterator[None]:
 
     with ExitStack() as stack:
         if site.is_inside:
-            stack.callback(leave_out_attention(subject, depth, lambda: True))
+            stack.callback(leave_out_attention(model, depth, lambda: True))
         if depth == 0:
             handle = blocks[0].register_forward_pre_hook(before, with_kwargs=True)
         else:

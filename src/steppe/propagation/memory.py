@@ -12,10 +12,10 @@ from transformers import AutoModelForCausalLM, PretrainedConfig
 from transformers.pytorch_utils import Conv1D
 
 from steppe.core.sites import Site
+from steppe.models.anatomy import find_blocks_path
+from steppe.models.half_precision import HALF, matrices_of
 from steppe.propagation.plan import BATCH_BYTES, bytes_of_point
 from steppe.propagation.replacements import PACKED_BYTES
-from steppe.subject.anatomy import find_blocks_path
-from steppe.subject.half_precision import HALF, matrices_of
 
 _FLOAT32 = 4
 
@@ -77,29 +77,29 @@ def expected_memory(config: PretrainedConfig, workload: Workload) -> Memory:
         InputError: The model's blocks cannot be told, or the site does not exist.
     """
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    blocks: Any = model.get_submodule(find_blocks_path(model, str(config.model_type)))
+        hf_model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    blocks: Any = hf_model.get_submodule(find_blocks_path(hf_model, str(config.model_type)))
     first = workload.site.blocks_before(len(blocks))
-    after = [*blocks[first:], *([model.get_output_embeddings()] if workload.logits else [])]
+    after = [*blocks[first:], *([hf_model.get_output_embeddings()] if workload.logits else [])]
     is_half = workload.dtype in HALF
     halved = matrices_of(blocks) if is_half else []
     width = torch.empty(0, dtype=workload.dtype).element_size()
     return Memory(
-        weights=_weights(model, halved, width),
+        weights=_weights(hf_model, halved, width),
         packed=_packed(blocks, after, width) if workload.on_cpu else 0,
         prefixes=_prefixes(config, len(blocks) - first, workload, _FLOAT32 if is_half else width),
-        batch=_batch(config, model, workload),
+        batch=_batch(config, hf_model, workload),
     )
 
 
-def _weights(model: nn.Module, halved: Iterable[nn.Module], width: int) -> int:
+def _weights(hf_model: nn.Module, halved: Iterable[nn.Module], width: int) -> int:
     """Every parameter once, tied ones too, in the number format that it is kept in."""
     in_half = {id(own) for one in halved for own in one.parameters(recurse=False)}
     rest = _FLOAT32 if in_half else width
     parameters = sum(
-        one.numel() * (width if id(one) in in_half else rest) for one in model.parameters()
+        one.numel() * (width if id(one) in in_half else rest) for one in hf_model.parameters()
     )
-    return parameters + sum(buffer.nbytes for buffer in model.buffers())
+    return parameters + sum(buffer.nbytes for buffer in hf_model.buffers())
 
 
 def _packed(blocks: nn.Module, after: Iterable[nn.Module], width: int) -> int:
@@ -126,9 +126,9 @@ def _prefixes(config: PretrainedConfig, layers: int, workload: Workload, width: 
     return workload.prompts * layers * 2 * int(shared) * int(size) * tokens * width
 
 
-def _batch(config: PretrainedConfig, model: Any, workload: Workload) -> int:
+def _batch(config: PretrainedConfig, hf_model: Any, workload: Workload) -> int:
     text = config.get_text_config(decoder=True)
-    d_vocab = int(model.get_input_embeddings().weight.shape[0])
+    d_vocab = int(hf_model.get_input_embeddings().weight.shape[0])
     widths = int(text.hidden_size), d_vocab if workload.logits else 0
     per_point = bytes_of_point(text, widths, 1, workload.prompt_length)
     return max(per_point, min(workload.points * per_point, BATCH_BYTES))

@@ -14,7 +14,7 @@ class Outputs:
 
     Attributes:
         residuals: By the name of each site asked for: float32 ``(..., step, d_model)`` in the
-            subject's coordinates; ``(..., step, position, d_model)`` when points were placed at all
+            model's coordinates; ``(..., step, position, d_model)`` when points were placed at all
             positions. Neurons (``mlp_post``) have a width of their own, and no coordinates.
         logits: float32 ``(..., step, vocab)`` at the last position, with a position axis before
             ``vocab`` when points were placed at all positions; None when not asked for.

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from steppe.core.errors import RunFailedError
-from steppe.subject.model import Subject
+from steppe.models.model import Model
 
 # Small enough for large caches and small machines, large enough for the fastest multiplication.
 BATCH_BYTES = 256 * 2**20
@@ -58,17 +58,17 @@ def free_memory(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
-def bytes_per_point(subject: Subject, positions: int, length: int, *, logits: bool) -> int:
+def bytes_per_point(model: Model, positions: int, length: int, *, logits: bool) -> int:
     """Memory that one point needs while it runs.
 
     Args:
-        subject: The model.
+        model: The model.
         positions: How many positions run for it.
         length: Tokens of the prompt, which attention sees.
         logits: Whether logits are made.
     """
-    config = subject.model.config.get_text_config(decoder=True)
-    widths = subject.d_model, subject.d_vocab if logits else 0
+    config = model.hf_model.config.get_text_config(decoder=True)
+    widths = model.d_model, model.d_vocab if logits else 0
     return bytes_of_point(config, widths, positions, length)
 
 
@@ -86,25 +86,25 @@ def bytes_of_point(config: Any, widths: tuple[int, int], positions: int, length:
     return _BYTES * positions * per_position
 
 
-def points_per_batch(subject: Subject, points: int, per_point: int) -> int:
+def points_per_batch(model: Model, points: int, per_point: int) -> int:
     """How many of some points run as one batch.
 
     Args:
-        subject: The model; its device says which memory.
+        model: The model; its device says which memory.
         points: How many there are.
         per_point: Bytes, from `bytes_per_point`.
     """
     size = max(1, min(points, BATCH_BYTES // per_point))
-    budget = memory_budget(subject.device)
+    budget = memory_budget(model.device)
     while size > 1 and size * per_point > budget:
         size //= 2
     return size
 
 
-def out_of_memory(subject: Subject, per_point: int) -> RunFailedError:
+def out_of_memory(model: Model, per_point: int) -> RunFailedError:
     """The error for a point of so many bytes that does not fit in memory."""
     return RunFailedError(
-        f"memory of {subject.device}",
+        f"memory of {model.device}",
         got="none left for a single point",
         expected=f"about {per_point / 2**20:.0f} MiB beyond the weights",
         fix="use shorter prompts, --dtype bfloat16, or a machine with more memory",

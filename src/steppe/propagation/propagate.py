@@ -12,18 +12,18 @@ from torch import Tensor
 from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Site, as_site
+from steppe.models.model import Model
 from steppe.propagation.forward import as_tokens
 from steppe.propagation.outputs import Outputs
 from steppe.propagation.prefix import build_prefix
 from steppe.propagation.self_check import require_self_check
 from steppe.propagation.suffix import Suffix
-from steppe.subject.model import Subject
 
 LAST = "blocks.last.hook_resid_post"
 
 
 def propagate(
-    subject: Subject,
+    model: Model,
     tokens: Any,
     site: Site | str,
     points: Tensor,
@@ -35,10 +35,10 @@ def propagate(
     All outputs are held in memory at once; `propagate_in_batches` hands them out as they come.
 
     Args:
-        subject: The model; on first use at a depth the suffix is checked against a full forward.
+        model: The model; on first use at a depth the suffix is checked against a full forward.
         tokens: Token ids ``(prompt, position)``.
         site: Where points are placed.
-        points: ``(prompt, step, d_model)`` in the subject's coordinates;
+        points: ``(prompt, step, d_model)`` in the model's coordinates;
             ``(prompt, step, position, d_model)`` when the site's position is ``"all"``. In half
             precision the steps between neighbours are rounded instead of the points.
         read: The site, or sites, to read.
@@ -49,16 +49,16 @@ def propagate(
         ``(prompt, step, vocab)``; with a position axis after ``step`` when the site is ``"all"``.
 
     Raises:
-        InputError: Sites, tokens or points do not fit the subject, or the self-check failed.
+        InputError: Sites, tokens or points do not fit the model, or the self-check failed.
     """
     site, reads = as_site(site), _parse_reads(read)
-    ids = as_tokens(subject, tokens, axes=2)
+    ids = as_tokens(model, tokens, axes=2)
     check_prompts(ids, points)
-    require_self_check(subject, site, ids.shape[1])
+    require_self_check(model, site, ids.shape[1])
     collected = []
-    with Suffix(subject, site, read=reads, logits=logits) as suffix:
+    with Suffix(model, site, read=reads, logits=logits) as suffix:
         for row, path in progress(zip(ids, points, strict=True), "prompts", total=len(ids)):
-            prefix = build_prefix(subject, row, site)
+            prefix = build_prefix(model, row, site)
             collected.append(suffix(prefix, path, path_length=len(path)))
     residuals = {
         one.name: torch.stack([outputs.residuals[one.name] for outputs in collected])
@@ -86,7 +86,7 @@ class Batch:
 
 
 def propagate_in_batches(
-    subject: Subject,
+    model: Model,
     tokens: Any,
     site: Site | str,
     points: Iterable[Tensor],
@@ -96,7 +96,7 @@ def propagate_in_batches(
     """Like `propagate`, for what does not fit in memory: nothing is kept once it was handed out.
 
     Args:
-        subject: The model.
+        model: The model.
         tokens: Token ids ``(prompt, position)``.
         site: Where points are placed.
         points: One ``(step, d_model)`` per prompt, or ``(step, position, d_model)``; they may be
@@ -108,14 +108,14 @@ def propagate_in_batches(
         Every prompt's points in order, in as many batches as the memory budget asks for.
 
     Raises:
-        InputError: Sites, tokens or points do not fit the subject, or the self-check failed.
+        InputError: Sites, tokens or points do not fit the model, or the self-check failed.
     """
     site, reads = as_site(site), _parse_reads(read)
-    ids = as_tokens(subject, tokens, axes=2)
-    require_self_check(subject, site, ids.shape[1])
-    with Suffix(subject, site, read=reads, logits=logits) as suffix:
+    ids = as_tokens(model, tokens, axes=2)
+    require_self_check(model, site, ids.shape[1])
+    with Suffix(model, site, read=reads, logits=logits) as suffix:
         for prompt, (row, path) in enumerate(zip(ids, points, strict=True)):
-            prefix = build_prefix(subject, row, site)
+            prefix = build_prefix(model, row, site)
             for steps, outputs in suffix.batches(prefix, path, path_length=len(path)):
                 yield Batch(prompt, steps, outputs)
 

@@ -17,10 +17,10 @@ from torch.nn.functional import gelu
 from transformers.activations import FastGELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
+from steppe.models.as_it_lies import is_plain
+from steppe.models.half_precision import HalfConv1D, HalfLinear
 from steppe.propagation.packing import packed
 from steppe.propagation.stepwise import Forward, Layout, stepwise
-from steppe.subject.as_it_lies import is_plain
-from steppe.subject.half_precision import HalfConv1D, HalfLinear
 
 # Packed matrices stand beside the weights, so that a large model would need its memory twice.
 PACKED_BYTES = 2 * 2**30

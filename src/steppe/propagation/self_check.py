@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.core.sites import Site, as_site
+from steppe.models.components import find_tap
+from steppe.models.devices import is_out_of_memory
+from steppe.models.mode import evaluating
+from steppe.models.model import Model
 from steppe.propagation.forward import entering_stream, stream_of, to_site
 from steppe.propagation.prefix import (
     Prefix,
@@ -22,10 +26,6 @@ from steppe.propagation.prefix import (
     why_not_fast,
 )
 from steppe.propagation.suffix import Suffix
-from steppe.subject.components import find_tap
-from steppe.subject.devices import is_out_of_memory
-from steppe.subject.mode import evaluating
-from steppe.subject.model import Subject
 
 TOLERANCE = {
     torch.float64: 1e-9,
@@ -68,7 +68,7 @@ class SelfCheck:
     note: str = ""
 
 
-def self_check(subject: Subject, site: Site | str, length: int | None = None) -> SelfCheck:
+def self_check(model: Model, site: Site | str, length: int | None = None) -> SelfCheck:
     """Compare the suffix with a full forward pass: short prompts, and one of the run's own length.
 
     The full pass runs all blocks on all positions without a cache, and adds displacements to the
@@ -77,21 +77,21 @@ def self_check(subject: Subject, site: Site | str, length: int | None = None) ->
     on.
 
     Args:
-        subject: The model.
+        model: The model.
         site: Where points will be placed. At short prompts their last position is taken, and a site
             in the middle as well.
         length: Tokens of the run's prompts; there the site's own position is taken. None: short
             prompts only.
 
     Raises:
-        InputError: The subject is recurrent, or the site or its position do not exist.
+        InputError: The model is recurrent, or the site or its position do not exist.
     """
     site = as_site(site)
-    if subject.engine != "auto" or engine_of(subject) != "fast":
-        return replace(_check(subject, site, length), note=why_not_fast(subject) or "")
+    if model.engine != "auto" or engine_of(model) != "fast":
+        return replace(_check(model, site, length), note=why_not_fast(model) or "")
     fast = None
     try:
-        fast = _check(replace(subject, engine="fast"), site, length)
+        fast = _check(replace(model, engine="fast"), site, length)
         reason = f"relative error {fast.max_relative_error:.1e}"
     except (AttributeError, TypeError, NotImplementedError, RuntimeError) as fault:
         if is_out_of_memory(fault):
@@ -100,45 +100,45 @@ def self_check(subject: Subject, site: Site | str, length: int | None = None) ->
         reason = f"{type(fault).__name__}: {fault}"
     if fast is not None and fast.passed:
         return fast
-    general = _check(replace(subject, engine="general"), site, length)
+    general = _check(replace(model, engine="general"), site, length)
     if not general.passed:
         return fast or general
-    give_up_fast(subject, reason)
+    give_up_fast(model, reason)
     return replace(general, note=reason)
 
 
-def _check(subject: Subject, site: Site, length: int | None) -> SelfCheck:
-    site = site.resolve(subject.n_layers)
-    middle = Site(subject.n_layers // 2, "resid_pre")
+def _check(model: Model, site: Site, length: int | None) -> SelfCheck:
+    site = site.resolve(model.n_layers)
+    middle = Site(model.n_layers // 2, "resid_pre")
     places = dict.fromkeys([Site(site.layer, site.point), middle])
     cases = [(place, tokens) for place in places for tokens in _LENGTHS]
     details: dict[str, float] = {}
     noise = 0.0
     for place, tokens in cases:
-        errors, floor = _errors(subject, place, tokens)
+        errors, floor = _errors(model, place, tokens)
         noise = max(noise, floor)
         details |= {f"{place.name}, {tokens} tokens, {name}": e for name, e in errors.items()}
     if length is not None and (site, length) not in cases:
-        errors = _errors_of_run(subject, site, length)
+        errors = _errors_of_run(model, site, length)
         where = f"{site.name} at position {site.position}, {length} tokens"
         details |= {f"{where}, {name}": error for name, error in errors.items()}
-    tolerance = TOLERANCE[subject.dtype]
+    tolerance = TOLERANCE[model.dtype]
     # Written so that NaN fails, and is the largest.
     passed = all(error <= tolerance for error in details.values())
     worst = float(np.max(list(details.values())))
-    return SelfCheck(worst, tolerance, passed, details, engine_of(subject), noise)
+    return SelfCheck(worst, tolerance, passed, details, engine_of(model), noise)
 
 
 _passed: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], SelfCheck]] = WeakKeyDictionary()
 
 
-def require_self_check(subject: Subject, site: Site | str, length: int | None = None) -> SelfCheck:
+def require_self_check(model: Model, site: Site | str, length: int | None = None) -> SelfCheck:
     """Run `self_check` on the first use of a model at a site, and refuse the model if it fails.
 
     It is run again at another length or position, and when hooks of the model have changed.
 
     Args:
-        subject: The model.
+        model: The model.
         site: Where points will be placed.
         length: Tokens of the prompts that will be run.
 
@@ -149,17 +149,17 @@ def require_self_check(subject: Subject, site: Site | str, length: int | None = 
         InputError: The suffix and the full forward pass disagree; names the model's family.
     """
     site = as_site(site)
-    place, position = site.place(subject.n_layers), site.position
+    place, position = site.place(model.n_layers), site.position
     run = None if length is None or (position == -1 and length in _LENGTHS) else (length, position)
-    key = (engine_of(subject), subject.coordinates, place, run, _hooks_of(subject.model))
-    done = _passed.setdefault(subject.model, {})
+    key = (engine_of(model), model.coordinates, place, run, _hooks_of(model.hf_model))
+    done = _passed.setdefault(model.hf_model, {})
     if key in done:
         return done[key]
-    check = self_check(subject, site, length)
+    check = self_check(model, site, length)
     if not check.passed:
         worst = max(check.details, key=lambda name: np.nan_to_num(check.details[name], nan=np.inf))
         raise InputError(
-            f"self-check of {subject.name}, model family {subject.anatomy.family!r}",
+            f"self-check of {model.name}, model family {model.anatomy.family!r}",
             got=f"relative error {check.max_relative_error:.1e} ({worst})",
             expected=f"at most {check.tolerance:.0e} between the suffix and the full forward pass",
             fix="choose engine='general' or 'full', coordinates='raw', dtype='float32', or "
@@ -169,43 +169,43 @@ def require_self_check(subject: Subject, site: Site | str, length: int | None = 
     return check
 
 
-def _hooks_of(model: nn.Module) -> tuple[int, ...]:
+def _hooks_of(hf_model: nn.Module) -> tuple[int, ...]:
     """The hooks of all modules, by number: each is given another."""
-    hooks = ([*m._forward_hooks, *m._forward_pre_hooks] for m in model.modules())
+    hooks = ([*m._forward_hooks, *m._forward_pre_hooks] for m in hf_model.modules())
     return tuple(number for one in hooks for number in one)
 
 
-def _errors(subject: Subject, site: Site, length: int) -> tuple[dict[str, float], float]:
+def _errors(model: Model, site: Site, length: int) -> tuple[dict[str, float], float]:
     """The errors by quantity at a short prompt's end, and the noise floor."""
-    length = min(length, subject.context_length or length)
-    random, prefix = _prompt(subject, site, length)
-    errors, clean = _compared(subject, prefix, _displacements(prefix.base, _N_POINTS, random))
-    with Suffix(subject, site, read=[_LAST]) as suffix:
+    length = min(length, model.context_length or length)
+    random, prefix = _prompt(model, site, length)
+    errors, clean = _compared(model, prefix, _displacements(prefix.base, _N_POINTS, random))
+    with Suffix(model, site, read=[_LAST]) as suffix:
         alone = suffix(prefix, prefix.base[None]).residuals[_LAST.name]
         batch = suffix(prefix, prefix.base.expand(_N_NOISE, -1)).residuals[_LAST.name]
     same = torch.cat([batch, alone, clean])
     return errors, float(torch.linalg.vector_norm(same - same[:1], dim=-1).max())
 
 
-def _errors_of_run(subject: Subject, site: Site, length: int) -> dict[str, float]:
+def _errors_of_run(model: Model, site: Site, length: int) -> dict[str, float]:
     """The errors by quantity at a prompt of a run's own length, at the site's own position."""
-    random, prefix = _prompt(subject, site, length)
-    return _compared(subject, prefix, _displacements(prefix.base, _N_LONG, random))[0]
+    random, prefix = _prompt(model, site, length)
+    return _compared(model, prefix, _displacements(prefix.base, _N_LONG, random))[0]
 
 
-def _prompt(subject: Subject, site: Site, length: int) -> tuple[np.random.Generator, Prefix]:
+def _prompt(model: Model, site: Site, length: int) -> tuple[np.random.Generator, Prefix]:
     random = stream(0, "self_check", length)
-    tokens = torch.from_numpy(random.integers(0, subject.d_vocab, length))
-    return random, build_prefix(subject, tokens, site)
+    tokens = torch.from_numpy(random.integers(0, model.d_vocab, length))
+    return random, build_prefix(model, tokens, site)
 
 
 def _compared(
-    subject: Subject, prefix: Prefix, displacements: Tensor
+    model: Model, prefix: Prefix, displacements: Tensor
 ) -> tuple[dict[str, float], Tensor]:
     """The errors by quantity, and the last residual stream of a full pass that nothing moved."""
-    with Suffix(subject, prefix.site, read=[_LAST], logits=True) as suffix:
+    with Suffix(model, prefix.site, read=[_LAST], logits=True) as suffix:
         ours = suffix(prefix, prefix.base + displacements)
-    residual, logits = _full_forward(subject, prefix, displacements)
+    residual, logits = _full_forward(model, prefix, displacements)
     assert ours.logits is not None
     errors = {
         "residual": relative_error(ours.residuals[_LAST.name], residual),
@@ -250,13 +250,13 @@ def _displacements(base: Tensor, points: int, random: np.random.Generator) -> Te
     return scaled
 
 
-def _full_forward(subject: Subject, prefix: Prefix, displacements: Tensor) -> tuple[Tensor, Tensor]:
+def _full_forward(model: Model, prefix: Prefix, displacements: Tensor) -> tuple[Tensor, Tensor]:
     """Run the whole model on the whole prompt, displaced at the site; what is read at the end.
 
     Where all positions are displaced, all are read.
     """
-    blocks = subject.anatomy.blocks
-    layer, part = prefix.site.place(subject.n_layers)
+    blocks = model.anatomy.blocks
+    layer, part = prefix.site.place(model.n_layers)
     is_all = prefix.site.position == "all"
     place = slice(None) if is_all else prefix.start + prefix.place
     end = slice(None) if is_all else -1
@@ -282,7 +282,7 @@ def _full_forward(subject: Subject, prefix: Prefix, displacements: Tensor) -> tu
     scale = 1.0
     if part:
         # Between attention and MLP the stream moves as what attention adds to it does.
-        tap = find_tap(subject.model, subject.anatomy, layer, "attn_out")
+        tap = find_tap(model.hf_model, model.anatomy, layer, "attn_out")
         scale = tap.scale
         handles = [tap.module.register_forward_hook(after)]
     elif layer == 0:
@@ -291,10 +291,10 @@ def _full_forward(subject: Subject, prefix: Prefix, displacements: Tensor) -> tu
         handles = [blocks[layer - 1].register_forward_hook(after)]
     handles.append(blocks[-1].register_forward_hook(last))
     try:
-        with torch.inference_mode(), evaluating(subject.model):
+        with torch.inference_mode(), evaluating(model.hf_model):
             ids = prefix.tokens.expand(len(displacements), -1)
-            logits = subject.model(input_ids=ids, use_cache=False).logits[:, end]
-            return to_site(subject, seen[0][:, end], _LAST), logits.to(displacements.dtype)
+            logits = model.hf_model(input_ids=ids, use_cache=False).logits[:, end]
+            return to_site(model, seen[0][:, end], _LAST), logits.to(displacements.dtype)
     finally:
         for handle in handles:
             handle.remove()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn.functional import linear
 
-from steppe.subject.half_precision import HalfConv1D, HalfLinear
+from steppe.models.half_precision import HalfConv1D, HalfLinear
 
 Forward = Callable[[Tensor], Tensor]
 # How many points a batch has, and how many of them, one after the other, are a path.

@@ -18,20 +18,20 @@ from torch import Tensor, nn
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site, as_site
+from steppe.models.components import find_tap
+from steppe.models.devices import is_out_of_memory
+from steppe.models.mode import evaluating
+from steppe.models.model import Model
 from steppe.propagation.forward import StopForward, by_prompt, start_of, to_site, watch
 from steppe.propagation.outputs import Outputs, joined
 from steppe.propagation.packing import hold_weights, release_weights, state_of
 from steppe.propagation.plan import bytes_per_point, out_of_memory, points_per_batch
 from steppe.propagation.prefix import Prefix, check_entry, engine_of, leave_out_attention
 from steppe.propagation.replacements import replace_forward, replacements
-from steppe.subject.components import find_tap
-from steppe.subject.devices import is_out_of_memory
-from steppe.subject.mode import evaluating
-from steppe.subject.model import Subject
 
 
 class Suffix:
-    """The part of a subject after a site, as a function of the points placed there.
+    """The part of a model after a site, as a function of the points placed there.
 
     A context manager: entering it prepares the model, leaving it restores the model, also after an
     error. While it is open the model works as usual: only calls of the suffix use what it
@@ -39,43 +39,43 @@ class Suffix:
     while it is open; whatever was changed before is seen when it is opened.
 
     Args:
-        subject: The model.
+        model: The model.
         site: Where points are placed; its position is one position or ``"all"``.
         read: Sites to read. Each is read at its own position (by default the last), or at all
             positions when points are placed at all positions.
         logits: Whether to return logits.
 
     Raises:
-        InputError: A site does not fit the subject, a site lies before the points, nothing is asked
-            for, or the subject is recurrent.
+        InputError: A site does not fit the model, a site lies before the points, nothing is asked
+            for, or the model is recurrent.
 
     Example:
         ```python
-        with Suffix(subject, site, read=[last], logits=True) as suffix:
+        with Suffix(model, site, read=[last], logits=True) as suffix:
             for tokens in prompts.tokens:
-                outputs = suffix(build_prefix(subject, tokens, site), points)
+                outputs = suffix(build_prefix(model, tokens, site), points)
         ```
     """
 
     def __init__(
         self,
-        subject: Subject,
+        model: Model,
         site: Site | str,
         *,
         read: Sequence[Site | str],
         logits: bool = False,
     ) -> None:
-        self._engine = engine_of(subject)
-        self.subject = subject
-        self.site = check_entry(subject, site)
+        self._engine = engine_of(model)
+        self.model = model
+        self.site = check_entry(model, site)
         self.reads = tuple(map(as_site, read))
         self.logits = logits
-        self._entry = self.site.blocks_before(subject.n_layers)
-        self._place = self.site.place(subject.n_layers)
-        self._places = tuple(site.place(subject.n_layers) for site in self.reads)
+        self._entry = self.site.blocks_before(model.n_layers)
+        self._place = self.site.place(model.n_layers)
+        self._places = tuple(site.place(model.n_layers) for site in self.reads)
         self._check_reads()
         self._stop = None if logits else max(self._places)
-        self._keep_last = "logits_to_keep" in inspect.signature(subject.model.forward).parameters
+        self._keep_last = "logits_to_keep" in inspect.signature(model.hf_model.forward).parameters
         self._path_length = 1
         self._rows: Tensor | None = None
         self._seen: dict[tuple[int, int], Tensor] = {}
@@ -90,7 +90,7 @@ class Suffix:
                 expected="one with block at a time",
                 fix="make a second Suffix",
             )
-        subject, blocks = self.subject, self.subject.anatomy.blocks
+        model, blocks = self.model, self.model.anatomy.blocks
         with ExitStack() as stack:
             hold_weights()
             stack.callback(release_weights)
@@ -109,9 +109,9 @@ class Suffix:
                 if hasattr(module, "weight"):
                     self._weights[module] = state_of(module)
             if self.site.point == "resid_mid":
-                stack.callback(leave_out_attention(subject, self._entry, self._is_running))
+                stack.callback(leave_out_attention(model, self._entry, self._is_running))
             for place in {place for place in self._places if place > self._place}:
-                stack.callback(watch(subject, place, self._reader(place)))
+                stack.callback(watch(model, place, self._reader(place)))
             self._installed = stack.pop_all()
         return self
 
@@ -131,7 +131,7 @@ class Suffix:
 
         Args:
             prefix: The prompt, from `build_prefix` with this suffix' site.
-            points: ``(step, d_model)`` in the subject's coordinates; ``(step, position, d_model)``
+            points: ``(step, d_model)`` in the model's coordinates; ``(step, position, d_model)``
                 when the site's position is ``"all"``.
             path_length: How many points, one after the other, are a path from the first to the
                 last. In half precision the steps of a path are multiplied, not its points, so that
@@ -175,7 +175,7 @@ class Suffix:
         self._check_call(prefix, points)
         positions = [self._read_position(site, prefix) for site in self.reads]
         per_point = self._bytes_per_point(prefix)
-        size, start = points_per_batch(self.subject, len(points), per_point), 0
+        size, start = points_per_batch(self.model, len(points), per_point), 0
         while start < len(points):
             steps = slice(start, min(start + size, len(points)))
             rows = points[steps] if start == 0 else torch.cat([points[:1], points[steps]])
@@ -187,7 +187,7 @@ class Suffix:
                 yield steps, outputs
                 start = steps.stop
             elif size == 1:
-                raise out_of_memory(self.subject, per_point)
+                raise out_of_memory(self.model, per_point)
             else:
                 size //= 2
 
@@ -199,10 +199,10 @@ class Suffix:
             points: How many.
         """
         per_point = self._bytes_per_point(prefix)
-        return points_per_batch(self.subject, points, per_point) == points
+        return points_per_batch(self.model, points, per_point) == points
 
     def _bytes_per_point(self, prefix: Prefix) -> int:
-        return bytes_per_point(self.subject, len(prefix.rows), prefix.length, logits=self.logits)
+        return bytes_per_point(self.model, len(prefix.rows), prefix.length, logits=self.logits)
 
     def _batch(
         self, prefix: Prefix, points: Tensor, positions: list[int | slice]
@@ -230,8 +230,8 @@ class Suffix:
             options["logits_to_keep"] = 1
         tokens = prefix.tokens[prefix.start :].expand(n_points, -1)
         try:
-            with evaluating(self.subject.model):
-                outputs = self.subject.model(
+            with evaluating(self.model.hf_model):
+                outputs = self.model.hf_model(
                     input_ids=tokens, past_key_values=prefix.cache, **options
                 )
         except StopForward:
@@ -254,7 +254,7 @@ class Suffix:
         self, values: dict[tuple[int, int], Tensor], positions: list[int | slice]
     ) -> dict[str, Tensor]:
         return {
-            site.name: to_site(self.subject, values[place][:, position], site)
+            site.name: to_site(self.model, values[place][:, position], site)
             for site, place, position in zip(self.reads, self._places, positions, strict=True)
         }
 
@@ -275,7 +275,7 @@ class Suffix:
 
     def _modules_after(self) -> list[nn.Module]:
         """What runs after the site: blocks, and the unembedding when logits are asked."""
-        anatomy = self.subject.anatomy
+        anatomy = self.model.anatomy
         unembedding = anatomy.unembedding if self.logits else None
         # The block that the last site lies inside of runs, too.
         stop = None if self._stop is None else self._stop[0] + (self._stop[1] > 0)
@@ -290,7 +290,7 @@ class Suffix:
 
     def _pass_through(self, *_args: Any, **_kwargs: Any) -> Any:
         """What a block before the site returns during a call: the points."""
-        return (self._rows,) if self.subject.anatomy.block_returns_tuple else self._rows
+        return (self._rows,) if self.model.anatomy.block_returns_tuple else self._rows
 
     def _leave_points(self, _module: nn.Module, _args: Any, output: Any) -> Any:
         """What the block before the site hands on when it was computed: the points instead."""
@@ -327,7 +327,7 @@ class Suffix:
             )
         for site, place in zip(self.reads, self._places, strict=True):
             if site.is_inside:
-                find_tap(self.subject.model, self.subject.anatomy, place[0], site.point)
+                find_tap(self.model.hf_model, self.model.anatomy, place[0], site.point)
             if place < self._place:
                 raise InputError(
                     f"read site {site.name}",
@@ -366,10 +366,10 @@ class Suffix:
                 fix="call build_prefix with the same site",
             )
         inner = (prefix.length,) if self.site.position == "all" else ()
-        if points.ndim != len(inner) + 2 or points.shape[1:] != (*inner, self.subject.d_model):
+        if points.ndim != len(inner) + 2 or points.shape[1:] != (*inner, self.model.d_model):
             raise InputError(
                 "points",
                 got=f"shape {tuple(points.shape)}",
-                expected=f"(step, {', '.join(map(str, (*inner, self.subject.d_model)))})",
+                expected=f"(step, {', '.join(map(str, (*inner, self.model.d_model)))})",
                 fix="pass one row per step, in the residual stream's width",
             )

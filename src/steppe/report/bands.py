@@ -59,7 +59,7 @@ class Panel:
         marks: Where dotted vertical lines stand.
         level: Where a dotted horizontal line stands.
         ticks: The only places of marks on the x axis; empty for the usual ones.
-        note: Small print in a corner: n and subject.
+        note: Small print in a corner: n and model.
         note_at: Which corner on the left.
     """
 
@@ -82,7 +82,7 @@ def draw_bands(
 
     Args:
         shown: The panels; the last row may be short.
-        caption: What is shown: n, units, subject.
+        caption: What is shown: n, units, model.
         columns: Panels per row.
         same_y: Whether all panels have one y axis.
     """

@@ -58,7 +58,7 @@ class BarPanel:
         kinds: The bars.
         y_label: What they are, with the unit.
         levels: What belongs to no group.
-        note: Small print in a corner: n and subject.
+        note: Small print in a corner: n and model.
     """
 
     groups: Sequence[str]
@@ -73,7 +73,7 @@ def draw_bars(panel: BarPanel, caption: str) -> Drawing:
 
     Args:
         panel: What is drawn.
-        caption: What is shown: n, units, subject.
+        caption: What is shown: n, units, model.
     """
     kinds, places = panel.kinds, np.arange(len(panel.groups))
     width = 0.8 / max(len(kinds), 1)

@@ -41,7 +41,7 @@ def by_count(found: Sequence[CountPanel], x_label: str, what: str, setting: Sett
         found: Panels, side by side.
         x_label: What is counted.
         what: The caption's first words.
-        setting: The subject.
+        setting: The model.
     """
     with house_style():
         figure, (axes,) = panels(1, len(found))
@@ -87,7 +87,7 @@ def changes(found: Sequence[ChangePanel], what: str, setting: Setting) -> Drawin
     Args:
         found: Panels, side by side.
         what: The caption's first words.
-        setting: The subject.
+        setting: The model.
     """
     with house_style():
         figure, (axes,) = panels(1, len(found))
@@ -130,7 +130,7 @@ def count_histogram(
     Args:
         counts: By kind, ``(sample,)``; zeros are drawn at one half.
         what: The caption's first words.
-        setting: The subject.
+        setting: The model.
     """
     largest = max(int(values.max()) for values in counts.values())
     least = max(0.5, min(float(values.min()) for values in counts.values()))

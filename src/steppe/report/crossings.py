@@ -48,7 +48,7 @@ def crossing_distributions(
         pairs: Kinds whose ROC is drawn: the one that is expected earlier, then the other. The kinds
             of the first pair have histograms.
         what: The caption's first words.
-        setting: The subject.
+        setting: The model.
     """
     kinds = list(rows[0].crossings)
     never = []
@@ -86,7 +86,7 @@ def crossing_shares(rows: Sequence[CrossingRow], what: str, setting: Setting) ->
     Args:
         rows: One pair of axes each, side by side.
         what: The caption's first words.
-        setting: The subject.
+        setting: The model.
     """
     with house_style():
         figure, (axes,) = panels(1, len(rows))

@@ -81,7 +81,7 @@ def curve_bands(rows: Sequence[Sequence[BandPanel]], what: str, setting: Setting
     Args:
         rows: Panels by row, equally many in each.
         what: The caption's first words: what is shown.
-        setting: The subject.
+        setting: The model.
     """
     n = n_of(band.n for row in rows for panel in row for band in panel.bands.values())
     text = f"{what} Lines: median; bands: the middle half of {n} curves per kind."
@@ -94,7 +94,7 @@ def single_curves(rows: Sequence[Sequence[BandPanel]], what: str, setting: Setti
     Args:
         rows: Panels by row, equally many in each.
         what: The caption's first words: what is shown.
-        setting: The subject.
+        setting: The model.
     """
     n = n_of(len(x) for row in rows for panel in row for x in panel.singles.values())
     text = f"{what} Each line is one path, {n} per kind and panel."

@@ -23,7 +23,7 @@ class Drawing:
 
     Attributes:
         figure: The figure.
-        caption: One paragraph: what is shown, n, units, subject.
+        caption: One paragraph: what is shown, n, units, model.
     """
 
     figure: Figure
@@ -35,13 +35,13 @@ class Setting:
     """What a figure's axes and caption say of the run.
 
     Attributes:
-        subject: Name of the model.
+        model: Name of the model.
         step_labels: For each mode (or the only entry, for any): what a step is, for instance
             ``step (0.5 units each)``.
         notes: Sentences that end the caption, for instance on scaled constants.
     """
 
-    subject: str
+    model: str
     step_labels: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
 
@@ -52,8 +52,8 @@ class Setting:
         return next(iter(self.step_labels.values()))
 
     def caption(self, *sentences: str) -> str:
-        """Sentences, then the subject and the notes, as one paragraph."""
-        return " ".join(s for s in (*sentences, f"Subject: {self.subject}.", self.notes) if s)
+        """Sentences, then the model and the notes, as one paragraph."""
+        return " ".join(s for s in (*sentences, f"Model: {self.model}.", self.notes) if s)
 
 
 def save_drawing(folder: Path, name: str, drawing: Drawing) -> list[Path]:
@@ -89,7 +89,7 @@ def n_of(counts: Iterable[int]) -> str:
 
 
 def write_note(ax: Axes, text: str, at: Literal["top", "bottom"] = "top") -> None:
-    """Write n and subject in small print into a corner on the left, over whatever line is there."""
+    """Write n and model in small print into a corner on the left, over whatever line is there."""
     place = {"top": 0.97, "bottom": 0.03}[at]
     ax.text(
         0.02, place, text, transform=ax.transAxes, va=at, fontsize=6.5, color="0.4",
@@ -100,9 +100,9 @@ def write_note(ax: Axes, text: str, at: Literal["top", "bottom"] = "top") -> Non
 
 
 def sign(figure: Figure, setting: Setting) -> None:
-    """Say in small print, at the figure's lower right, which subject it shows."""
+    """Say in small print, at the figure's lower right, which model it shows."""
     figure.supxlabel(
-        f"Subject: {printable(setting.subject)}",
+        f"Model: {printable(setting.model)}",
         x=0.995, ha="right", fontsize=6.5, color="0.4", parse_math=False,
     )  # fmt: skip
 

@@ -23,26 +23,24 @@ def example_curves(
     *,
     samples: Sequence[int] = (0, 1, 2),
 ) -> Drawing:
-    """Draw some curves per kind and readout, and the mean of all.
+    """Draw some curves per kind and metric, and the mean of all.
 
     Args:
-        curves: Readouts ``l2`` and ``kl`` over (kind, sample, step), one mode.
+        curves: Metrics ``l2`` and ``kl`` over (kind, sample, step), one mode.
         steps: The max-slope step of each curve under the same names, over (kind, sample); a step
             that is NaN or beyond the curve gets no dot.
-        setting: The subject and what a step is.
+        setting: The model and what a step is.
         samples: Places, on the sample axis, of the curves that are drawn singly.
     """
     kinds = [str(kind) for kind in curves[KIND].values]
     chosen = [sample for sample in samples if sample < curves.sizes[SAMPLE]]
     with house_style():
         figure, (axes,) = panels(1, len(READOUTS))
-        for ax, (readout, name) in zip(axes, READOUTS.items(), strict=True):
+        for ax, (metric, name) in zip(axes, READOUTS.items(), strict=True):
             for kind in kinds:
-                _draw(
-                    ax, curves[readout].sel({KIND: kind}), steps[readout].sel({KIND: kind}), chosen
-                )
+                _draw(ax, curves[metric].sel({KIND: kind}), steps[metric].sel({KIND: kind}), chosen)
             ax.set_xlabel(setting.step_label())
-            unit = curves[readout].attrs.get("unit", "")
+            unit = curves[metric].attrs.get("unit", "")
             ax.set_ylabel(f"{name} ({unit})" if unit not in {"", "1"} else name)
             ax.set_ylim(bottom=0)
             ax.set_xlim(0, curves.sizes[STEP] - 1)

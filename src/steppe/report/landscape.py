@@ -48,7 +48,7 @@ def plane(found: PlaneMap, number: int, setting: Setting) -> Drawing:
     Args:
         found: What was measured.
         number: Which plane it is, for the caption.
-        setting: The subject.
+        setting: The model.
     """
     top = float(np.nanmax(found.kl))
     columns, rows = np.meshgrid(found.first, found.second)
@@ -136,7 +136,7 @@ def triangles(rows: Sequence[Sequence[TriangleMap]], level: float, setting: Sett
     Args:
         rows: Triangles by row, equally many in each; those of one column share their base.
         level: The level in nats.
-        setting: The subject.
+        setting: The model.
     """
     with house_style():
         figure = Figure(figsize=(WIDTH, 2.35 * len(rows)), layout="constrained")

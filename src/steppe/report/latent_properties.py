@@ -22,7 +22,7 @@ def latent_counts(l0: xr.DataArray, share: xr.DataArray, setting: Setting) -> Dr
         l0: (sample) active latents per activation.
         share: (sample, rank) share of the sum of latent activations, in percent, by rank from 1;
             NaN where an activation has fewer active latents.
-        setting: The subject.
+        setting: The model.
     """
     ranks = share[RANK].values[:10]
     with house_style():
@@ -60,7 +60,7 @@ def latent_cosines(latents: xr.Dataset, setting: Setting) -> Drawing:
     Args:
         latents: ``pair_count`` and ``top_count`` (bin) counts of cosines, coordinates ``bin_low``
             and ``bin_high``, attributes ``pooled_pair_cosine`` and ``pooled_top_cosine`` (means).
-        setting: The subject.
+        setting: The model.
     """
     edges = np.append(latents["bin_low"].values, latents["bin_high"].values[-1])
     shown = [("pair_count", "pooled_pair_cosine", "between active latents"),

@@ -45,8 +45,8 @@ def plot(curves: xr.Dataset | xr.DataArray, *metrics: str) -> Figure:
     modes = [str(m) for m in dataset[MODE].values] if MODE in dataset.dims else [""]
     rows = [[_panel(dataset, name, mode) for name in names] for mode in modes]
     what = "Change of the output along paths."
-    subject = str(dataset.attrs.get("subject", "unknown"))
-    return curve_bands(rows, what, Setting(subject=subject)).figure
+    model = str(dataset.attrs.get("model", "unknown"))
+    return curve_bands(rows, what, Setting(model=model)).figure
 
 
 def _panel(dataset: xr.Dataset, name: str, mode: str) -> BandPanel:

@@ -30,7 +30,7 @@ def step_distribution(
     Args:
         steps: Dimensions kind, sample, and mode or context if there are several; NaN are left
             out. The attribute ``long_name`` names the statistic.
-        setting: The subject and what a step is.
+        setting: The model and what a step is.
         up_to: Leave out steps above this, and take shares of the rest (the paper's Figure 3
             does so above 40).
     """
@@ -99,11 +99,11 @@ def _left_out(samples: int, values: dict[str, NDArray[np.float64]], row: str) ->
 def _caption(
     steps: xr.DataArray, setting: Setting, up_to: float | None, left_out: list[str]
 ) -> str:
-    readout = str(steps.attrs.get("readout", "")).upper()
+    metric = str(steps.attrs.get("metric", "")).upper()
     why = "undefined" if up_to is None else f"undefined or above {up_to:g}"
     return setting.caption(
         f"Distribution of the {steps.attrs.get('long_name', 'step')}"
-        f"{f' of {readout}' if readout else ''} for {_kinds_text(steps)}, "
+        f"{f' of {metric}' if metric else ''} for {_kinds_text(steps)}, "
         f"{_rows_text(steps, setting)}: histogram (left; {BINS} equal bins, or one per step) "
         f"and cumulative share (right), n = {steps.sizes[SAMPLE]} per kind.",
         f"Left out, as {why}: {', '.join(left_out)}." if left_out else "",

@@ -47,7 +47,7 @@ class Summary:
 
     Attributes:
         title: The heading.
-        facts: What was run, in the order it is to be read: subject, SAE, samples, reading, ...
+        facts: What was run, in the order it is to be read: model, SAE, samples, reading, ...
         claims: One sentence each, as Markdown: what the run says on a claim of the paper.
         claims_note: What to know of all of them together.
         tables: The tables.

@@ -52,7 +52,7 @@ def write_table(folder: Path, name: str, table: pd.DataFrame, caption: str) -> l
         folder: Where the files go.
         name: File name, and the LaTeX label ``tab:name``.
         table: Any table; ``x``, ``x_low`` and ``x_high`` are read as a number and its interval.
-        caption: What the table shows: n, units, subject.
+        caption: What the table shows: n, units, model.
 
     Raises:
         RunFailedError: The disk is full, or cannot be written.

@@ -40,7 +40,7 @@ _ALIASES = {
 
 
 class ModelIdentity(Protocol):
-    """What is asked of a subject's identity."""
+    """What is asked of a model's identity."""
 
     @property
     def source(self) -> str:
@@ -48,11 +48,11 @@ class ModelIdentity(Protocol):
 
 
 class Host(Protocol):
-    """What is asked of a subject to see whether an SAE fits it."""
+    """What is asked of a model to see whether an SAE fits it."""
 
     @property
     def name(self) -> str:
-        """What the subject is called."""
+        """What the model is called."""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -79,52 +79,52 @@ class Host(Protocol):
         """Whether both coordinates suit it."""
 
 
-def check_fits(sae: Sae, subject: Host) -> None:
+def check_fits(sae: Sae, model: Host) -> None:
     """Check that an SAE can be used on a model of this size, in these coordinates.
 
     Raises:
         InputError: The widths differ, the SAE's hook is not in the residual stream, the model has
             no such layer, or is read in other coordinates than the SAE was trained in.
     """
-    place = f"SAE {sae.identity.source} on subject {subject.name}"
+    place = f"SAE {sae.identity.source} on model {model.name}"
     other = "choose an SAE that was trained on this model"
-    if sae.d_in != subject.d_model:
-        got, expected = f"d_in = {sae.d_in}", f"d_model = {subject.d_model}, the subject's width"
+    if sae.d_in != model.d_model:
+        got, expected = f"d_in = {sae.d_in}", f"d_model = {model.d_model}, the model's width"
         raise InputError(place, got=got, expected=expected, fix=other)
-    if sae.hook_name is not None and sae.site.layer >= subject.n_layers:
-        got, expected = f"hook {sae.hook_name}", f"a layer from 0 to {subject.n_layers - 1}"
+    if sae.hook_name is not None and sae.site.layer >= model.n_layers:
+        got, expected = f"hook {sae.hook_name}", f"a layer from 0 to {model.n_layers - 1}"
         raise InputError(place, got=got, expected=expected, fix=other)
-    wanted = coordinates_of(sae, subject)
-    if wanted not in (None, subject.coordinates):
+    wanted = coordinates_of(sae, model)
+    if wanted not in (None, model.coordinates):
         raise InputError(
             place,
-            got=f"an SAE of {wanted} residuals, for a subject in {subject.coordinates} coordinates",
+            got=f"an SAE of {wanted} residuals, for a model in {model.coordinates} coordinates",
             expected=f"{wanted} coordinates: what the mean held cannot be given back to the SAE"
             if wanted == "raw"
             else f"{wanted} coordinates",
-            fix=f"coordinates {wanted!r} for the subject, or leave coordinates out of a study",
+            fix=f"coordinates {wanted!r} for the model, or leave coordinates out of a study",
         )
 
 
-def coordinates_of(sae: Sae, subject: Host) -> str | None:
+def coordinates_of(sae: Sae, model: Host) -> str | None:
     """The coordinates in which an SAE wants a model's residuals; None where both will do.
 
     TransformerLens never centres a model without LayerNorm, whatever was asked of it.
     """
-    return sae.config.coordinates if subject.can_be_centered else None
+    return sae.config.coordinates if model.can_be_centered else None
 
 
-def doubts(sae: Sae, subject: Host, found: SaeQuality | None = None) -> list[str]:
+def doubts(sae: Sae, model: Host, found: SaeQuality | None = None) -> list[str]:
     """What speaks against using an SAE on a model; empty where nothing does.
 
     Args:
         sae: The SAE.
-        subject: The model.
+        model: The model.
         found: How the SAE does on activations of its site. An SAE that was trained end to end
             matches the model's outputs, so that its explained variance is no matter.
     """
     against = []
-    if not belongs_to(sae.config.model_name, subject):
+    if not belongs_to(sae.config.model_name, model):
         against.append(f"an SAE of the model {sae.config.model_name!r}")
     if found is None:
         return against
@@ -145,17 +145,17 @@ def doubts_of_fit(found: SaeQuality) -> list[str]:
     return [] if enough else [f"explained variance {found.explained_variance:.3g}"]
 
 
-def require_trust(sae: Sae, subject: Host, found: SaeQuality | None = None) -> None:
+def require_trust(sae: Sae, model: Host, found: SaeQuality | None = None) -> None:
     """Refuse an SAE against which something speaks (`doubts`).
 
     Raises:
         InputError: It does.
     """
-    refuse_doubted(sae.identity.source, subject, doubts(sae, subject, found), found)
+    refuse_doubted(sae.identity.source, model, doubts(sae, model, found), found)
 
 
 def refuse_doubted(
-    label: str, subject: Host, against: list[str], found: SaeQuality | None = None
+    label: str, model: Host, against: list[str], found: SaeQuality | None = None
 ) -> None:
     """Refuse an SAE for what speaks against it; nothing happens where nothing does.
 
@@ -165,7 +165,7 @@ def refuse_doubted(
     if not against:
         return
     raise InputError(
-        f"SAE {label} on subject {subject.name}",
+        f"SAE {label} on model {model.name}",
         got="; ".join(against) + (f" (L0 {found.mean_l0:.3g})" if found else ""),
         expected=f"an SAE of this model whose latents fire and explain at least {LOW_VARIANCE:.0%} "
         f"of the variance; likely reasons: {REASONS}",
@@ -173,19 +173,19 @@ def refuse_doubted(
     )
 
 
-def belongs_to(model_name: str | None, subject: Host) -> bool:
-    """Whether a model's name, as an SAE's trainer knew it, may be the subject's.
+def belongs_to(model_name: str | None, model: Host) -> bool:
+    """Whether a model's name, as an SAE's trainer knew it, may be the model's.
 
-    A subject of the hub has a name of its own. That of a folder or an object says nothing, so that
+    A model of the hub has a name of its own. That of a folder or an object says nothing, so that
     only the family can differ.
     """
     if model_name is None:
         return True
     theirs = _plain(model_name)
-    if subject.identity.source in ("hub", "bundled"):
-        return theirs == _plain(subject.name)
+    if model.identity.source in ("hub", "bundled"):
+        return theirs == _plain(model.name)
     families = [kind for word, kind in _FAMILIES.items() if word in theirs]
-    own = subject.model_type.replace("_", "")
+    own = model.model_type.replace("_", "")
     known = any(own.startswith(kind) for kind in _FAMILIES.values())
     return not (families and known) or any(own.startswith(kind) for kind in families)
 

@@ -53,7 +53,7 @@ def load_sae(
     sae_id: str | None = None,
     device: str | torch.device = "cpu",
     dtype: str = "float32",
-    subject: Host | None = None,
+    model: Host | None = None,
 ) -> Sae:
     """Load an SAE, in SAELens' format or another public one (docs/saes.md).
 
@@ -66,7 +66,7 @@ def load_sae(
         sae_id: Which SAE of the release, repository or folder.
         device: Where to put the weights.
         dtype: Floating-point type of the weights: float32, float64, bfloat16 or float16.
-        subject: The model it is to be used with; an SAE that does not fit it is refused.
+        model: The model it is to be used with; an SAE that does not fit it is refused.
 
     Returns:
         The SAE.
@@ -85,8 +85,8 @@ def load_sae(
     )
     identity = replace(located.identity, sha256=sae.identity.sha256)
     sae = replace(sae, config=config, identity=identity)
-    if subject is not None:
-        check_fits(sae, subject)
+    if model is not None:
+        check_fits(sae, model)
     return sae
 
 

@@ -78,7 +78,7 @@ def firing_rates(sae: Autoencoder, activations: Tensor | None = None) -> FiringR
             f"firing rates of SAE {sae.identity.source if isinstance(sae, Sae) else sae!r}",
             got=f"no {SPARSITY_FILE} beside the weights, and no activations",
             expected="one of the two",
-            fix="give activations of the subject at the SAE's site",
+            fix="give activations of the model at the SAE's site",
         )
     return measured_rates(sae, activations)
 
@@ -98,7 +98,7 @@ def measured_rates(sae: Autoencoder, activations: Tensor) -> FiringRates:
             "activations",
             got="none",
             expected="at least one activation to count firings on",
-            fix="give activations of the subject at the SAE's site",
+            fix="give activations of the model at the SAE's site",
         )
     counts = torch.zeros(len(sae.W_dec), dtype=torch.int64, device=sae.W_dec.device)
     for rows in row_slices(len(activations), len(sae.W_dec)):

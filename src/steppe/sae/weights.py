@@ -145,7 +145,7 @@ def read_log10_rates(path: Path, d_sae: int) -> Tensor | None:
         str(path),
         got=got,
         expected=f"one tensor 'sparsity' ({d_sae},), log10 firing rates from -10 to 0",
-        fix="remove the file: firing rates are then measured on the subject's own activations",
+        fix="remove the file: firing rates are then measured on the model's own activations",
     )
 
 

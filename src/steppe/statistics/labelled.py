@@ -29,7 +29,7 @@ def steps_of(
     """Apply a statistic to every curve of a labelled array.
 
     Args:
-        curves: Dimensions (..., step), one readout.
+        curves: Dimensions (..., step), one metric.
         statistic: Name of a statistic, or a function from values ``(..., step)`` to ``(...)``.
         reading: ``text`` or ``code``; for those that have both.
         end: Number of points of each curve that count; any of the curves' dimensions but ``step``.
@@ -37,7 +37,7 @@ def steps_of(
 
     Returns:
         float64, the curves' dimensions but ``step``, with their labels; attributes ``unit``,
-        ``long_name``, ``short_name``, ``statistic``, ``reading``, ``readout`` and the settings.
+        ``long_name``, ``short_name``, ``statistic``, ``reading``, ``metric`` and the settings.
 
     Raises:
         InputError: Unknown statistic or reading, no step dimension, settings that the statistic
@@ -49,7 +49,7 @@ def steps_of(
             f"curves {curves.name or ''}".strip(),
             got=f"dimensions {', '.join(map(str, curves.dims)) or 'none'}",
             expected="a dimension 'step'",
-            fix="give one readout of a curves dataset, for instance curves['l2']",
+            fix="give one metric of a curves dataset, for instance curves['l2']",
         )
     arguments: dict[str, Any] = {**settings}
     if "reading" in inspect.signature(found.function).parameters:
@@ -74,7 +74,7 @@ def steps_of(
         "short_name": found.short,
         "statistic": found.name,
         "reading": arguments.get("reading", ""),
-        "readout": "" if curves.name is None else str(curves.name),
+        "metric": "" if curves.name is None else str(curves.name),
         **settings,
     }
     result.name = f"{found.name}_step" if found.unit == "step" else found.name

@@ -80,9 +80,7 @@ class Run:
     def _repr_html_(self) -> str:
         """The run in a notebook: what was run, and what it says on its claims."""
         resolved = self.config["resolved"]
-        facts = {
-            name: resolved.get(name) for name in ("recipe", "subject", "site", "samples", "seed")
-        }
+        facts = {name: resolved.get(name) for name in ("study", "model", "site", "samples", "seed")}
         lines = "".join(f"<li>{escape(f'{n}: {value}')}</li>" for n, value in facts.items())
         claims = self.tables.get(CLAIMS)
         columns = ["id", "statement", "number", "low", "high", "verdict"]
@@ -174,6 +172,6 @@ def open_run(path: str | Path) -> Run:
             f"run {root}",
             got="a file" if root.is_file() else missing,
             expected="the folder of a run",
-            fix="give the folder that was named with --out (default: runs/<recipe>-<subject>)",
+            fix="give the folder that was named with --out (default: runs/<study>-<model>)",
         )
     return Run(root, read_config(root))

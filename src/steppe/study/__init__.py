@@ -4,7 +4,7 @@ A study declares; this package prepares what its parts need, measures them shard
 reports.
 """
 
-from steppe.recipes.study_settings import BaseSettings
+from steppe.settings.study_settings import BaseSettings
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim, mostly, positive
 from steppe.study.context import Bases, Context

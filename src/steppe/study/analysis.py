@@ -13,7 +13,7 @@ import xarray as xr
 from steppe.comparisons import Resamples
 from steppe.core.errors import NotMeasuredError
 from steppe.core.seeds import stream
-from steppe.recipes.study_settings import SiteSettings
+from steppe.settings.study_settings import SiteSettings
 from steppe.store import Run
 from steppe.study.needs import Need, as_need
 
@@ -74,9 +74,9 @@ class Analysis:
         return resolved
 
     @property
-    def subject(self) -> str:
+    def model(self) -> str:
         """The model's name."""
-        return str(self.constants["subject_identity"]["name"])
+        return str(self.constants["model_identity"]["name"])
 
     @cached_property
     def datasets(self) -> dict[str, xr.Dataset]:

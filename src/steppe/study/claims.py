@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from steppe.comparisons.jackknife import parts_of
-from steppe.recipes.deciding import Decision, claims_frame
 from steppe.study.analysis import Analysis
 from steppe.study.needs import Need
+from steppe.study.verdicts import Decision, claims_frame
 
 Floats = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ def claims_table(claims: Sequence[Claim], analysis: Analysis) -> pd.DataFrame:
     """Decide every claim whose needs were measured.
 
     Returns:
-        The columns of `steppe.recipes.deciding.COLUMNS`, ``quantity``, those of `Claim.also`,
+        The columns of `steppe.study.verdicts.COLUMNS`, ``quantity``, those of `Claim.also`,
         ``published``.
     """
     rows, further = [], dict[str, None]()

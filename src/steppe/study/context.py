@@ -28,6 +28,7 @@ from steppe.core.seeds import stream
 from steppe.core.sites import Site
 from steppe.directions import DirectionSet
 from steppe.directions.resolve import Sources, identities, make_needed, vector_of
+from steppe.models import Bos, Model, Prompts, with_random_weights
 from steppe.paths import DIRECTIONS, DirectionRequest, make_directions
 from steppe.propagation import (
     SelfCheck,
@@ -37,18 +38,17 @@ from steppe.propagation import (
     require_self_check,
     weights_stay,
 )
-from steppe.recipes.starting import open_subject, resolved_settings
-from steppe.recipes.study_prompts import StudyPrompts, take_prompts
-from steppe.recipes.study_settings import SiteSettings
-from steppe.recipes.using_saes import fit_record
 from steppe.sae import FiringRates, Sae
 from steppe.sae.autoencoder import Autoencoder
+from steppe.settings.study_settings import SiteSettings
 from steppe.study.bases import Arrays as Arrays
 from steppe.study.bases import Bases as Bases
 from steppe.study.given import Given, refuse_bos, refuse_other
 from steppe.study.prompts import GIVEN, as_prompts
 from steppe.study.saes import UsedSae, open_for
-from steppe.subject import Bos, Prompts, Subject, with_random_weights
+from steppe.study.starting import open_model, resolved_settings
+from steppe.study.study_prompts import StudyPrompts, take_prompts
+from steppe.study.using_saes import fit_record
 
 S = TypeVar("S", bound=SiteSettings)
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Context(Generic[S]):
 
     Attributes:
         settings: What was asked, decided by which weights the model has.
-        subject: The model under study, in the SAE's coordinates where there is an SAE.
+        model: The model under study, in the SAE's coordinates where there is an SAE.
         needs: What the study's parts cannot do without: ``pool``, ``moments``, ``sae``.
         given_saes: The SAEs by label; none where no part needs one.
         given_prompts: Prompts that stand in for the settings' own.
@@ -74,7 +74,7 @@ class Context(Generic[S]):
     """
 
     settings: S
-    subject: Subject
+    model: Model
     needs: frozenset[str] = frozenset()
     given_saes: Mapping[str, Autoencoder] = field(default_factory=dict)
     given_prompts: Any = None
@@ -98,14 +98,14 @@ class Context(Generic[S]):
         """
         refuse_bos(settings, given)
         if given.model is None:
-            settings, subject = open_subject(settings)
+            settings, model = open_model(settings)
         else:
-            subject = given.model
-            refuse_other(settings, subject)
-            settings = settings.decided(asdict(subject.identity))
+            model = given.model
+            refuse_other(settings, model)
+            settings = settings.decided(asdict(model.identity))
         needs = needs_of(settings)
-        saes, subject = open_for(settings, subject, given.sae) if "sae" in needs else ({}, subject)
-        return cls(settings, subject, needs, saes, given.prompts)
+        saes, model = open_for(settings, model, given.sae) if "sae" in needs else ({}, model)
+        return cls(settings, model, needs, saes, given.prompts)
 
     def at(self, site: Site | str) -> Self:
         """The same study at another site: its pool, moments and prefixes; made once a site.
@@ -133,7 +133,7 @@ class Context(Generic[S]):
     @cached_property
     def site(self) -> Site:
         """Where activations are moved."""
-        return self.place or self.settings.site_in(self.subject.n_layers)
+        return self.place or self.settings.site_in(self.model.n_layers)
 
     @cached_property
     def read(self) -> Site:
@@ -142,17 +142,17 @@ class Context(Generic[S]):
 
     def resolve(self, site: str) -> Site:
         """A site of this model, its layer counted from 0."""
-        return Site.parse(site).resolve(self.subject.n_layers)
+        return Site.parse(site).resolve(self.model.n_layers)
 
     @cached_property
     def check(self) -> SelfCheck:
         """The comparison of suffix and full forward pass at the site."""
-        return require_self_check(self.subject, self.site, self.prompts.tokens.shape[1])
+        return require_self_check(self.model, self.site, self.prompts.tokens.shape[1])
 
     @property
     def centered(self) -> bool:
         """Whether activations are in centred coordinates."""
-        return self.subject.coordinates == "centered"
+        return self.model.coordinates == "centered"
 
     @cached_property
     def taken(self) -> StudyPrompts:
@@ -160,10 +160,10 @@ class Context(Generic[S]):
         if isinstance(self.given_prompts, StudyPrompts):
             return self.given_prompts
         if self.given_prompts is not None:
-            prompts = as_prompts(self.given_prompts, self.subject, self.settings.prompt_length)
+            prompts = as_prompts(self.given_prompts, self.model, self.settings.prompt_length)
             return StudyPrompts(prompts, Bos(False, GIVEN))
         saes = [sae for sae in self.given_saes.values() if isinstance(sae, Sae)]
-        return take_prompts(self.settings, self.subject, saes)
+        return take_prompts(self.settings, self.model, saes)
 
     @property
     def prompts(self) -> Prompts:
@@ -213,11 +213,11 @@ class Context(Generic[S]):
         Raises:
             InputError: The pool is too small for a covariance.
         """
-        if len(self.pool) <= self.subject.d_model:
+        if len(self.pool) <= self.model.d_model:
             raise InputError(
                 f"prompts {self.prompts.source}",
                 got=f"{len(self.pool)} activations",
-                expected=f"more than d_model = {self.subject.d_model}, for a covariance",
+                expected=f"more than d_model = {self.model.d_model}, for a covariance",
                 fix="give more text, raise moments_samples, or leave out random kinds",
             )
         return estimate_moments(self.pool)
@@ -238,8 +238,8 @@ class Context(Generic[S]):
     def _used(self, sae: Autoencoder) -> UsedSae:
         # One that goes with the study's site is used there, even if it was accepted from elsewhere.
         own = sae.hook_name if isinstance(sae, Sae) and self.settings.sae_site is None else None
-        there = self.at(own or self.settings.site_in(self.subject.n_layers))
-        return UsedSae(sae, there.site, lambda: there.pool, self.subject, self.settings)
+        there = self.at(own or self.settings.site_in(self.model.n_layers))
+        return UsedSae(sae, there.site, lambda: there.pool, self.model, self.settings)
 
     @property
     def used_sae(self) -> UsedSae:
@@ -250,7 +250,7 @@ class Context(Generic[S]):
         """
         if len(self.saes) != 1:
             raise InputError(
-                f"study {self.settings.recipe}",
+                f"study {self.settings.study}",
                 got=f"the SAE asked for by a part, of {len(self.saes)}",
                 expected="'sae' among the part's needs, and one SAE",
                 fix="declare it: needs=frozenset({'sae'}); one of several is context.saes[label]",
@@ -275,7 +275,7 @@ class Context(Generic[S]):
     @cached_property
     def untrained(self) -> Context[S]:
         """The same study on the same architecture with weights drawn anew: a control."""
-        drawn = with_random_weights(self.subject, stream(self.settings.seed, "random_weights"))
+        drawn = with_random_weights(self.model, stream(self.settings.seed, "random_weights"))
         require_self_check(drawn, self.site, self.prompts.tokens.shape[1])
         needs = self.needs - {"sae"}
         return Context(self.settings, drawn, needs, {}, self.taken, self.constants, self.place)
@@ -283,7 +283,7 @@ class Context(Generic[S]):
     def activations_everywhere(self, rows: NDArray[np.int64]) -> Tensor:
         """Real activations of some prompts at all positions, ``(row, position, d_model)``."""
         site = replace(self.site, position="all")
-        return read_residuals(self.subject, self.prompts.tokens[rows], site, batch_size=32)
+        return read_residuals(self.model, self.prompts.tokens[rows], site, batch_size=32)
 
     def activations_of(self, rows: NDArray[np.int64]) -> Tensor:
         """Real activations of some prompts at the site, float32 on the CPU, ``(row, d_model)``."""
@@ -291,7 +291,7 @@ class Context(Generic[S]):
 
     def activations_at(self, tokens: NDArray[np.int64]) -> Tensor:
         """Activations of any tokens ``(row, position)`` at the site, float32 on the CPU."""
-        return read_residuals(self.subject, tokens, self.site)
+        return read_residuals(self.model, tokens, self.site)
 
     def generators(self, name: str, samples: range) -> Sequence[np.random.Generator]:
         """One generator per sample of the random stream called ``name``."""
@@ -300,14 +300,14 @@ class Context(Generic[S]):
     def suffix(self, *, read: Sequence[Site], logits: bool) -> Suffix:
         """The part of the model after the site, checked on its first use; a context manager."""
         _ = self.check
-        return Suffix(self.subject, self.site, read=read, logits=logits)
+        return Suffix(self.model, self.site, read=read, logits=logits)
 
     def bases(self, samples: range) -> Bases:
         """The real bases of some samples."""
         rows = self.order[samples.start : samples.stop]
         tokens = torch.from_numpy(self.prompts.tokens[rows])
         with weights_stay():
-            prefixes = [build_prefix(self.subject, prompt, self.site) for prompt in tokens]
+            prefixes = [build_prefix(self.model, prompt, self.site) for prompt in tokens]
         activations = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
         return Bases(samples, prefixes, activations, rows)
 
@@ -365,11 +365,11 @@ class Context(Generic[S]):
     def _sources(self) -> Sources:
         """What fixed directions are made from; gradients are taken at the pool's first prompts."""
         return Sources(
-            subject=self.subject,
+            model=self.model,
             site=replace(self.site, position=-1),
             read=self.read,
             seed=self.settings.seed,
-            bos=self.taken.begin_with(self.subject.bos_token_id),
+            bos=self.taken.begin_with(self.model.bos_token_id),
             tokens=lambda count: self.prompts.tokens[self.pool_rows[:count]],
             pool=lambda: self.pool,
             sae=lambda: self.sae,
@@ -378,7 +378,7 @@ class Context(Generic[S]):
     def resolved(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as plain data."""
         return {
-            **resolved_settings(self.settings, self.subject, self.taken),
+            **resolved_settings(self.settings, self.model, self.taken),
             "site": self.site.name,
             **({"read": self.read.name} if hasattr(self.settings, "read") else {}),
             **self._resolved_saes(),

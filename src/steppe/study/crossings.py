@@ -17,16 +17,16 @@ from steppe.core.errors import InputError
 from steppe.core.progress import progress
 from steppe.core.sites import Site, as_site
 from steppe.directions import DirectionSet
+from steppe.metrics.catalogue import Metric, find_metrics, read_sites
+from steppe.metrics.probe import ROWS, Probe
+from steppe.models.model import Model
 from steppe.paths import END, Family, FamilyMode, family_of
 from steppe.propagation.forward import as_tokens
 from steppe.propagation.prefix import Prefix, build_prefix
 from steppe.propagation.propagate import LAST
 from steppe.propagation.self_check import require_self_check
 from steppe.propagation.suffix import Suffix
-from steppe.readouts.catalogue import Readout, find_readouts, read_sites
-from steppe.readouts.probe import ROWS, Probe
 from steppe.statistics.search import Crossings, find_crossings
-from steppe.subject.model import Subject
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Level:
     """
 
     value: float = 0.5
-    metric: str | Readout = "kl"
+    metric: str | Metric = "kl"
     read: Site | str = LAST
 
 
 def crossings(
-    subject: Subject,
+    model: Model,
     tokens: Any,
     site: Site | str,
     displacements: Tensor | DirectionSet,
@@ -60,7 +60,7 @@ def crossings(
     is scanned.
 
     Args:
-        subject: The model; checked on its first use.
+        model: The model; checked on its first use.
         tokens: Token ids ``(prompt, position)``.
         site: Where points are placed.
         displacements: Where to, ``(prompt, d_model)`` or ``(prompt, draw, d_model)``: only the
@@ -75,10 +75,10 @@ def crossings(
         (whether it never reaches the level), ``scanned``, ``evaluations``; ``(sample[, draw])``.
 
     Raises:
-        InputError: Anything that does not fit the subject, or the self-check failed.
+        InputError: Anything that does not fit the model, or the self-check failed.
     """
     asked = level if isinstance(level, Level) else Level(float(level))
-    ids, place = as_tokens(subject, tokens, axes=2), as_site(site)
+    ids, place = as_tokens(model, tokens, axes=2), as_site(site)
     names = None
     if isinstance(displacements, DirectionSet):
         names = displacements.names
@@ -98,17 +98,17 @@ def crossings(
             expected="a level above zero, and at least two points",
             fix="a crossing is of a metric that is 0 at the base and grows",
         )
-    require_self_check(subject, place, ids.shape[1])
-    (metric,) = find_readouts([asked.metric])
+    require_self_check(model, place, ids.shape[1])
+    (metric,) = find_metrics([asked.metric])
     read, found = as_site(asked.read), []
     reads, logits = read_sites([metric], read), metric.reads == "logits"
-    with Suffix(subject, place, read=reads, logits=logits) as suffix:
+    with Suffix(model, place, read=reads, logits=logits) as suffix:
         search = Search(Probe(suffix, metric, read), asked.value)
         for row, sample in progress(zip(ids, vectors, strict=True), "prompts", total=len(ids)):
-            prefix = build_prefix(subject, row, place)
+            prefix = build_prefix(model, row, place)
             ways = sample.reshape(-1, sample.shape[-1])
             base = prefix.base.float().cpu().expand(len(ways), -1)
-            centered = subject.coordinates == "centered"
+            centered = model.coordinates == "centered"
             found.append(search(prefix, family_of(path, base, ways, mean_free=centered), n_points))
     dims = (SAMPLE, DRAW)[: vectors.ndim - 1]
     unit = END[path] / (n_points - 1)

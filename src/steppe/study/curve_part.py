@@ -14,8 +14,8 @@ from torch import Tensor
 
 from steppe.activations import KINDS
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
+from steppe.metrics import Metric, find_metrics, measure_paths, needs_logits, read_sites
 from steppe.paths import PATHS, Ends, lay_path
-from steppe.readouts import Readout, find_readouts, measure_paths, needs_logits, read_sites
 from steppe.store import Template, Variable
 from steppe.study.context import Arrays, Bases, Context
 from steppe.study.needs import Need, wanted
@@ -66,7 +66,7 @@ class CurvePart:
     name: str
     kinds: Sequence[str]
     paths: Sequence[str] = ("linear",)
-    metrics: Sequence[str | Readout] = ("l2",)
+    metrics: Sequence[str | Metric] = ("l2",)
     n_points: int = 101
     targets: Callable[[Context[Any], Bases], Mapping[str, Tensor]] | None = None
     further_needs: frozenset[str] = field(default_factory=frozenset)
@@ -92,7 +92,7 @@ class CurvePart:
             "targets": code_of(self.targets),
             "paths": laid,
             "metrics": {
-                one.name: f"{code_of(one.measure)} {one.content}".rstrip() for one in self._readouts
+                one.name: f"{code_of(one.measure)} {one.content}".rstrip() for one in self._metrics
             },
             "n_points": self.n_points,
         }
@@ -116,12 +116,12 @@ class CurvePart:
             self,
             kinds=[kind for kind in self.kinds if kind in asked or KINDS.is_own(kind)],
             paths=wanted(other, self.paths, needs),
-            metrics=[one for one in self._readouts if every or one.name in metrics],
+            metrics=[one for one in self._metrics if every or one.name in metrics],
         )
 
     @cached_property
-    def _readouts(self) -> list[Readout]:
-        return find_readouts(self.metrics)
+    def _metrics(self) -> list[Metric]:
+        return find_metrics(self.metrics)
 
     @property
     def _labels(self) -> dict[str, Sequence[str]]:
@@ -134,7 +134,7 @@ class CurvePart:
         steps = {STEP: np.arange(self.n_points)} if self.lay else self._positions()
         return dataset_spec(
             context,
-            {one.name: Variable(dims, one.unit, one.long_name) for one in self._readouts}
+            {one.name: Variable(dims, one.unit, one.long_name) for one in self._metrics}
             | dict(self.variables),
             labels=self._labels,
             sizes={STEP: self.n_points},
@@ -186,14 +186,14 @@ class CurvePart:
         """By metric: ``(*dims, sample, step)``."""
         labels = list(product(*self._labels.values()))
         distinct = {id(path): path for key, path in paths.items() if key in labels}
-        reads, logits = read_sites(self._readouts, context.read), needs_logits(self._readouts)
+        reads, logits = read_sites(self._metrics, context.read), needs_logits(self._metrics)
         with context.suffix(read=reads, logits=logits) as suffix:
             found = [
                 measure_paths(
                     suffix,
                     prefix,
                     torch.stack([path[sample] for path in distinct.values()]),
-                    self._readouts,
+                    self._metrics,
                     context.read,
                 )
                 for sample, prefix in enumerate(bases.prefixes)
@@ -205,5 +205,5 @@ class CurvePart:
             one.name: np.stack([curves[one.name] for curves in found], axis=1)[places].reshape(
                 *shape, len(found), -1
             )
-            for one in self._readouts
+            for one in self._metrics
         }

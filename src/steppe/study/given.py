@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from steppe.core.errors import InputError
-from steppe.recipes.study_settings import SiteSettings
+from steppe.models import Model
 from steppe.sae.autoencoder import Autoencoder
-from steppe.subject import Subject
+from steppe.settings.study_settings import SiteSettings
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Given:
         prompts: Texts, or token ids ``(prompt, position)``.
     """
 
-    model: Subject | None = None
+    model: Model | None = None
     sae: Autoencoder | None = None
     prompts: Any = None
 
@@ -45,17 +45,17 @@ def refuse_bos(settings: SiteSettings, given: Given) -> None:
         )
 
 
-def refuse_other(settings: SiteSettings, subject: Subject) -> None:
+def refuse_other(settings: SiteSettings, model: Model) -> None:
     """Refuse settings that were asked for and that a given model contradicts.
 
     Raises:
         InputError: The model has another number format, coordinates, engine or revision.
     """
     has = {
-        "dtype": str(subject.dtype).removeprefix("torch."),
-        "coordinates": subject.coordinates,
-        "engine": subject.engine,
-        "revision": subject.identity.revision,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "coordinates": model.coordinates,
+        "engine": model.engine,
+        "revision": model.identity.revision,
         "device_map": None,
     }
     for name in sorted(settings.model_fields_set & has.keys()):
@@ -65,5 +65,5 @@ def refuse_other(settings: SiteSettings, subject: Subject) -> None:
                 f"setting {name}",
                 got=f"{asked!r}, for a model object that has {has[name]!r}",
                 expected="what the object has, or nothing",
-                fix=f"give {name} to load_subject, or the model's name to steppe.run",
+                fix=f"give {name} to load_model, or the model's name to steppe.run",
             )

@@ -111,14 +111,14 @@ class CurveFigure(Figure):
     def __init__(self, name: str, what: str, *, of: str, dataset: str, y_label: str) -> None:
         def draw(analysis: Analysis) -> Drawing:
             return draw_curves(
-                analysis[of], analysis.datasets[dataset], what, y_label, analysis.subject
+                analysis[of], analysis.datasets[dataset], what, y_label, analysis.model
             )
 
         super().__init__(name, draw, (dataset,))
 
 
 def draw_curves(
-    curves: xr.DataArray, positions: xr.Dataset, what: str, y_label: str, subject: str
+    curves: xr.DataArray, positions: xr.Dataset, what: str, y_label: str, model: str
 ) -> Drawing:
     """One panel per path: median and middle half of each kind's curves."""
     panels = []
@@ -131,4 +131,4 @@ def draw_curves(
             for kind in curves[KIND].values
         }
         panels.append(BandPanel(mode, str(where.attrs["unit"]), y_label, where.values, bands))
-    return curve_bands([panels], what, Setting(subject=subject))
+    return curve_bands([panels], what, Setting(model=model))

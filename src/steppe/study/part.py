@@ -104,9 +104,9 @@ def attributes(context: Context[Any]) -> dict[str, str | float]:
     """What a dataset says of itself: the model, the sites, and what the study measured first."""
     reading = getattr(context.settings, "reading", None)
     return {
-        "subject": context.subject.name,
+        "model": context.model.name,
         # Not "coordinates": xarray takes that attribute for its own.
-        "residual_coordinates": context.subject.coordinates,
+        "residual_coordinates": context.model.coordinates,
         "site": context.site.name,
         "read": context.read.name,
         **({} if reading is None else {"reading": reading}),

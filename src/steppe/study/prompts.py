@@ -12,22 +12,22 @@ import torch
 from numpy.typing import NDArray
 
 from steppe.core.errors import InputError
-from steppe.subject import Prompts, Subject
-from steppe.subject.prompts import check_vocabulary, padding_token
-from steppe.subject.rows import MASK
+from steppe.models import Model, Prompts
+from steppe.models.prompts import check_vocabulary, padding_token
+from steppe.models.rows import MASK
 
 GIVEN = "given in the call"
 IDS = "input_ids"
 
 
-def as_prompts(prompts: Any, subject: Subject, length: int) -> Prompts:
+def as_prompts(prompts: Any, model: Model, length: int) -> Prompts:
     """Prompts from texts or token ids.
 
     Args:
         prompts: Texts, of which the first ``length`` tokens are taken, none added; or ids
             ``(prompt, position)``, also as a tokenizer returns them (``input_ids`` and
             ``attention_mask``).
-        subject: Gives the tokenizer and the vocabulary.
+        model: Gives the tokenizer and the vocabulary.
         length: Tokens per prompt.
 
     Raises:
@@ -38,20 +38,20 @@ def as_prompts(prompts: Any, subject: Subject, length: int) -> Prompts:
         return prompts
     rows = _rows(prompts)
     if rows and isinstance(rows[0], str):
-        rows = _tokenized(rows, subject, length)
+        rows = _tokenized(rows, model, length)
     tokens = _as_ids(rows)
     if tokens.ndim != 2 or not tokens.size:
         raise _no_prompts(f"shape {tokens.shape}")
-    check_vocabulary(tokens, GIVEN, subject)
+    check_vocabulary(tokens, GIVEN, model)
     if not (isinstance(prompts, Mapping) and MASK in prompts):
-        padding = padding_token(subject)
+        padding = padding_token(model)
         _refuse_padding((tokens[:, [0, -1]] == padding).any(axis=1), f"token {padding}, padding")
-    longest = subject.context_length
+    longest = model.context_length
     if longest is not None and tokens.shape[1] > longest:
         raise InputError(
             "prompts",
             got=f"{tokens.shape[1]} tokens each",
-            expected=f"at most {longest}, the context length of {subject.name}",
+            expected=f"at most {longest}, the context length of {model.name}",
             fix="give shorter prompts",
         )
     return Prompts.of(tokens, GIVEN, len(tokens))
@@ -107,15 +107,15 @@ def _no_prompts(got: str) -> InputError:
     )
 
 
-def _tokenized(texts: Sequence[str], subject: Subject, length: int) -> list[list[int]]:
-    if subject.tokenizer is None:
+def _tokenized(texts: Sequence[str], model: Model, length: int) -> list[list[int]]:
+    if model.tokenizer is None:
         raise InputError(
             "prompts",
             got="texts, for a model without a tokenizer",
             expected="token ids (prompt, position)",
             fix="give ids, or load the model with its tokenizer",
         )
-    read = partial(subject.tokenizer, add_special_tokens=False, verbose=False)
+    read = partial(model.tokenizer, add_special_tokens=False, verbose=False)
     rows = [read(text)["input_ids"] for text in texts]
     short = [place for place, row in enumerate(rows) if len(row) < length]
     if short:

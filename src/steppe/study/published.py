@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from steppe.recipes.study_settings import StudySettings
+from steppe.settings.study_settings import StudySettings
 
 Expected = Mapping[str, Callable[[Any], bool] | Any]
 

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from steppe.activations import KINDS, Kind, TargetRequest
 from steppe.core.registry import entry_of
+from steppe.metrics import CATALOGUE as METRICS
+from steppe.metrics import Metric
+from steppe.metrics.catalogue import Measure, Reads
 from steppe.paths import DIRECTIONS, PATHS, DirectionKind, DirectionRequest, Ends, PathKind
 from steppe.paths.direction_request import as_directions
-from steppe.readouts import CATALOGUE as METRICS
-from steppe.readouts import Readout
-from steppe.readouts.catalogue import Measure, Reads
-from steppe.recipes.catalogue import RECIPES, Recipe
 from steppe.report import KindStyle, add_style
+from steppe.settings.catalogue import STUDIES, StudyEntry
 from steppe.statistics import CATALOGUE as STATISTICS
 from steppe.statistics import statistic_of
 from steppe.study.study import Study
@@ -124,7 +124,7 @@ def register_metric(*, reads: Reads, unit: str = "1") -> Callable[[Measure], Mea
 
     def register(function: Measure) -> Measure:
         name, description = entry_of(function)
-        METRICS.add(Readout(name, unit, description, reads, function))
+        METRICS.add(Metric(name, unit, description, reads, function))
         return function
 
     return register
@@ -149,8 +149,8 @@ def register_statistic(*, unit: str = "1") -> Callable[[Summarise], Summarise]:
 
 def register_study(study: Study) -> Study:
     """Register a study of your own: `steppe.run`, YAML files and the command line know it then."""
-    RECIPES.add(
-        Recipe(
+    STUDIES.add(
+        StudyEntry(
             name=study.name,
             paper=study.paper,
             question=study.question,

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from steppe.recipes import reporting
-from steppe.recipes.prompt_facts import prompt_facts
 from steppe.report import Drawing
 from steppe.store import open_run
 from steppe.store.directions import read_directions
+from steppe.study import reporting
 from steppe.study.analysis import Analysis
 from steppe.study.claims import claims_table
 from steppe.study.outputs import Figure, Table
+from steppe.study.prompt_facts import prompt_facts
 from steppe.study.study import Study
 
 
 def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
     """What a summary says of a run, in the order it is to be read."""
     resolved = analysis.constants
-    model = resolved["subject_identity"]
+    model = resolved["model_identity"]
     facts: dict[str, object] = {
         "study": f"{study.name}: {study.question}",
         "model": f"{model['name']} ({reporting.short(model)})",
@@ -84,7 +84,7 @@ def report(study: Study, path: str | Path) -> None:
             written.add_data(table.name, made)
             continue
         text = table.caption
-        caption = f"{text} Model: {analysis.subject}." if isinstance(text, str) else text(analysis)
+        caption = f"{text} Model: {analysis.model}." if isinstance(text, str) else text(analysis)
         written.add_table(table.name, made, caption)
     for figure in study.figures:
         if is_made(figure):

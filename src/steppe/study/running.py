@@ -17,18 +17,18 @@ from steppe.core.progress import tell
 from steppe.core.provenance import provenance, shareable
 from steppe.directions import DirectionSet
 from steppe.directions.resolve import fixed_among
+from steppe.models import device_facts
 from steppe.propagation import memory_budget
-from steppe.recipes.before_weights import may_be_papers
-from steppe.recipes.starting import DECIDES_NO_NUMBER
-from steppe.recipes.study_prompts import BOS_REASON
-from steppe.recipes.study_settings import SiteSettings
+from steppe.settings.before_weights import may_be_papers
+from steppe.settings.study_settings import SiteSettings
 from steppe.store import Opening, RunFolder, open_run
 from steppe.store.directions import read_directions
 from steppe.study.context import Context
 from steppe.study.given import Given
 from steppe.study.report import report
+from steppe.study.starting import DECIDES_NO_NUMBER
 from steppe.study.study import Plan, Study
-from steppe.subject import device_facts
+from steppe.study.study_prompts import BOS_REASON
 
 # Attribute of a dataset that was measured in one go: of how many samples the run was.
 OF_SAMPLES = "of_samples"
@@ -169,7 +169,7 @@ def open_study(
         if objects.model is not None or not may_be_papers(settings):
             raise
 
-    asked = settings.model_dump(mode="json", exclude_defaults=True) | {"recipe": settings.recipe}
+    asked = settings.model_dump(mode="json", exclude_defaults=True) | {"study": settings.study}
     unknown = {*settings.UNRESOLVED, *DECIDES_NO_NUMBER, *settings.hang_on_weights}
     unknown |= {"engine", "revision", "bos"}
     opening.check(settings.model_dump(mode="json", exclude=unknown))
@@ -219,7 +219,7 @@ def _provenance(
     """What is to be known of one start, beside what the configuration says."""
     return {
         **provenance(f"a study from Python: {asked}"),
-        **device_facts(context.subject.device),
+        **device_facts(context.model.device),
         "dtype": context.settings.dtype,
         "engine": context.check.engine,
         "self_check": {
@@ -228,8 +228,8 @@ def _provenance(
             "noise_floor": context.check.noise_floor,
             "note": context.check.note,
         },
-        "memory_budget": memory_budget(context.subject.device),
-        "subject": resolved["subject_identity"],
+        "memory_budget": memory_budget(context.model.device),
+        "model": resolved["model_identity"],
         "sae": resolved["sae_identity"],
         "sae_fit": context.sae_fit,
         "prompts": resolved["prompts_identity"],

@@ -13,8 +13,11 @@ from torch import Tensor
 
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
-from steppe.recipes.study_settings import SiteSettings
-from steppe.recipes.using_saes import (
+from steppe.models import Model
+from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae
+from steppe.sae.autoencoder import Autoencoder
+from steppe.settings.study_settings import SiteSettings
+from steppe.study.using_saes import (
     check_belongs,
     device_of_saes,
     in_coordinates_of,
@@ -22,9 +25,6 @@ from steppe.recipes.using_saes import (
     short_name,
     trusted_quality,
 )
-from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae
-from steppe.sae.autoencoder import Autoencoder
-from steppe.subject import Subject
 
 # Activations that an SAE object is told from another by.
 _TRIED = 64
@@ -38,14 +38,14 @@ class UsedSae:
         sae: The SAE.
         site: Where it is used.
         read_pool: Gives real activations of that site, ``(candidate, d_model)``.
-        subject: The model, in its coordinates.
+        model: The model, in its coordinates.
         settings: Whether it is accepted however it does.
     """
 
     sae: Autoencoder
     site: Site
     read_pool: Callable[[], Tensor]
-    subject: Subject
+    model: Model
     settings: SiteSettings
 
     @cached_property
@@ -56,7 +56,7 @@ class UsedSae:
     @cached_property
     def quality(self) -> SaeQuality:
         """How it does on the pool; one that does badly is refused unless accepted."""
-        return trusted_quality(self.sae, self.subject, self.read_pool(), self.settings)
+        return trusted_quality(self.sae, self.model, self.read_pool(), self.settings)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -81,8 +81,8 @@ def label_of(sae: Autoencoder) -> str:
 
 
 def open_for(
-    settings: SiteSettings, subject: Subject, given: Autoencoder | None
-) -> tuple[Mapping[str, Autoencoder], Subject]:
+    settings: SiteSettings, model: Model, given: Autoencoder | None
+) -> tuple[Mapping[str, Autoencoder], Model]:
     """The SAEs of a study by label, and the model in their coordinates.
 
     Raises:
@@ -93,20 +93,20 @@ def open_for(
         name = short_name(given) if has_own_site and isinstance(given, Sae) else label_of(given)
         saes: dict[str, Autoencoder] = {name: given}
     elif has_own_site:
-        saes = {**open_saes(settings.sae_sources, device_of_saes(settings, subject))}
+        saes = {**open_saes(settings.sae_sources, device_of_saes(settings, model))}
     else:
-        one = load_sae(settings.sae_source, device=device_of_saes(settings, subject))
+        one = load_sae(settings.sae_source, device=device_of_saes(settings, model))
         saes = {label_of(one): one}
     read = {label: sae for label, sae in saes.items() if isinstance(sae, Sae)}
     for label, sae in saes.items():
         if label in read:
-            site = None if has_own_site else settings.site_in(subject.n_layers)
-            check_belongs(read[label], subject, settings, site)
-        elif sae.W_dec.shape[1] != subject.d_model:
+            site = None if has_own_site else settings.site_in(model.n_layers)
+            check_belongs(read[label], model, settings, site)
+        elif sae.W_dec.shape[1] != model.d_model:
             raise InputError(
                 "SAE",
                 got=f"W_dec of shape {tuple(sae.W_dec.shape)}",
-                expected=f"(latent, d_model = {subject.d_model})",
+                expected=f"(latent, d_model = {model.d_model})",
                 fix="give an SAE that was trained on this model",
             )
-    return saes, in_coordinates_of(read, subject, settings.coordinates) if read else subject
+    return saes, in_coordinates_of(read, model, settings.coordinates) if read else model

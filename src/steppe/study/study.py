@@ -10,7 +10,7 @@ import xarray as xr
 
 from steppe.core.errors import InputError
 from steppe.directions.resolve import fixed_among
-from steppe.recipes.study_settings import BaseSettings, SiteSettings
+from steppe.settings.study_settings import BaseSettings, SiteSettings
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim
 from steppe.study.context import Context
@@ -34,7 +34,7 @@ class Study:
         name: As typed on the command line and in YAML files.
         question: What it asks, in one line.
         parts: From settings to the datasets it measures.
-        settings: The class of its settings, with a field ``recipe`` of the study's name.
+        settings: The class of its settings, with a field ``study`` of the study's name.
         paper: What it reproduces; empty for a study of your own.
         wholes: From settings to the small datasets that are measured in one go.
         derived: Quantities made from the datasets when a table, figure or claim first asks.
@@ -83,7 +83,7 @@ class Study:
                 left_out[gone] = "it needs an SAE of the site (--sae)"
         if not kept:
             raise InputError(
-                f"study {self.name} on {settings.subject}",
+                f"study {self.name} on {settings.model}",
                 got="nothing that could be measured: "
                 + "; ".join(f"{name}: {why}" for name, why in left_out.items()),
                 expected="what at least one part needs",

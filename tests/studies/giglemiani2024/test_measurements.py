@@ -37,7 +37,7 @@ def measured(context: Context[Settings], samples: range, dataset: str = "curves"
 def make_context(tiny_files: Any) -> Make:
     def make(**changes: Any) -> Context[Settings]:
         defaults = {
-            "subject": str(tiny_files.model),
+            "model": str(tiny_files.model),
             "sae": str(tiny_files.sae),
             "prompts": str(tiny_files.prompts),
             "samples": 12,
@@ -160,9 +160,9 @@ def run_study(tiny_files: Any, out: Path, **settings: Any) -> Run:
 
 
 def test_table_1_alone_computes_no_logits(tiny_files: Any, tmp_path: Path) -> None:
-    model = steppe.load_subject(tiny_files.model, device="cpu")
+    model = steppe.load_model(tiny_files.model, device="cpu")
     unembedded: list[int] = []
-    model.model.get_output_embeddings().register_forward_hook(lambda *_: unembedded.append(1))
+    model.hf_model.get_output_embeddings().register_forward_hook(lambda *_: unembedded.append(1))
     run_study(tiny_files, tmp_path / "table_c1", model=model, only=("table_c1",))
     assert unembedded
     # The self-check, which compares logits, is not made a second time.

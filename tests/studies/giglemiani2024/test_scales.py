@@ -9,19 +9,19 @@ TYPICAL = {"pairs": 200, "target_distance": 10.0, "output_distance": 47.4, "cosi
 
 
 def test_the_paper_keeps_its_constants() -> None:
-    scales = choose(Settings(subject="gpt2"), TYPICAL, is_paper=True)
+    scales = choose(Settings(model="gpt2"), TYPICAL, is_paper=True)
     assert (scales["step_size"], scales["threshold"], scales["cosine"]) == (0.5, 20.0, 0.42)
     assert scales["sweep"] == [10.0, 20.0, 30.0, 40.0]
     assert (scales["min_slope"], scales["output_ratio"]) == (0.02, 1.0)
 
 
-def test_another_subject_scales_them_by_its_own_distances() -> None:
+def test_another_model_scales_them_by_its_own_distances() -> None:
     scales = choose(Settings(), TYPICAL, is_paper=False)
     assert scales["step_size"] == pytest.approx(0.5 * 10 / 40)
     assert scales["threshold"] == pytest.approx(20 * 47.4 / 237)
     assert scales["min_slope"] == pytest.approx(0.02 * 47.4 / 237)
     assert scales["cosine"] == 0.3
-    assert "scaled to this subject" in scales["origin"]
+    assert "scaled to this model" in scales["origin"]
 
 
 def test_what_is_asked_for_wins_and_is_said() -> None:

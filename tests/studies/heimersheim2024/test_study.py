@@ -1,4 +1,4 @@
-"""A whole run on the tiny subject, and what its shards depend on."""
+"""A whole run on the tiny model, and what its shards depend on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ from steppe.cli.main import main
 from steppe.core.errors import InputError
 from steppe.core.parts import Part
 from steppe.propagation import build_prefix
-from steppe.recipes.configuration import settings_of
-from steppe.recipes.deciding import COLUMNS
 from steppe.report import Drawing
+from steppe.settings.configuration import settings_of
 from steppe.statistics import crossing_step
 from steppe.store import Opening, Run, open_run
 from steppe.studies.heimersheim2024 import latents, optima, paths, sensitivity
@@ -34,6 +33,7 @@ from steppe.studies.heimersheim2024.study import STUDY
 from steppe.study import Analysis, FunctionPart, open_study
 from steppe.study.claims import claims_table
 from steppe.study.running import open_context
+from steppe.study.verdicts import COLUMNS
 
 Arrays = Mapping[str, NDArray[Any]]
 SMALL = {
@@ -47,7 +47,7 @@ SMALL = {
 
 def settings(tiny_files: Any, **changes: Any) -> Settings:
     files = {name: str(getattr(tiny_files, name)) for name in ("sae", "prompts")}
-    return Settings(**{**SMALL, "subject": str(tiny_files.model), **files, **changes})
+    return Settings(**{**SMALL, "model": str(tiny_files.model), **files, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def finished(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = {**SMALL, "sae": tiny_files.sae, "prompts": tiny_files.prompts}
     sets = [f"--{key.replace('_', '-')}={value}" for key, value in given.items()]
     with pytest.raises(SystemExit) as end:
-        main(["reproduce", "heimersheim2024", "--subject", str(tiny_files.model),
+        main(["reproduce", "heimersheim2024", "--model", str(tiny_files.model),
               "--out", str(folder), *sets])  # fmt: skip
     assert not end.value.code
     return folder
@@ -87,7 +87,7 @@ def test_a_run_folder_holds_every_part(finished: Path) -> None:
         "ascent", "feature_crossings", "artificial_plateaus", "control_curves", "encoding",
     }  # fmt: skip
     captions = [path.read_text() for path in (finished / "figures").glob("*.txt")]
-    assert all("Subject: " in text and ("n = " in text or "n:" in text) for text in captions)
+    assert all("Model: " in text and ("n = " in text or "n:" in text) for text in captions)
     assert "HM1a" in (finished / "summary.md").read_text()
 
 
@@ -133,7 +133,7 @@ def test_an_output_that_never_reaches_the_level_is_reported_as_that(finished: Pa
     assert claims.loc["HM3a", "number"] == 0
     for name, drawing in drawings(analysis):
         drawing.figure.draw_without_rendering()
-        assert "Subject: " in drawing.caption, name
+        assert "Model: " in drawing.caption, name
 
 
 def test_the_claims_are_a_row_each(finished: Path) -> None:
@@ -245,7 +245,7 @@ def test_artificial_bases_change_as_many_latents_as_they_say(study: paths.Study)
 
 def test_a_base_is_no_landmark_of_its_own(study: paths.Study) -> None:
     row = int(study.pool_rows[5])
-    prefix = build_prefix(study.subject, torch.from_numpy(study.prompts.tokens[row]), study.site)
+    prefix = build_prefix(study.model, torch.from_numpy(study.prompts.tokens[row]), study.site)
     base = prefix.base
     # Read in another batch, the same activation differs in its last digits.
     assert 0 < float((study.pool[5] - base * (1 + 1e-7)).norm()) < 1e-3
@@ -273,12 +273,12 @@ def test_a_frame_on_the_sphere_is_orthonormal() -> None:
     assert float(frame.sum(dim=1).abs().max()) < 1e-6
 
 
-def test_the_controls_are_another_subject_and_later_sites(study: paths.Study) -> None:
+def test_the_controls_are_another_model_and_later_sites(study: paths.Study) -> None:
     controls = study.once(sensitivity.controls)
     for name, one in controls.items():
         assert one.at(one.site) is one, name
     assert tuple(controls) == CONTROL_SETUPS
-    assert controls["random_weights"].subject.identity.source == "drawn"
+    assert controls["random_weights"].model.identity.source == "drawn"
     assert controls["last_layer"].site.name == "blocks.2.hook_resid_pre"
     assert controls["before_unembedding"].site.name == "blocks.2.hook_resid_post"
     for there in controls.values():
@@ -297,11 +297,11 @@ def test_the_findings_of_a_run_are_told_from_its_tables(
     assert "*Change of the output as real and random bases are moved" in section
 
 
-def test_unknown_parts_and_options_of_other_recipes_are_refused(tiny_files: Any) -> None:
+def test_unknown_parts_and_options_of_other_studies_are_refused(tiny_files: Any) -> None:
     with pytest.raises(InputError, match="planes, triangles"):
-        settings_of({"recipe": "heimersheim2024", "only": ["figure_1"]}, "config")
+        settings_of({"study": "heimersheim2024", "only": ["figure_1"]}, "config")
     with pytest.raises(InputError, match="unknown key 'reading'"):
-        settings_of({"recipe": "heimersheim2024", "reading": "text"}, "the command line")
+        settings_of({"study": "heimersheim2024", "reading": "text"}, "the command line")
 
 
 def test_every_part_moves_towards_the_same_random_activations(

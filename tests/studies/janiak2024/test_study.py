@@ -29,7 +29,7 @@ def done(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_curves_are_those_of_the_plain_functions(done: Run, tiny_files: Any) -> None:
-    model = steppe.load_subject(tiny_files.model, device="cpu")
+    model = steppe.load_model(tiny_files.model, device="cpu")
     curves = done.dataset("interpolations")
     tokens = curves["tokens"].values
     site = "blocks.0.hook_resid_post"

@@ -1,4 +1,4 @@
-"""SAEs of the tiny subject: local ones of two sparsities, an end-to-end one, and one elsewhere."""
+"""SAEs of the tiny model: local ones of two sparsities, an end-to-end one, and one elsewhere."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def saes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def asked(tiny_files: Any, saes: Path) -> dict[str, Any]:
     """Settings of a tiny study."""
     return {
-        "recipe": "lee2024",
-        "subject": str(tiny_files.model),
+        "study": "lee2024",
+        "model": str(tiny_files.model),
         "saes": [str(saes)],
         "prompts": str(tiny_files.prompts),
         "prompt_length": 10,

@@ -174,7 +174,7 @@ def test_fewer_parts_change_no_substitution(
 
 
 def test_sequences_get_their_first_token(context: Context[Settings]) -> None:
-    assert (context.prompts.tokens[:, 0] == context.subject.bos_token_id).all()
+    assert (context.prompts.tokens[:, 0] == context.model.bos_token_id).all()
     assert context.prompts.tokens.shape[1] == 10
 
 

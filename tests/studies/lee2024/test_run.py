@@ -1,4 +1,4 @@
-"""The whole study on the tiny subject, by the command line: tables, figures, claims, resuming."""
+"""The whole study on the tiny model, by the command line: tables, figures, claims, resuming."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_table_and_figure_is_there(finished: Path) -> None:
         assert f"model (local folder), all positions moved at {where}" in caption
 
 
-def test_claims_begin_as_in_every_recipe(finished: Path) -> None:
+def test_claims_begin_as_in_every_study(finished: Path) -> None:
     claims = pd.read_csv(finished / "tables" / "claims.csv")
     assert list(claims.columns[:6]) == ["id", "statement", "number", "low", "high", "verdict"]
     ids = set(claims["id"])
@@ -102,7 +102,7 @@ def test_one_part_alone_is_reported(asked: dict[str, Any], tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("no_report")
 def test_the_same_command_goes_on(asked: dict[str, Any], tmp_path: Path) -> None:
-    """With what the recipe resolves by itself: SAEs of a folder, named lengths, scale, site."""
+    """With what the study resolves by itself: SAEs of a folder, named lengths, scale, site."""
     some = {"only": ["features"], "lengths": "coarse", "saes": [], "sae": asked["saes"][0]}
     little = {**asked, **some, "samples": 4}
     folder = run(tmp_path, little)
@@ -148,10 +148,10 @@ def test_objects_are_taken(asked: dict[str, Any], tmp_path: Path) -> None:
     sae = f"{asked['saes'][0]}/dense"
     names = ("prompts", "prompt_length", "moments_samples", "lengths", "device", "accept_sae")
     some = {name: asked[name] for name in names} | {"only": ["errors"], "samples": 2}
-    named = steppe.run("lee2024", model=asked["subject"], sae=sae, out=tmp_path / "named", **some)
+    named = steppe.run("lee2024", model=asked["model"], sae=sae, out=tmp_path / "named", **some)
     given = steppe.run(
         "lee2024",
-        model=steppe.load_subject(asked["subject"], device="cpu"),
+        model=steppe.load_model(asked["model"], device="cpu"),
         sae=steppe.load_sae(sae),
         out=tmp_path / "given",
         **some,

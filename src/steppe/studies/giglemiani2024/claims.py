@@ -1,4 +1,4 @@
-"""Which of the paper's claims hold on this subject: the number that decides each, and a verdict."""
+"""Which of the paper's claims hold on this model: the number that decides each, and a verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from itertools import product
 
 from steppe.comparisons import Resamples
 from steppe.core.axes import CONTEXT, KIND, MODE, SAMPLE
-from steppe.recipes.deciding import Decision
 from steppe.store import CURVES, PLATEAUS
 from steppe.studies.giglemiani2024.numbers import (
     ALIKE,
@@ -33,6 +32,7 @@ from steppe.studies.giglemiani2024.outputs import (
 from steppe.studies.giglemiani2024.steps import published_values
 from steppe.study import Analysis, Claim, Need
 from steppe.study.needs import as_need
+from steppe.study.verdicts import Decision
 
 # Published values by (column, group, kind).
 Published = Mapping[tuple[str, str, str], float]
@@ -64,7 +64,7 @@ def _claim(id_: str, statement: str, table: str, quantity: str, number: _Number)
     has_all = all(("mean", *place) in known for place in number.places)
     groups, kinds = (tuple(dict.fromkeys(names)) for names in zip(*number.places, strict=True))
     dataset, axis = (CURVES, MODE) if made_from else (PLATEAUS, CONTEXT)
-    metrics = tuple(one.readout for one in made_from) or ("l2",)
+    metrics = tuple(one.metric for one in made_from) or ("l2",)
 
     def values(analysis: Analysis) -> tuple[Steps, Resamples]:
         steps = analysis[table]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steppe.comparisons import Resamples, Sampled, Weighted, jackknife, ks_sum, ks_within
-from steppe.recipes.deciding import Decision
+from steppe.study.verdicts import Decision
 
 Floats = NDArray[np.float64]
 # (mode or context, kind): the step of every sample.

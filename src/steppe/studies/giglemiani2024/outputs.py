@@ -1,4 +1,4 @@
-"""Which table and figure is made from which kinds, paths, readout and statistic, as data."""
+"""Which table and figure is made from which kinds, paths, metric and statistic, as data."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ RECONSTRUCTED = ("real", "random", "sae_reconstruction")
 
 @dataclass(frozen=True)
 class StepTable:
-    """A table of one statistic of one readout over kinds and modes, with its figure.
+    """A table of one statistic of one metric over kinds and modes, with its figure.
 
     Attributes:
         name: File name of the table, and its published name.
         title: What it shows.
-        readout: The curve's readout.
+        metric: The curve's metric.
         statistic: The step statistic, a name of `steppe.statistics`.
         kinds: Rows, beside kinds of somebody's own.
         modes: Path modes.
@@ -42,7 +42,7 @@ class StepTable:
 
     name: str
     title: str
-    readout: str
+    metric: str
     statistic: str
     kinds: tuple[str, ...]
     modes: tuple[str, ...]

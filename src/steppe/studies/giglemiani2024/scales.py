@@ -1,4 +1,4 @@
-"""The units of a run: the paper's constants, carried over to another subject by measurement."""
+"""The units of a run: the paper's constants, carried over to another model by measurement."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from steppe.core.seeds import stream
+from steppe.metrics import measure_path
 from steppe.propagation import build_prefix
-from steppe.readouts import measure_path
 from steppe.sae.autoencoder import decode
 from steppe.studies.giglemiani2024.settings import SETUP, Settings, has_papers_sae
 from steppe.study import Context, is_published
@@ -59,7 +59,7 @@ def typical(context: Context[Settings]) -> dict[str, Any]:
     with context.suffix(read=[context.read], logits=False) as suffix:
         for row, points in zip(order[:pairs], torch.stack([base, target], dim=1), strict=True):
             tokens = torch.from_numpy(prompts.tokens[row])
-            prefix = build_prefix(context.subject, tokens, context.site)
+            prefix = build_prefix(context.model, tokens, context.site)
             found = measure_path(suffix, prefix, points, ["l2"], context.read)
             moved.append(found["l2"][1])
     cosine = cosines(context, base, target)
@@ -84,10 +84,10 @@ def cosines(context: Context[Settings], base: Tensor, target: Tensor) -> Tensor 
 
 
 def choose(settings: Settings, typical: Mapping[str, Any], *, is_paper: bool) -> dict[str, Any]:
-    """Decide a run's constants: the paper's on its own subject, else scaled by what is typical.
+    """Decide a run's constants: the paper's on its own model, else scaled by what is typical.
 
     Returns:
-        In the subject's own units: ``step_size`` of absolute paths; plateau ``threshold`` on L2 and
+        In the model's own units: ``step_size`` of absolute paths; plateau ``threshold`` on L2 and
         the thresholds of the ``sweep``; ``min_slope``, the smallest L2 rise in one step that counts
         as a slope (``code`` reading); ``output_ratio``, L2 at the output per unit of GPT-2's;
         ``cosine`` that the structured top latent should have with the base's; ``origin``, where
@@ -100,7 +100,7 @@ def choose(settings: Settings, typical: Mapping[str, Any], *, is_paper: bool) ->
         output_ratio = typical["output_distance"] / OUTPUT_DISTANCE
         cosine = typical["cosine"]
         origin += (
-            f", scaled to this subject: lengths at the site by {input_ratio:.3g} (mean "
+            f", scaled to this model: lengths at the site by {input_ratio:.3g} (mean "
             f"base-to-target distance {typical['target_distance']:.3g} for {TARGET_DISTANCE:g}), "
             f"L2 at the output by {output_ratio:.3g} (mean distance at the target "
             f"{typical['output_distance']:.3g} for {OUTPUT_DISTANCE:g})"

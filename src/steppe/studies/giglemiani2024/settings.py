@@ -11,8 +11,8 @@ from steppe.core.errors import InputError
 from steppe.core.lazy import load
 from steppe.core.names import in_order
 from steppe.core.readings import Reading
-from steppe.recipes.faults import as_fault
-from steppe.recipes.study_settings import PAPER_PROMPTS, BaseSettings
+from steppe.settings.faults import as_fault
+from steppe.settings.study_settings import PAPER_PROMPTS, BaseSettings
 from steppe.studies.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
@@ -39,7 +39,7 @@ class Settings(BaseSettings):
 
     SAE_OF_PAPER = PAPER_SAE
 
-    recipe: Literal["giglemiani2024"] = "giglemiani2024"
+    study: Literal["giglemiani2024"] = "giglemiani2024"
     samples: int = Field(1000, ge=2, description="base prompts, each with one target per kind")
     reading: Reading = Field("code", description="what the authors ran, or what the paper says")
     site: str = Field(PAPER_SITE, description="where activations are moved")

@@ -45,12 +45,12 @@ def table_steps(analysis: Analysis, table: StepTable) -> xr.DataArray:
     curves = analysis.datasets[CURVES]
     modes = [mode for mode in table.modes if mode in curves[MODE].values]
     chosen = curves.sel({KIND: those_of(curves, table.kinds), MODE: modes})
-    values = chosen[table.readout].load()
+    values = chosen[table.metric].load()
     reading = analysis.settings.reading
     settings: dict[str, Any] = {}
     if table.statistic == "max_slope" and reading == "code":
         scaled = analysis.constants["scales"]["min_slope"]
-        settings["min_slope"] = scaled if table.readout == "l2" else MIN_SLOPE
+        settings["min_slope"] = scaled if table.metric == "l2" else MIN_SLOPE
         settings["end"] = ends_at_target(values, chosen["target_step"])
     steps = steps_of(values, table.statistic, reading=reading, **settings)
     if table.statistic == "nonlinearity" and reading == "code":

@@ -51,9 +51,9 @@ FIGURE_3_UP_TO = 40.0
 READ_OFF = ("l2", "kl")
 
 
-def subject_of(analysis: Analysis) -> str:
+def model_of(analysis: Analysis) -> str:
     """The model, and where it is moved."""
-    return f"{analysis.subject}, moved at {analysis.settings.site}"
+    return f"{analysis.model}, moved at {analysis.settings.site}"
 
 
 def grid_step(analysis: Analysis) -> float:
@@ -67,7 +67,7 @@ def setting_of(analysis: Analysis, note: str = "") -> Setting:
     reading = analysis.settings.reading
     length = f"step ({grid_step(analysis):.3g} units each)"
     return Setting(
-        subject=subject_of(analysis),
+        model=model_of(analysis),
         step_labels=dict.fromkeys(("", ABSOLUTE, FOREIGN, NATIVE), length)
         | {RELATIVE: f"step (1/{99 if reading == 'code' else 100} of the way each)"},
         notes=" ".join([f"Reading: {reading}.", note]).strip(),
@@ -91,7 +91,7 @@ def caption(analysis: Analysis, what: str, statistic: str, steps: xr.DataArray) 
         "population; KS is against real. Brackets: 95% intervals over samples, kinds paired (of "
         "means: bootstrap; of KS: by inversion, and [< x] where the KS is no larger than noise "
         "makes it and x bounds the distance from above). Published: GPT-2 small. "
-        f"{censored} Subject: {subject_of(analysis)}; reading: {settings.reading}. "
+        f"{censored} Model: {model_of(analysis)}; reading: {settings.reading}. "
         f"Absolute steps are {grid_step(analysis):.4g} long (step size {scales['step_size']:.4g}): "
         f"{scales['origin']}."
     )
@@ -102,10 +102,10 @@ def draw_examples(analysis: Analysis) -> Drawing:
     curves = analysis.datasets[CURVES]
     kinds = those_of(curves, EXAMPLES)
     dots = {}
-    for readout in READ_OFF:
-        wanted = StepTable("", "", readout, "max_slope", EXAMPLES, (ABSOLUTE,), "", ())
+    for metric in READ_OFF:
+        wanted = StepTable("", "", metric, "max_slope", EXAMPLES, (ABSOLUTE,), "", ())
         steps = table_steps(analysis, wanted).sel({MODE: ABSOLUTE})
-        dots[readout] = steps.where(~steps[CENSORED]).drop_vars(CENSORED)
+        dots[metric] = steps.where(~steps[CENSORED]).drop_vars(CENSORED)
     chosen = curves.sel({KIND: kinds, MODE: ABSOLUTE}).load()
     return example_curves(chosen, xr.Dataset(dots), setting_of(analysis))
 
@@ -133,7 +133,7 @@ def tables_of(table: StepTable) -> Table:
         table.name,
         lambda run: caption(run, table.title, table.statistic, run[table.name]),
         lambda run: step_table(run, table.name, run[table.name]),
-        (Need(CURVES, {KIND: table.kinds, MODE: table.modes}, (table.readout,)),),
+        (Need(CURVES, {KIND: table.kinds, MODE: table.modes}, (table.metric,)),),
     )
 
 
@@ -141,7 +141,7 @@ def figure_of(table: StepTable) -> Figure:
     """Its figure."""
     labels = {KIND: table.figure_kinds, MODE: table.figure_modes}
     return Figure(
-        table.figure, partial(draw_steps, table=table), (Need(CURVES, labels, (table.readout,)),)
+        table.figure, partial(draw_steps, table=table), (Need(CURVES, labels, (table.metric,)),)
     )
 
 
@@ -165,13 +165,13 @@ LATENTS_WHAT = (
     "SAE latents of model-generated activations. Norms and distances in units of the residual "
     "stream, shares in % of the sum of latent activations. Cosines: mean per activation, and "
     "pooled over all pairs as in the paper. Brackets: 95% bootstrap intervals of the mean over "
-    "activations. Subject: {}; SAE: {}."
+    "activations. Model: {}; SAE: {}."
 )
 CLAIMS_CAPTION = (
-    "The paper's claims on this subject. Each number is positive where the claim holds; it holds "
+    "The paper's claims on this model. Each number is positive where the claim holds; it holds "
     "where its whole 95% interval over samples is positive. p: two-sided, of a number of zero. "
     "Published: the same number from the paper's tables (GPT-2 small; of plateaus, from steps up "
-    "to 40). Subject: {}."
+    "to 40). Model: {}."
 )
 _PLATEAU_NEED, _LATENT_NEED = Need(PLATEAUS, metrics=("l2",)), Need(LATENTS)
 STUDY = Study(
@@ -197,7 +197,7 @@ STUDY = Study(
         ),
         Table(
             LATENT_OUTPUT,
-            lambda run: LATENTS_WHAT.format(subject_of(run), run.datasets[LATENTS].attrs["sae"]),
+            lambda run: LATENTS_WHAT.format(model_of(run), run.datasets[LATENTS].attrs["sae"]),
             latent_table,
             (_LATENT_NEED,),
         ),
@@ -213,19 +213,17 @@ STUDY = Study(
         Figure(
             LATENT_COUNTS,
             lambda run: latent_counts(
-                run[f"{LATENTS}/l0"], run[f"{LATENTS}/share"], Setting(subject=subject_of(run))
+                run[f"{LATENTS}/l0"], run[f"{LATENTS}/share"], Setting(model=model_of(run))
             ),
             (_LATENT_NEED,),
         ),
         Figure(
             LATENT_COSINES,
-            lambda run: latent_cosines(
-                run.datasets[LATENTS].load(), Setting(subject=subject_of(run))
-            ),
+            lambda run: latent_cosines(run.datasets[LATENTS].load(), Setting(model=model_of(run))),
             (_LATENT_NEED,),
         ),
     ],
     claims=CLAIMS,
-    claims_caption=lambda run: CLAIMS_CAPTION.format(subject_of(run)),
+    claims_caption=lambda run: CLAIMS_CAPTION.format(model_of(run)),
     facts=facts,
 )

@@ -100,7 +100,7 @@ class Climber:
     def climb(self, way: Tensor) -> Tensor:
         """Turn directions ``(start, d_model)`` so that KL crosses the level at smaller angles."""
         steps = self.study.settings.ascent_steps
-        suffix = GradientSuffix(self.study.subject, self.prefix)
+        suffix = GradientSuffix(self.study.model, self.prefix)
         outputs = self.search.probe.outputs(self.prefix, self.base[None])
         reference = outputs.log_softmax(-1).clone()
         radius = float(self.base.double().norm())

@@ -13,12 +13,12 @@ import numpy as np
 from steppe.comparisons import Sampled, earlier_within, jackknife
 from steppe.core.axes import CONTROL, KIND, MODE, MOMENT
 from steppe.paths import END, FamilyMode
-from steppe.recipes.deciding import Decision
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024 import numbers
 from steppe.studies.heimersheim2024 import quantities as q
 from steppe.studies.heimersheim2024.numbers import FLAT_UNTIL, NEAR, SEPARATED, SYMMETRIC, USUAL_L0
 from steppe.study import Analysis, Claim, Need
+from steppe.study.verdicts import Decision
 
 Values = Mapping[str, q.Floats]
 
@@ -200,7 +200,7 @@ CLAIMS = (
            "mean largest absolute cosine to a decoder row, after minus before",
            (Need(n.ASCENT, metrics=("to_decoder",)),),
            numbers.mean_gap, **_climbed("to_decoder")),
-    _claim("HP8", "In an untrained subject real-other and random directions hardly differ: a ROC "
+    _claim("HP8", "In an untrained model real-other and random directions hardly differ: a ROC "
            f"area within {NEAR} of one half.", f"{_NEAR} (half rise of L2)", (n.CONTROLS,),
            numbers.alike, **_both_ways(
                lambda kind: q.half_rises({MODE: "sphere", KIND: kind, CONTROL: n.UNTRAINED}))),

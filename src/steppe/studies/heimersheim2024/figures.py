@@ -39,7 +39,7 @@ SHOWN = 15
 
 def setting_of(a: Analysis) -> report.Setting:
     """What every figure says of the run."""
-    return report.Setting(subject=f"{a.subject}, moved at {a.constants['site']}")
+    return report.Setting(model=f"{a.model}, moved at {a.constants['site']}")
 
 
 def _panel(a: Analysis, part: str, kinds: Sequence[str], metric: str, at: Labels) -> BandPanel:
@@ -286,7 +286,7 @@ FIGURES = (
     _bands("control_curves", n.CONTROLS, n.CONTROL_KINDS, _CONTROLS,
            "Change of the output in sphere mode where there is little or nothing for effects to "
            "arise from: points placed before the last layer (top), right before the final "
-           "normalisation and the unembedding (middle), and a subject with random weights "
+           "normalisation and the unembedding (middle), and a model with random weights "
            "(bottom). KL divergence near the base (left) and all along (middle), and L2 after the "
            "final normalisation (right)."),
     Figure("encoding", encodings, (n.ENCODING,)),

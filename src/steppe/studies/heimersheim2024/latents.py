@@ -109,7 +109,7 @@ def measure_encoding(study: Study) -> xr.Dataset:
         {"l0": ((KIND, SAMPLE), counts, {"unit": "latents", "long_name": "active latents"})},
         coords={KIND: (KIND, np.array(n.ENCODED, dtype=object))},
         attrs={
-            "subject": study.subject.name,
+            "model": study.model.name,
             "sae": next(iter(study.saes)),
             "d_sae": len(study.sae.W_dec),
         },

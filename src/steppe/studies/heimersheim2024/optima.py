@@ -16,9 +16,9 @@ from torch import Tensor
 
 from steppe.activations.real import MINIMUM_DISTANCE
 from steppe.core.axes import AXIS, COLUMN, CORNER, FAMILY, KIND, NEIGHBOUR, POINT, ROW, SAMPLE
+from steppe.metrics.probe import ROWS, Probe
 from steppe.paths import Family, Plane, barycentric, family_of, interpolate
 from steppe.propagation import Prefix
-from steppe.readouts.probe import ROWS, Probe
 from steppe.store import Template, Variable
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024.paths import (

@@ -17,10 +17,10 @@ from torch import Tensor
 from steppe.activations import draw_real_targets
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
 from steppe.core.sites import LN_FINAL, Site
+from steppe.metrics import CATALOGUE, measure_path, read_sites
+from steppe.metrics.probe import Probe
 from steppe.paths import END, Family, family_of
 from steppe.propagation import Prefix
-from steppe.readouts import CATALOGUE, measure_path, read_sites
-from steppe.readouts.probe import Probe
 from steppe.statistics import Crossings
 from steppe.store import Template, Variable
 from steppe.studies.heimersheim2024.names import MODES, UNITS

@@ -71,8 +71,8 @@ def measure_features(study: Study, samples: range) -> Arrays:
 
 def controls(study: Study) -> dict[str, Study]:
     """By control: the same prompts where another model or site is looked at."""
-    last, settings = study.subject.n_layers - 1, study.settings
-    limit = max(settings.control_samples, study.subject.d_model + 1)
+    last, settings = study.model.n_layers - 1, study.settings
+    limit = max(settings.control_samples, study.model.d_model + 1)
     few = settings.model_copy(update={"moments_samples": min(limit, settings.moments_samples)})
     places = {
         n.LAST_LAYER: study.at(Site(last, "resid_pre")),

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from steppe.core.names import in_order
-from steppe.recipes.faults import as_fault
-from steppe.recipes.study_settings import BaseSettings
+from steppe.settings.faults import as_fault
+from steppe.settings.study_settings import BaseSettings
 from steppe.studies.heimersheim2024.names import PARTS
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
@@ -20,7 +20,7 @@ class Settings(BaseSettings):
 
     SAE_OF_PAPER = PAPER_SAE
 
-    recipe: Literal["heimersheim2024"] = "heimersheim2024"
+    study: Literal["heimersheim2024"] = "heimersheim2024"
     samples: int = Field(120, ge=2, description="base prompts")
     site: str = Field(PAPER_SITE, description="where activations are moved")
     read: str = Field("blocks.last.hook_resid_post", description="where L2 and cosine are read")

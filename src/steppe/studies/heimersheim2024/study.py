@@ -39,7 +39,7 @@ def claims_caption(a: Analysis) -> str:
     return (
         "The report's claims (HM) and its predictions with our checks (HP). Each number is "
         "positive where the claim holds; it holds where its whole 95% interval (over base prompts, "
-        f"of HM7 and HM8 over vectors) is positive. {levels(a)} Model: {a.subject}."
+        f"of HM7 and HM8 over vectors) is positive. {levels(a)} Model: {a.model}."
     )
 
 

@@ -214,7 +214,7 @@ def _table(
 ) -> Table:
     def caption(a: Analysis) -> str:
         counted = f"n = {a.datasets[part].sizes[SAMPLE]} {over}; brackets: 95% intervals over them."
-        return f"{what} {levels(a)} {counted} Model: {a.subject}, moved at {a.constants['site']}."
+        return f"{what} {levels(a)} {counted} Model: {a.model}, moved at {a.constants['site']}."
 
     return Table(part, caption, lambda a: pd.DataFrame(list(rows(a))), (part,))
 

@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from steppe.recipes.study_settings import BaseSettings
+from steppe.settings.study_settings import BaseSettings
 
 
 class Settings(BaseSettings):
     """The settings of one run."""
 
-    recipe: Literal["janiak2024"] = "janiak2024"
+    study: Literal["janiak2024"] = "janiak2024"
     samples: int = Field(100, ge=2, description="base prompts, each with one target per kind")
     site: str = Field("blocks.0.hook_resid_post", description="where activations are moved")
     read: str = Field("blocks.last.hook_resid_post", description="where L2 is read before the norm")

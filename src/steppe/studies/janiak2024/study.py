@@ -185,7 +185,7 @@ def draw_slices(analysis: Analysis) -> Drawing:
         "Red, green and blue: how near the output (after the final norm, L2) is to those at A, B "
         "and C, each in parts of its largest distance. Stable regions are areas of one colour."
     )
-    return slices(found, what, Setting(subject=analysis.subject))
+    return slices(found, what, Setting(model=analysis.model))
 
 
 MEASURED = "in the last residual stream after the final norm, by L2"

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from steppe.comparisons import Parts, parts_of, ratio
 from steppe.core.axes import SAMPLE, SERIES
-from steppe.recipes.deciding import Decision
 from steppe.studies.lee2024.plan import (
     DOWNSTREAM,
     E2E,
@@ -29,6 +28,7 @@ from steppe.studies.lee2024.plan import (
     make_plan,
 )
 from steppe.study import Analysis
+from steppe.study.verdicts import Decision
 
 Floats = NDArray[np.float64]
 # From a series to its means: (step,), or (sample, step) with that sample left out.
@@ -203,7 +203,7 @@ class Sensitivity(Analysis):
     def moved_at(self, where: str = "") -> str:
         """The model and what is moved of it, for captions; ``where``: if not the study's site."""
         moved = "all positions" if self.settings.positions == "all" else "the last position"
-        return f"{self.subject}, {moved} moved at {where or self.plan.site}"
+        return f"{self.model}, {moved} moved at {where or self.plan.site}"
 
     @property
     def samples(self) -> int:
@@ -222,7 +222,7 @@ class Sensitivity(Analysis):
         """How lengths are related to the paper's, for captions."""
         scale = float(self.constants["scale"])
         return "Lengths are the paper's." if scale == 1 else (
-            f"Lengths are the paper's times {scale:.3g}, the ratio of this subject's activation "
+            f"Lengths are the paper's times {scale:.3g}, the ratio of this model's activation "
             "norms to GPT-2's."
         )  # fmt: skip
 

@@ -51,12 +51,12 @@ Drawn = Drawing | tuple[()]
 
 def _said(run: Sensitivity, text: str, ends: str = "", where: str = "") -> str:
     """A caption: what is shown, n, what bands are, the model, and how lengths are scaled."""
-    setting = Setting(subject=run.moved_at(where), notes=run.scaled)
+    setting = Setting(model=run.moved_at(where), notes=run.scaled)
     return setting.caption(f"{text} {run.counted}{'; ' if ends else '.'}{ends}")
 
 
 def _note(run: Sensitivity) -> dict[str, Any]:
-    return {"note": f"{run.subject}, n = {run.samples} sequences"}
+    return {"note": f"{run.model}, n = {run.samples} sequences"}
 
 
 def _panel(run: Sensitivity, title: str, bands: Sequence[Band], y_label: str = KL) -> Panel:

@@ -15,10 +15,10 @@ from torch import Tensor
 from steppe.activations import Gaussian, estimate_moments
 from steppe.core.axes import POSITION, QUANTILE, SAMPLE, SERIES, STEP
 from steppe.core.seeds import stream
+from steppe.metrics import CleanOutputs, TokenCurves, clean_outputs, measure_tokens
 from steppe.paths import DirectionRequest, blended, make_directions, make_substitution
 from steppe.paths.directions import Source
 from steppe.propagation import Prefix, Suffix, build_prefix, read_residuals
-from steppe.readouts import CleanOutputs, TokenCurves, clean_outputs, measure_tokens
 from steppe.store import Template, Variable
 from steppe.studies.lee2024.plan import BLEND, WITH_FIRST, Series
 from steppe.studies.lee2024.saes import plan_of
@@ -124,8 +124,8 @@ class Opened:
             # The sequence's last token is what follows, not what is run.
             tokens, following = tokens[:-1], tokens[-1:]
             site = replace(context.site, position="all")
-            prompt = read_residuals(context.subject, tokens[None], site)
-        prefix = build_prefix(context.subject, tokens, context.site)
+            prompt = read_residuals(context.model, tokens[None], site)
+        prefix = build_prefix(context.model, tokens, context.site)
         clean = clean_outputs(suffix, prefix, following)
         return cls(context, sample, suffix, prefix, clean, prefix.base.float().cpu()[None], prompt)
 
@@ -166,7 +166,7 @@ class Opened:
 
 
 def lay_out_directions(context: Here) -> Template:
-    """Every series of directions: readouts at every length."""
+    """Every series of directions: metrics at every length."""
     plan, lengths, curve = context.once(plan_of), lengths_of(context), (SERIES, SAMPLE, STEP)
     used = Variable((SERIES, SAMPLE), "1", "tokens that have a direction and are averaged", "int64")
     variables = {
@@ -185,7 +185,7 @@ def lay_out_directions(context: Here) -> Template:
 
 
 def lay_out_substitutions(context: Here) -> Template | None:
-    """Every series of substitutions: readouts of one point per token; None where there is none."""
+    """Every series of substitutions: metrics of one point per token; None where there is none."""
     series = context.once(plan_of).substitutions
     variables = _variables(_READOUTS | _GEOMETRY, (SERIES, SAMPLE))
     return _template(context, variables, series, {}) if series else None
@@ -207,9 +207,9 @@ def _template(
         for name, attribute in labels.items()
     }
     attributes = {
-        "subject": context.subject.name,
+        "model": context.model.name,
         # Not "coordinates": xarray takes that attribute for its own.
-        "residual_coordinates": context.subject.coordinates,
+        "residual_coordinates": context.model.coordinates,
         "site": context.site.name,
         "positions": context.settings.positions,
         "scale": context.constants["scale"],

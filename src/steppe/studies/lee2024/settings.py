@@ -10,8 +10,8 @@ from steppe.core.bundled import DEMO
 from steppe.core.errors import InputError
 from steppe.core.names import in_order
 from steppe.core.sites import Site
-from steppe.recipes.faults import as_fault
-from steppe.recipes.study_settings import SiteSettings
+from steppe.settings.faults import as_fault
+from steppe.settings.study_settings import SiteSettings
 from steppe.studies.lee2024.plan import PARTS
 
 # Those of the paper's SAEs that steppe reads: one per layer (Bloom 2024), and of Braun et al. 2024,
@@ -44,12 +44,12 @@ class Settings(SiteSettings):
     # Also the number of the middle layer.
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "site"})
 
-    recipe: Literal["lee2024"] = "lee2024"
+    study: Literal["lee2024"] = "lee2024"
     samples: int = Field(
         DEMO_SAMPLES, ge=2, description="sequences; by default 64, with the paper's settings 16000"
     )
     saes: tuple[str, ...] = Field(
-        (), description="SAEs, or folders of SAEs; empty: those that belong to the subject"
+        (), description="SAEs, or folders of SAEs; empty: those that belong to the model"
     )
     site: str = Field(
         MIDDLE, description="where activations are moved; 'middle': before the middle layer"
@@ -61,7 +61,7 @@ class Settings(SiteSettings):
     lengths: Literal["coarse", "paper", "authors"] | tuple[float, ...] | None = Field(
         None,
         description="lengths that are scanned: paper (1, 11, ..., 101), authors (to 201), coarse, "
-        "or numbers; in GPT-2's units, scaled to other subjects; None: paper with the paper's "
+        "or numbers; in GPT-2's units, scaled to other models; None: paper with the paper's "
         "settings, else coarse",
     )
     scale: float | None = Field(
@@ -121,9 +121,9 @@ class Settings(SiteSettings):
 
     @property
     def hang_on_weights(self) -> set[str]:
-        """Fields that only the subject's weights decide, as nothing was asked."""
+        """Fields that only the model's weights decide, as nothing was asked."""
         found = super().hang_on_weights
-        is_open = bool(found) and self.subject != DEMO and "samples" not in self.model_fields_set
+        is_open = bool(found) and self.model != DEMO and "samples" not in self.model_fields_set
         return found | {"samples"} if is_open else found
 
     @property
@@ -147,7 +147,7 @@ class Settings(SiteSettings):
         """The SAEs asked for, or those that belong to the model; none where it has none."""
         if self.saes or self.sae is not None:
             return self.saes or (str(self.sae),)
-        if self.subject == DEMO:
+        if self.model == DEMO:
             return (DEMO,)
         return PAPER_SAES if self.is_paper else ()
 

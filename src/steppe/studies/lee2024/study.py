@@ -64,7 +64,7 @@ def _left_out(run: Sensitivity) -> list[str]:
 def claims_caption(run: Sensitivity) -> str:
     """What is said under the claims."""
     return (
-        "The paper's claims on this subject. Numbers are differences of ln KL, averaged over the "
+        "The paper's claims on this model. Numbers are differences of ln KL, averaged over the "
         "scanned lengths unless they are of substitutions; positive where the claim holds, which "
         "it does where the whole 95% interval over sequences is positive. Intervals say "
         f"nothing of other SAEs. Number at length {run.middle[0]}: the same at that length of "

@@ -269,7 +269,7 @@ def _interval(name: str, mean: float, low: float, high: float) -> Row:
 def caption(run: Sensitivity, where: str = "") -> str:
     """What is said under every table; ``where`` activations are moved, if not at the own site."""
     return (
-        f"{run.counted}. Brackets: 95% intervals over sequences. Subject: {run.moved_at(where)}. "
+        f"{run.counted}. Brackets: 95% intervals over sequences. Model: {run.moved_at(where)}. "
         f"{run.scaled}"
     )
 

@@ -1,0 +1,1 @@
+"""Whether a model, and each SAE on it, is measured right."""

@@ -1,0 +1,33 @@
+"""What a model's files state of it, before any weight is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformers import AutoConfig, PretrainedConfig
+
+from steppe.core.bundled import DEMO, demo_model
+from steppe.models.gguf import gguf_config, is_gguf
+from steppe.models.loading import find_folder, is_local
+
+
+def stated_config(source: str, revision: str | None = None) -> PretrainedConfig | None:
+    """Read a model's configuration; None where it cannot be read, which loading the model explains.
+
+    Args:
+        source: ``demo``, a hub id, a folder, or a ``.gguf`` file.
+        revision: Branch, tag or commit on the hub.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    if is_gguf(source):
+        return gguf_config(Path(source).expanduser())
+    if source != DEMO:
+        is_local(source)
+    folder = find_folder(str(demo_model()) if source == DEMO else source, revision)
+    try:
+        found: PretrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError):
+        return None
+    return found

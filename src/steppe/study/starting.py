@@ -1,0 +1,63 @@
+"""The model that a study asks for, and what its settings come to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import torch
+
+from steppe.models import Model, load_model
+from steppe.settings.before_weights import check_before_weights
+from steppe.settings.study_settings import StudySettings
+from steppe.study.study_prompts import StudyPrompts
+
+# Settings that decide what is refused, and no number of what is not.
+DECIDES_NO_NUMBER = {"accept_sae", "strict", "max_bad_rows", "device_map", "sae_device"}
+
+
+S = TypeVar("S", bound=StudySettings)
+
+
+def open_model(settings: S) -> tuple[S, Model]:
+    """Load the model that a study asks for; float32 is float32 from here on, or TF32 if asked.
+
+    What can be seen to be wrong without the weights is said before they are read.
+
+    Returns:
+        The settings, decided by which weights these are, and the model.
+
+    Raises:
+        InputError: It does not exist, or cannot be had as asked; a source is lacking or missing.
+    """
+    check_before_weights(settings)
+    model = load_model(
+        settings.model,
+        revision=settings.revision,
+        coordinates=settings.coordinates,
+        device=settings.device,
+        device_map=settings.device_map,
+        dtype=settings.dtype,
+        engine=settings.engine,
+    )
+    # On a processor "high" may mean bfloat16.
+    is_tf32 = settings.tf32 and model.device.type == "cuda"
+    torch.set_float32_matmul_precision("high" if is_tf32 else "highest")
+    decided = settings.decided(asdict(model.identity))
+    decided.refuse_lacking()
+    return decided, model
+
+
+def resolved_settings(settings: StudySettings, model: Model, taken: StudyPrompts) -> dict[str, Any]:
+    """What any study's settings came to, as plain data; a study adds what it has beside them."""
+    return {
+        **settings.model_dump(mode="json", exclude=DECIDES_NO_NUMBER),
+        "revision": model.identity.revision,
+        "prompts": settings.prompts_source,
+        "bos": "yes" if taken.bos.is_added else "no",
+        # Which one of several like devices computes a shard changes nothing.
+        "device": model.device.type,
+        "coordinates": model.coordinates,
+        "model_identity": asdict(model.identity),
+        "prompts_identity": taken.identity(),
+    }

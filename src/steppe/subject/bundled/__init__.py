@@ -1,1 +1,0 @@
-"""The files of the bundled subject; `steppe.core.bundled` says where they lie."""

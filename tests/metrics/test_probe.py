@@ -1,0 +1,54 @@
+"""Single points are run in as large batches as fit, and compared with the references named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from steppe.core.sites import Site
+from steppe.metrics import CATALOGUE
+from steppe.metrics.probe import Probe
+from steppe.models import load_model
+from steppe.propagation import Suffix, build_prefix
+
+SITE, READ = Site(1, "resid_pre"), Site(2, "resid_post")
+
+
+@pytest.fixture(scope="module")
+def hf_model() -> Any:
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        n_layer=3, n_embd=24, n_head=2, vocab_size=89, n_positions=32,
+        initializer_range=0.3, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    return transformers.GPT2LMHeadModel(config).eval()
+
+
+def test_points_are_run_in_as_many_pairs_as_fit(
+    hf_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(hf_model, dtype="bfloat16")
+    torch.manual_seed(2)
+    with Suffix(model, SITE, read=[], logits=True) as suffix:
+        probe = Probe(suffix, CATALOGUE["kl"], READ)
+        prefix = build_prefix(model, torch.arange(12), SITE)
+        points = prefix.base + 0.1 * torch.randn(150, 24)
+        together = probe.outputs(prefix, points)
+        monkeypatch.setattr(suffix, "fits", lambda _prefix, rows: rows <= 6)
+        apart = probe.outputs(prefix, points)
+    torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-3)
+
+
+def test_points_are_compared_with_their_own_reference(hf_model: Any) -> None:
+    model = load_model(hf_model)
+    torch.manual_seed(3)
+    with Suffix(model, SITE, read=[READ]) as suffix:
+        probe = Probe(suffix, CATALOGUE["l2"], READ)
+        prefix = build_prefix(model, torch.arange(12), SITE)
+        outputs = probe.outputs(prefix, prefix.base + torch.randn(5, 24))
+        found = probe.values(outputs[:2], torch.tensor([0, 1, 1, 0]), outputs[1:])
+    expected = (outputs[1:] - outputs[[0, 1, 1, 0]]).norm(dim=1)
+    torch.testing.assert_close(found, expected)

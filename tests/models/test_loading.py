@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from steppe.core.errors import InputError
+from steppe.metrics import measure
+from steppe.models import load_model
+from steppe.models import loading as module
+
+
+def change_config(folder: Path, **changes: Any) -> None:
+    settings = json.loads((folder / "config.json").read_text())
+    kept = {key: value for key, value in (settings | changes).items() if value != "absent"}
+    (folder / "config.json").write_text(json.dumps(kept))
+
+
+def refusal(folder: Path) -> InputError:
+    with pytest.raises(InputError) as caught:
+        load_model(folder)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("vocab_size", 40.0),
+        ("vocab_size", None),
+        ("vocab_size", [40]),
+        ("vocab_size", "40"),
+        ("n_layer", "2"),
+        ("layer_norm_epsilon", "1e-5"),
+        ("n_inner", 12.5),
+        ("tie_word_embeddings", "yes"),
+        ("activation_function", None),
+        ("activation_function", "su2"),
+        ("n_positions", -1),
+        ("n_head", 0),
+    ],
+)
+def test_values_that_make_no_model_are_named(
+    make_gpt2: Callable[..., Any], tmp_path: Path, key: str, value: Any
+) -> None:
+    make_gpt2().save_pretrained(tmp_path)
+    change_config(tmp_path, **{key: value})
+    fault = refusal(tmp_path)
+    assert fault.place == f"config.json of {tmp_path}"
+    assert key in fault.got
+
+
+@pytest.mark.parametrize(
+    ("changes", "got"),
+    [
+        ({"rope_parameters": {"rope_type": "su2"}}, r"^rope_parameters\.rope_type: unknown 'su2'$"),
+        ({"rope_parameters": {"rope_type": "yarn"}}, r"rope_parameters.*'factor'"),
+        ({"rope_scaling": 3}, "rope_parameters"),
+        ({"head_dim": "8"}, "head_dim"),
+    ],
+)
+def test_inner_keys_are_named_too(
+    make_llama: Callable[[], Any], tmp_path: Path, changes: dict[str, Any], got: str
+) -> None:
+    make_llama().save_pretrained(tmp_path)
+    change_config(tmp_path, **changes)
+    assert re.search(got, refusal(tmp_path).got)
+
+
+@pytest.mark.parametrize("name", ["attn_implementation", "_attn_implementation"])
+def test_how_attention_is_computed_is_ours_to_say(
+    make_gpt2: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    make_gpt2().save_pretrained(tmp_path)
+    change_config(tmp_path, **{name: "flash_attention_2"})
+    assert load_model(tmp_path).identity.attention == "sdpa"
+    change_config(tmp_path, **{name: "eager"})
+    assert load_model(tmp_path).identity.attention == "eager"
+
+
+@pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "awq", "compressed-tensors"])
+def test_quantised_weights_say_which_package_they_need(
+    make_llama: Callable[[], Any],
+    tmp_path: Path,
+    method: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load(*_args: Any, **_options: Any) -> None:
+        raise ImportError(f"needs a package for {method}")
+
+    make_llama().save_pretrained(tmp_path)
+    change_config(tmp_path, quantization_config={"quant_method": method, "bits": 4})
+    monkeypatch.setattr(module.AutoModelForCausalLM, "from_pretrained", load)
+    assert refusal(tmp_path).got == f"weights quantised by {method}: needs a package for {method}"
+
+
+def test_a_model_that_states_no_limit_has_no_context_length(
+    make_gpt2: Callable[..., Any],
+) -> None:
+    hf_model = make_gpt2()
+    hf_model.config.n_positions = -1
+    model = load_model(hf_model)
+    assert model.context_length is None
+    points = torch.zeros(1, 3, 16)
+    assert np.isfinite(measure(model, [[1, 2, 3]], "resid_pre:1", points, ["l2"]).l2).all()
+
+
+@pytest.mark.parametrize(
+    "fault", [torch.OutOfMemoryError("no memory left"), RuntimeError("of something else")]
+)
+def test_what_is_not_the_files_fault_is_not_put_down_to_them(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def load(*_args: Any, **_options: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(module.AutoModelForCausalLM, "from_pretrained", load)
+    with pytest.raises(RuntimeError) as caught:
+        load_model(saved)
+    assert caught.value is fault

@@ -1,0 +1,28 @@
+"""A claim's sentence says its verdict, what it says, and every number that is known of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steppe.study.reporting import sentences_of
+from steppe.study.verdicts import Decision, claims_frame
+
+
+def test_a_claims_sentence() -> None:
+    decision = Decision(0.5, 0.4, 0.6, 0.001)
+    plain = decision.row("A1", "It holds.", quantity="a number")
+    unclear = Decision(0.5, 0.1, 0.9, 0.04).row("A2", "It holds, too.", quantity="a number")
+    assert sentences_of(claims_frame([plain, unclear, unclear], "quantity"))[:2] == [
+        "**A1 holds**: It holds. (a number: 0.50, 95% interval 0.40 to 0.60)",
+        "**A2 holds** (undecided after Holm's correction): It holds, too. "
+        "(a number: 0.50, 95% interval 0.10 to 0.90)",
+    ]
+
+
+def test_the_same_number_elsewhere_and_the_published_one_stand_beside_it() -> None:
+    further = {"number_at_length_51": 0.7, "number_at_length_51_low": 0.6, "published": 0.8}
+    row = Decision(0.5, 0.4, 0.6, 0.001).row("A1", "It holds.", quantity="a number", **further)
+    without = {**row, "number_at_length_51": np.nan, "published": np.nan}
+    sentences = sentences_of(claims_frame([row, without], "quantity", *further))
+    assert sentences[0].endswith("to 0.60; at length 51: 0.70; GPT-2 as published: 0.80)")
+    assert sentences[1].endswith("to 0.60)")
