@@ -12,7 +12,7 @@ import pandas as pd
 
 import steppe
 from findings_page import Page, seconds, verdicts
-from steppe.report import to_markdown
+from steppe.reports import to_markdown
 
 PAGE = Page(
     "heimersheim2024",

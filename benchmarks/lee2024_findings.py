@@ -12,8 +12,8 @@ import pandas as pd
 
 import steppe
 from findings_page import Page, seconds, verdicts
-from steppe.report import label_of, to_markdown
-from steppe.report.tables import for_reading
+from steppe.reports import label_of, to_markdown
+from steppe.reports.tables import for_reading
 
 PAGE = Page("lee2024", ("figure_1", "figure_2", "figure_4", "figure_5"))
 KINDS = ("isotropic", "cov_random_difference", "real_difference", "cov_random_mixture",

@@ -26,7 +26,7 @@ RANKS = {
             "statistics",
             "comparisons",
             "store",
-            "report",
+            "reports",
             "settings",
             "study",
             "checks",
@@ -36,7 +36,7 @@ RANKS = {
         ]
     )
 }
-TORCH_FREE = {"core", "curves", "statistics", "comparisons", "store", "report", "cli"}
+TORCH_FREE = {"core", "curves", "statistics", "comparisons", "store", "reports", "cli"}
 TORCH = {"torch", "transformers", "safetensors.torch", "sae_lens", "transformer_lens"}
 MAX_FILE, MAX_BODY, MAX_PARAMETERS = 400, 60, 5
 
@@ -192,7 +192,7 @@ def test_every_file_says_what_it_answers() -> None:
 def test_printing_and_plotting_stay_where_they_belong() -> None:
     wrong = []
     for path, tree in TREES.items():
-        if package_of(path) != "report":
+        if package_of(path) != "reports":
             wrong += [
                 f"{where(path, node)} imports {module}"
                 for module, node in imported(tree)

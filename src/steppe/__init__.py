@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from steppe.core.seeds import stream as stream
     from steppe.core.sites import Site as Site
     from steppe.execution.calls import open_runs as open_runs
+    from steppe.execution.calls import report as report
     from steppe.execution.calls import run as run
-    from steppe.execution.calls import write_report as write_report
     from steppe.execution.sweep import sweep as sweep
     from steppe.metrics import measure as measure
     from steppe.models import load_model as load_model
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from steppe.propagation import propagate_in_batches as propagate_in_batches
     from steppe.propagation import read_activations as read_activations
     from steppe.propagation import read_residuals as read_residuals
-    from steppe.report.plot import plot as plot
+    from steppe.reports.plot import plot as plot
     from steppe.sae import firing_rates as firing_rates
     from steppe.sae import load_sae as load_sae
     from steppe.store import open_run as open_run
@@ -53,7 +53,7 @@ _NAMES = {
     "measure": "steppe.metrics",
     "open_run": "steppe.store",
     "open_runs": "steppe.execution.calls",
-    "plot": "steppe.report.plot",
+    "plot": "steppe.reports.plot",
     "propagate": "steppe.propagation",
     "propagate_in_batches": "steppe.propagation",
     "read_activations": "steppe.propagation",
@@ -67,7 +67,7 @@ _NAMES = {
     "run": "steppe.execution.calls",
     "stream": "steppe.core.seeds",
     "sweep": "steppe.execution.sweep",
-    "write_report": "steppe.execution.calls",
+    "report": "steppe.execution.calls",
 }
 _PACKAGES = ("activations", "comparisons", "directions", "paths", "metrics", "statistics", "study")
 

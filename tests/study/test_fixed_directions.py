@@ -87,7 +87,7 @@ def test_another_vector_under_the_same_name_is_another_run(tiny_files: Any, tmp_
         run(tiny_files, tmp_path / "run", [f"file:{file}"], samples=6)
     # What was measured is reported without its source.
     file.unlink()
-    steppe.write_report(tmp_path / "run")
+    steppe.report(tmp_path / "run")
 
 
 def test_a_source_that_does_not_exist_is_told_before_weights_are_read(tmp_path: Path) -> None:

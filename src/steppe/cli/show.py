@@ -39,7 +39,7 @@ def show(
         content = {name: _rows(frame) for name, frame in tables.items()}
         say(json.dumps({"config": opened.config, "tables": content}, indent=2, allow_nan=False))
         return
-    render = load("steppe.report:terminal_table")
+    render = load("steppe.reports:terminal_table")
     for name, frame in tables.items():
         say(render(frame, title=name))
         if "verdict_holm" in frame.columns:

@@ -76,7 +76,7 @@ def sweep(
 
 def report(run: options.RunPath) -> None:
     """Write the tables, figures, claims and summary of a finished run anew, without the model."""
-    load("steppe.execution.calls:write_report")(run)
+    load("steppe.execution.calls:report")(run)
     say(f"done: {run}")
 
 

@@ -83,7 +83,7 @@ def _named(study: str | Study) -> str:
     return register_study(study).name
 
 
-def write_report(path: str | Path) -> Run:
+def report(path: str | Path) -> Run:
     """Write the tables, figures, claims and summary of a finished run anew; needs no model.
 
     Raises:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from steppe.comparisons import mean_interval
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
-from steppe.report import BandPanel, Drawing, Setting, Spread, curve_bands
+from steppe.reports import BandPanel, Drawing, Setting, Spread, curve_bands
 from steppe.study.analysis import Analysis
 from steppe.study.needs import Need
 

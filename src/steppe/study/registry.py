@@ -22,7 +22,7 @@ from steppe.metrics import Metric
 from steppe.metrics.catalogue import Measure, Reads
 from steppe.paths import DIRECTIONS, PATHS, DirectionKind, DirectionRequest, Ends, PathKind
 from steppe.paths.direction_request import as_directions
-from steppe.report import KindStyle, add_style
+from steppe.reports import KindStyle, add_style
 from steppe.settings.catalogue import STUDIES, StudyEntry
 from steppe.statistics import CATALOGUE as STATISTICS
 from steppe.statistics import statistic_of

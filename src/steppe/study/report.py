@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from steppe.report import Drawing
+from steppe.reports import Drawing
 from steppe.store import open_run
 from steppe.store.directions import read_directions
 from steppe.study import reporting

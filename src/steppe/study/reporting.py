@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from steppe.report import (
+from steppe.reports import (
     Drawing,
     FigureEntry,
     Summary,

@@ -15,7 +15,7 @@ import steppe
 from steppe.activations import KINDS as REGISTRY
 from steppe.activations import TargetRequest
 from steppe.core.errors import InputError
-from steppe.report.style import KINDS as STYLES
+from steppe.reports.style import KINDS as STYLES
 from steppe.store import Run
 from steppe.studies.giglemiani2024 import measuring
 from steppe.studies.giglemiani2024.outputs import BASE_KINDS, CONTEXTS, KINDS, MODES
@@ -223,7 +223,7 @@ def test_a_kind_of_ones_own_is_in_tables_and_figures_with_label_and_colour(
         STYLES.pop("halfway_there")
     # Where nobody registered it, the report of what was measured is still written.
     (done.path / "tables" / "table_1.csv").unlink()
-    steppe.write_report(done.path)
+    steppe.report(done.path)
     assert "halfway_there" in {*steppe.open_run(done.path).tables["table_1"]["kind"]}
 
 

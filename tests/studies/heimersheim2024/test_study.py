@@ -20,7 +20,7 @@ from steppe.cli.main import main
 from steppe.core.errors import InputError
 from steppe.core.parts import Part
 from steppe.propagation import build_prefix
-from steppe.report import Drawing
+from steppe.reports import Drawing
 from steppe.settings.configuration import settings_of
 from steppe.statistics import crossing_step
 from steppe.store import Opening, Run, open_run

@@ -7,7 +7,7 @@ from functools import partial
 import xarray as xr
 
 from steppe.core.axes import CONTEXT, KIND, MODE
-from steppe.report import (
+from steppe.reports import (
     Drawing,
     Setting,
     example_curves,

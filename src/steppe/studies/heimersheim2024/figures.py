@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from steppe import report
+from steppe import reports
 from steppe.core.axes import CONTROL, CORNER, KIND, MODE, MOMENT, SAMPLE
 from steppe.paths import END
-from steppe.report import BandPanel, Drawing
+from steppe.reports import BandPanel, Drawing
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024.names import MODES, UNITS
 from steppe.studies.heimersheim2024.quantities import Labels, curves, positions, searched
@@ -37,9 +37,9 @@ Cells = Sequence[tuple[Labels, Sequence[str]]]
 SHOWN = 15
 
 
-def setting_of(a: Analysis) -> report.Setting:
+def setting_of(a: Analysis) -> reports.Setting:
     """What every figure says of the run."""
-    return report.Setting(model=f"{a.model}, moved at {a.constants['site']}")
+    return reports.Setting(model=f"{a.model}, moved at {a.constants['site']}")
 
 
 def _panel(a: Analysis, part: str, kinds: Sequence[str], metric: str, at: Labels) -> BandPanel:
@@ -60,12 +60,12 @@ def _bands(name: str, part: str, kinds: Sequence[str], cells: Cells, what: str) 
     def drawn(a: Analysis, at: Labels, metric: str) -> BandPanel:
         panel = _panel(a, part, kinds, "kl" if metric == "near" else metric, at)
         limits = (NEAR[at[MODE]], 2 * a.settings.level) if metric == "near" else None
-        bands = {kind: report.Spread.of(values) for kind, values in panel.singles.items()}
+        bands = {kind: reports.Spread.of(values) for kind, values in panel.singles.items()}
         return replace(panel, bands=bands, singles={}, limits=limits)
 
     def draw(a: Analysis) -> Drawing:
         rows = [[drawn(a, at, metric) for metric in metrics] for at, metrics in cells]
-        return report.curve_bands(rows, what, setting_of(a))
+        return reports.curve_bands(rows, what, setting_of(a))
 
     return Figure(name, draw, (part,))
 
@@ -85,7 +85,7 @@ def plateau_examples(a: Analysis) -> Drawing:
         "(left) and sphere mode (right), of the first base prompts."
     )
     rows = [[few(metric, mode) for mode in MODES] for metric in ("kl", "l2")]
-    return report.single_curves(rows, what, setting_of(a))
+    return reports.single_curves(rows, what, setting_of(a))
 
 
 def direction_examples(a: Analysis) -> Drawing:
@@ -109,13 +109,13 @@ def direction_examples(a: Analysis) -> Drawing:
         "sphere mode (bottom)."
     )
     rows = [[one(mode, base) for base in range(kl.sizes[SAMPLE])] for mode in MODES]
-    return report.single_curves(rows, what, setting_of(a))
+    return reports.single_curves(rows, what, setting_of(a))
 
 
-def _crossing_rows(a: Analysis, kinds: Sequence[tuple[str, str]]) -> list[report.CrossingRow]:
+def _crossing_rows(a: Analysis, kinds: Sequence[tuple[str, str]]) -> list[reports.CrossingRow]:
     """Crossings of several (part, kind), a row per mode."""
     return [
-        report.CrossingRow(
+        reports.CrossingRow(
             mode, X_LABELS[mode], END[mode],
             {kind: searched(part, kind, mode)(a) for part, kind in kinds},
         )
@@ -131,7 +131,7 @@ def direction_crossings(a: Analysis) -> Drawing:
         f"directions of each kind from each of {a.settings.samples} real bases."
     )
     pairs = [(n.REAL, n.RANDOM), (n.RANDOM, n.ISOTROPIC)]
-    return report.crossing_distributions(rows, pairs, what, setting_of(a))
+    return reports.crossing_distributions(rows, pairs, what, setting_of(a))
 
 
 def feature_crossings(a: Analysis) -> Drawing:
@@ -141,30 +141,30 @@ def feature_crossings(a: Analysis) -> Drawing:
         "against them) of latents that are active at the base, of silent ones, and of any, beside "
         "other directions."
     )
-    return report.crossing_shares(_crossing_rows(a, feature_kinds(a)), what, setting_of(a))
+    return reports.crossing_shares(_crossing_rows(a, feature_kinds(a)), what, setting_of(a))
 
 
 def planes(a: Analysis) -> Iterator[tuple[str, Drawing]]:
-    """Part 3: one figure per report.plane."""
+    """Part 3: one figure per reports.plane."""
     dataset = a.datasets[n.PLANES]
     for number in range(dataset.sizes[SAMPLE]):
         one = dataset.isel({SAMPLE: number})
-        found = report.PlaneMap(
+        found = reports.PlaneMap(
             first=one["first"].values,
             second=one["second"].values,
             kl=one["kl"].sel({CORNER: "base"}).values,
             corners=one["corners"].values,
         )
-        yield f"_{number + 1}", report.plane(found, number + 1, setting_of(a))
+        yield f"_{number + 1}", reports.plane(found, number + 1, setting_of(a))
 
 
 def triangle_maps(a: Analysis) -> Drawing:
-    """Part 4: report.triangles of targets."""
+    """Part 4: reports.triangles of targets."""
     dataset = a.datasets[n.TRIANGLES].load()
     tops = {"random": "random", "real": "real-other"}
     rows = [
         [
-            report.TriangleMap(
+            reports.TriangleMap(
                 title=f"base {sample + 1}, n = {len(dataset['weights'])}",
                 corners=(tops[kind], "random", "random"),
                 weights=dataset["weights"].values,
@@ -174,7 +174,7 @@ def triangle_maps(a: Analysis) -> Drawing:
         ]
         for kind in reversed(n.CORNERS)
     ]
-    return report.triangles(rows, a.settings.level, setting_of(a))
+    return reports.triangles(rows, a.settings.level, setting_of(a))
 
 
 def ascents(a: Analysis) -> Drawing:
@@ -194,14 +194,14 @@ def ascents(a: Analysis) -> Drawing:
             {kind: values.sel({KIND: kind, MOMENT: moment}).values for kind in n.STARTS}
             for moment in n.MOMENTS
         )
-        found.append(report.ChangePanel(label, before, after))
+        found.append(reports.ChangePanel(label, before, after))
     places = ("left", "middle", "right") if len(shown) == 3 else ("left", "right")
     panels = (f"{words} ({at})" for (_, words), at in zip(shown.values(), places, strict=True))
     what = (
         f"Directions before and after {a.settings.ascent_steps} steps up the sensitivity from "
         f"{dataset.sizes[SAMPLE]} bases: {', '.join(panels)}."
     )
-    return report.changes(found, what, setting_of(a))
+    return reports.changes(found, what, setting_of(a))
 
 
 def artificial_plateaus(a: Analysis) -> Drawing:
@@ -216,8 +216,8 @@ def artificial_plateaus(a: Analysis) -> Drawing:
         return middle, low, high
 
     found = [
-        report.CountPanel(
-            title=f"{mode}, {report.n_of(counted[mode])}",
+        reports.CountPanel(
+            title=f"{mode}, {reports.n_of(counted[mode])}",
             y_label=f"crossing ({UNITS[mode]})",
             counts=n.COUNTS,
             series={
@@ -234,7 +234,7 @@ def artificial_plateaus(a: Analysis) -> Drawing:
         "added latents move them, and from unchanged and random bases (lines); n = "
         f"{a.settings.samples} bases, {a.settings.artificial_draws} directions each."
     )
-    return report.by_count(found, "latents", what, setting_of(a))
+    return reports.by_count(found, "latents", what, setting_of(a))
 
 
 def encodings(a: Analysis) -> Drawing:
@@ -244,7 +244,7 @@ def encodings(a: Analysis) -> Drawing:
         "Latents that the SAE finds in model-generated activations, in random ones with their mean "
         "and covariance, and in isotropic vectors as long as model-generated ones."
     )
-    return report.count_histogram(counts, what, setting_of(a))
+    return reports.count_histogram(counts, what, setting_of(a))
 
 
 _MODES = [{MODE: mode} for mode in MODES]

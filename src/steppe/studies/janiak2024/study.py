@@ -18,7 +18,7 @@ from torch import Tensor
 
 from steppe.comparisons import earlier_within
 from steppe.core.axes import COLUMN, CORNER, KIND, MODE, ROW, SAMPLE, STEP
-from steppe.report import Drawing, Setting, Slice, slices
+from steppe.reports import Drawing, Setting, Slice, slices
 from steppe.statistics import sharpness
 from steppe.store import Template, Variable
 from steppe.studies.janiak2024.settings import Settings

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from steppe.report import (
+from steppe.reports import (
     Band,
     BarPanel,
     Bars,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steppe.report.drawing import Drawing, Setting, add_legend, n_of, panels, sign
-from steppe.report.style import house_style, label_of, style_of
+from steppe.reports.drawing import Drawing, Setting, add_legend, n_of, panels, sign
+from steppe.reports.style import house_style, label_of, style_of
 
 Floats = NDArray[np.float64]
 Estimate = tuple[float, float, float]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from steppe.report.escaping import markdown
-from steppe.report.tables import to_markdown
+from steppe.reports.escaping import markdown
+from steppe.reports.tables import to_markdown
 from steppe.store.writing import write_atomically
 
 

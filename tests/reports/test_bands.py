@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from steppe.report import (
+from steppe.reports import (
     Band,
     BarPanel,
     Bars,

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from steppe.report.drawing import Drawing, write_note
-from steppe.report.style import ROW_HEIGHT, WIDTH, Dash, house_style
+from steppe.reports.drawing import Drawing, write_note
+from steppe.reports.style import ROW_HEIGHT, WIDTH, Dash, house_style
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from steppe.report import Setting, Summary, terminal_table, write_summary, write_table
-from steppe.report.drawing import Drawing, panels, save_drawing, sign
-from steppe.report.escaping import csv_cell, markdown
-from steppe.report.style import house_style
+from steppe.reports import Setting, Summary, terminal_table, write_summary, write_table
+from steppe.reports.drawing import Drawing, panels, save_drawing, sign
+from steppe.reports.escaping import csv_cell, markdown
+from steppe.reports.style import house_style
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])

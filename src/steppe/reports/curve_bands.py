@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from steppe.report.drawing import Drawing, Setting, add_legend, n_of, panels, sign
-from steppe.report.style import house_style, style_of
+from steppe.reports.drawing import Drawing, Setting, add_legend, n_of, panels, sign
+from steppe.reports.style import house_style, style_of
 
 Floats = NDArray[np.float64]
 

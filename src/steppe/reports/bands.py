@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from numpy.typing import ArrayLike
 
-from steppe.report.drawing import Drawing, legend_columns, panels, write_note
-from steppe.report.style import Dash, house_style
+from steppe.reports.drawing import Drawing, legend_columns, panels, write_note
+from steppe.reports.style import Dash, house_style
 
 LogAxes = Literal["", "x", "y", "xy"]
 

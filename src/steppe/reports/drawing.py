@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from steppe.core.text import printable
-from steppe.report.style import DPI, ROW_HEIGHT, WIDTH, house_style, style_of
+from steppe.reports.style import DPI, ROW_HEIGHT, WIDTH, house_style, style_of
 from steppe.store.writing import write_atomically
 
 

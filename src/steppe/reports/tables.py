@@ -10,8 +10,8 @@ import pandas as pd
 
 from steppe.core.axes import KIND
 from steppe.core.text import printable
-from steppe.report.escaping import csv_cell, markdown
-from steppe.report.style import label_of
+from steppe.reports.escaping import csv_cell, markdown
+from steppe.reports.style import label_of
 from steppe.store.writing import write_atomically
 
 UNDEFINED = "–"

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from steppe.report import terminal_table, to_latex, to_markdown, write_table
-from steppe.report.tables import for_reading
+from steppe.reports import terminal_table, to_latex, to_markdown, write_table
+from steppe.reports.tables import for_reading
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steppe.paths import barycentric
-from steppe.report import (
+from steppe.reports import (
     BandPanel,
     ChangePanel,
     CountPanel,

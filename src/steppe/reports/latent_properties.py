@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from steppe.core.axes import RANK
-from steppe.report.drawing import Drawing, Setting, panels
-from steppe.report.style import house_style, style_of
+from steppe.reports.drawing import Drawing, Setting, panels
+from steppe.reports.style import house_style, style_of
 
 _COLOR = style_of("real").color
 _BINS = 40

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from steppe.core.axes import CONTEXT, KIND, MODE, SAMPLE
-from steppe.report.drawing import Drawing, Setting, add_legend, panels
-from steppe.report.style import house_style, label_of, style_of
+from steppe.reports.drawing import Drawing, Setting, add_legend, panels
+from steppe.reports.style import house_style, label_of, style_of
 
 # The authors' figures have 29 equal bins from the least to the largest step of all kinds.
 BINS = 29

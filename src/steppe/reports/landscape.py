@@ -13,8 +13,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
-from steppe.report.drawing import Drawing, Setting, sign
-from steppe.report.style import WIDTH, house_style
+from steppe.reports.drawing import Drawing, Setting, sign
+from steppe.reports.style import WIDTH, house_style
 
 Floats = NDArray[np.float64]
 _HEIGHT = 3.3

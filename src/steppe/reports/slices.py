@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from steppe.report.drawing import Drawing, Setting, sign
-from steppe.report.style import WIDTH, house_style
+from steppe.reports.drawing import Drawing, Setting, sign
+from steppe.reports.style import WIDTH, house_style
 
 Floats = NDArray[np.floating]
 

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 
 from steppe.core.axes import KIND, SAMPLE, STEP
 from steppe.curves import mean_curves
-from steppe.report.drawing import Drawing, Setting, add_legend, panels
-from steppe.report.style import house_style, label_of, style_of
+from steppe.reports.drawing import Drawing, Setting, add_legend, panels
+from steppe.reports.style import house_style, label_of, style_of
 
 READOUTS = {"l2": "L2 distance", "kl": "KL divergence"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from steppe.report import FigureEntry, Summary, TableEntry, write_summary
+from steppe.reports import FigureEntry, Summary, TableEntry, write_summary
 
 
 def test_summary(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from steppe.comparisons import earlier_share, roc_curve
-from steppe.report.drawing import Drawing, Setting, add_legend, n_of, panels, sign
-from steppe.report.style import ROW_HEIGHT, house_style, label_of, style_of
+from steppe.reports.drawing import Drawing, Setting, add_legend, n_of, panels, sign
+from steppe.reports.style import ROW_HEIGHT, house_style, label_of, style_of
 
 Floats = NDArray[np.float64]
 BINS = 36

@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from steppe.report import (
+from steppe.reports import (
     Drawing,
     Setting,
     example_curves,

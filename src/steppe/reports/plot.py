@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
 from steppe.core.errors import InputError
-from steppe.report.curve_bands import BandPanel, Spread, curve_bands
-from steppe.report.drawing import Setting
+from steppe.reports.curve_bands import BandPanel, Spread, curve_bands
+from steppe.reports.drawing import Setting
 
 ALL = "curves"
 
