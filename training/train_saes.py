@@ -1,8 +1,13 @@
-"""Trains the bundled SAEs on a model folder; killed and restarted, it goes on."""
+"""Trains SAEs on a model folder; killed and restarted, it goes on.
+
+With --site: on any causal language model in the hub's format. Without: the bundled model's SAEs,
+on a folder of train_model.py.
+"""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +16,11 @@ import torch
 from tokenizers import Tokenizer
 
 from model_training.corpus import read_books, token_stream
+from model_training.hub_model import HubModel
 from model_training.machine import best_device, fast_precision, keep_freed_memory
 from model_training.sae_finish import Finisher
 from model_training.sae_run import SaeRun, SaeSettings, SaeSpec
-from model_training.sae_source import FrozenModel, WindowMix
+from model_training.sae_source import CutModel, FrozenModel, WindowMix
 
 GROUPS = ("main", "middle", "e2e", "e2e_ds")
 SHORT_WINDOW = 10
@@ -24,10 +30,15 @@ SHORT_WINDOW = 10
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path, help="model folder written by train_model.py")
+    parser.add_argument("model", type=Path, help="model folder in the hub's format")
     parser.add_argument("--text", type=Path, required=True, help="training text, .xz or plain")
     parser.add_argument("--held-out", type=Path, required=True, help="text for the measures")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything written")
+    parser.add_argument("--site", help="where SAEs read, such as blocks.1.hook_resid_pre")
+    parser.add_argument("--latents", type=int, default=4096, help="with --site: of each SAE")
+    parser.add_argument("--active", type=float, nargs="+", default=[32], help="with --site: L0s")
+    parser.add_argument("--objective", choices=("local", "e2e", "e2e_ds"), default="local")
+    parser.add_argument("--model-name", help="as SAEs name it; the folder's name by default")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--tokens", type=int, default=4_000_000, help="for each group")
     parser.add_argument("--main-latents", type=int, default=2048)
@@ -59,6 +70,29 @@ def specs_of(options: argparse.Namespace, layers: int) -> dict[str, list[SaeSpec
     }
 
 
+def specs_at(options: argparse.Namespace, layers: int) -> list[SaeSpec]:
+    """Returns one SAE for each number of active latents at the site asked for.
+
+    Raises:
+        SystemExit: The site is not before a block of the model.
+    """
+    match = re.fullmatch(r"blocks\.(\d+)\.hook_resid_pre", options.site)
+    if match is None or int(match[1]) >= layers:
+        raise SystemExit(
+            f"--site {options.site}: expected blocks.LAYER.hook_resid_pre, LAYER below {layers}"
+        )
+    return [
+        SaeSpec(
+            f"{options.site}-l0-{active:g}",
+            int(match[1]),
+            options.latents,
+            active,
+            options.objective,
+        )
+        for active in options.active
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains the chosen groups one after the other and writes their folders."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -68,24 +102,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     device = best_device()
-    model = FrozenModel.load(options.model, device, fast_precision(device))
+    precision, ours = fast_precision(device), options.site is None
+    model: FrozenModel | HubModel
+    if ours:
+        model = FrozenModel.load(options.model, device, precision)
+        exact: CutModel = FrozenModel.load(options.model, device, torch.float32)
+        groups = specs_of(options, model.layers)
+    else:
+        model = exact = HubModel.load(options.model, device, precision)
+        groups = {"at_site": specs_at(options, model.layers)}
     tokenizer = Tokenizer.from_file(str(options.model / "tokenizer.json"))
     train, held_out = (
-        token_stream(options.out / f"{name}_tokens.npy", read_books(path), tokenizer)
+        token_stream(
+            options.out / f"{name}_tokens.npy", read_books(path), tokenizer, separated=ours
+        )
         for name, path in (("train", options.text), ("held_out", options.held_out))
     )
-    groups = specs_of(options, model.shape.layers)
-    for group in options.only:
-        longest = model.shape.positions
-        lengths = (SHORT_WINDOW, longest) if group == "main" else (longest,)
+    for group in options.only if ours else groups:
+        longest = model.positions
+        lengths = (longest,) if ours and group != "main" else (SHORT_WINDOW, longest)
         settings = SaeSettings(
             options.tokens, lengths, options.batch_tokens, options.rate, seed=options.seed
         )
-        mix = WindowMix.of(train, lengths, options.batch_tokens, options.seed)
+        share = 0.5 if ours else 0.0
+        mix = WindowMix.of(train, lengths, options.batch_tokens, options.seed, bos_share=share)
         run = SaeRun(options.out, model, mix, groups[group], settings)
         run.train()
         finisher = Finisher(
-            options.out / "saes", options.model, held_out, options.held_out_tokens, words
+            options.out / "saes",
+            exact,
+            "steppe-demo" if ours else options.model_name or options.model.name,
+            torch.float16 if ours else torch.bfloat16,
+            ours,
+            held_out,
+            options.held_out_tokens,
+            words,
         )
         for trainer in run.trainers:
             finisher.finish(trainer, mix)

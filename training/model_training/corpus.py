@@ -19,6 +19,7 @@ END_OF_TEXT_ID = 0
 BOOK_SEPARATOR = "\n\f\n"
 
 TokenArray = NDArray[np.int64]
+TokenStream = NDArray[np.uint16] | NDArray[np.uint32]
 
 
 def read_books(path: Path) -> list[str]:
@@ -70,13 +71,16 @@ def load_or_train_tokenizer(path: Path, books: list[str], vocabulary_size: int) 
     return Tokenizer.from_file(str(path))
 
 
-def token_stream(path: Path, books: list[str], tokenizer: Tokenizer) -> NDArray[np.uint16]:
+def token_stream(
+    path: Path, books: list[str], tokenizer: Tokenizer, *, separated: bool = True
+) -> TokenStream:
     """Returns the books as one memory-mapped token stream, writing it at first use.
 
     Args:
         path: the `.npy` cache file.
-        books: the text; an end-of-text token is put before each book.
-        tokenizer: at most 65,536 ids, so that a token fits two bytes.
+        books: the text.
+        tokenizer: stored in two bytes a token where its ids fit, else in four.
+        separated: whether the end-of-text token of `train_tokenizer` is put before each book.
 
     Returns:
         Token ids, shape (tokens,).
@@ -87,20 +91,24 @@ def token_stream(path: Path, books: list[str], tokenizer: Tokenizer) -> NDArray[
     # Ids and merges decide the tokens; how a library writes the rest of the file does not.
     model = json.loads(tokenizer.to_str())["model"]
     rules = json.dumps([model["vocab"], model["merges"]], sort_keys=True)
-    origin = {"text_sha256": digest(books), "tokenizer_sha256": digest([rules])}
-    made_once(path, origin, lambda file: np.save(file, _tokens_of(books, tokenizer)))
-    stream: NDArray[np.uint16] = np.load(path, mmap_mode="r")
+    origin: Origin = {"text_sha256": digest(books), "tokenizer_sha256": digest([rules])}
+    if not separated:
+        origin = {**origin, "separated": 0}
+    made_once(path, origin, lambda file: np.save(file, _tokens_of(books, tokenizer, separated)))
+    stream: TokenStream = np.load(path, mmap_mode="r")
     return stream
 
 
-def _tokens_of(books: list[str], tokenizer: Tokenizer) -> NDArray[np.uint16]:
+def _tokens_of(books: list[str], tokenizer: Tokenizer, separated: bool) -> TokenStream:
+    kind = np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32
     pieces = []
     for book in books:
-        pieces.append(np.array([END_OF_TEXT_ID], dtype=np.uint16))
+        if separated:
+            pieces.append(np.array([END_OF_TEXT_ID], dtype=kind))
         # Cut at paragraph ends: one huge string is slow, and a batch uses every core.
         parts = _paragraph_groups(book, characters=20_000)
-        encodings = tokenizer.encode_batch_fast(parts)
-        pieces.extend(np.array(encoding.ids, dtype=np.uint16) for encoding in encodings)
+        encodings = tokenizer.encode_batch_fast(parts, add_special_tokens=False)
+        pieces.extend(np.array(encoding.ids, dtype=kind) for encoding in encodings)
     return np.concatenate(pieces)
 
 
@@ -128,7 +136,7 @@ class Windows:
     such windows).
     """
 
-    stream: NDArray[np.uint16]
+    stream: TokenStream
     """Token ids, shape (tokens,)."""
     length: int
     """Tokens in a window."""

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model_training.corpus import END_OF_TEXT_ID
 from model_training.sae_model import apply_sae, batch_threshold, candidates_of
-from model_training.sae_source import FrozenModel, WindowMix, activations_at, mean_loss
+from model_training.sae_source import CutModel, WindowMix, activations_at, mean_loss
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Measures over the tokens of some windows, end-of-text positions left out."""
+    """Measures over the ordinary tokens of some windows."""
 
     tokens: int
     explained_variance: float
@@ -63,7 +62,7 @@ def calibrated_threshold(
 
 @torch.no_grad()
 def measured_fit(
-    model: FrozenModel, layer: int, weights: Mapping[str, Tensor], mix: WindowMix, tokens: int
+    model: CutModel, layer: int, weights: Mapping[str, Tensor], mix: WindowMix, tokens: int
 ) -> Fit:
     """Measures reconstruction on about `tokens` tokens of the mix.
 
@@ -107,9 +106,9 @@ def fit_of(weights: Mapping[str, Tensor], batches: Iterable[Tensor]) -> Fit:
 
 @torch.no_grad()
 def measured_loss_increase(
-    model: FrozenModel, layer: int, weights: Mapping[str, Tensor], mix: WindowMix, batches: int
+    model: CutModel, layer: int, weights: Mapping[str, Tensor], mix: WindowMix, batches: int
 ) -> LossIncrease:
-    """Substitutes reconstructions at all but end-of-text positions of the mix's last length."""
+    """Substitutes reconstructions at all ordinary positions of the mix's last length."""
     device = str(weights["W_enc"].device)
     losses: list[list[float]] = [[], [], []]
     tokens = 0
@@ -117,7 +116,7 @@ def measured_loss_increase(
         inputs, targets = mix.tokens(index, device)[-1]
         stream = model.before(layer, inputs)
         tokens += targets.numel()
-        chosen = inputs != END_OF_TEXT_ID
+        chosen = model.ordinary(layer, inputs, stream)
         rebuilt, ablated = stream.clone(), stream.clone()
         output = apply_sae(weights, stream[chosen], 0.0, weights["threshold"])
         rebuilt[chosen] = output.reconstruction

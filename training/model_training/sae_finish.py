@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from model_training.hub_folder import file_sha256
-from model_training.machine import best_device
+from model_training.corpus import TokenStream
+from model_training.hub_model import OUTLIER
 from model_training.sae_evaluation import (
     Fit,
     calibrated_threshold,
@@ -24,7 +22,7 @@ from model_training.sae_evaluation import (
 from model_training.sae_folder import folded, write_sae_folder, write_sparsity
 from model_training.sae_objectives import DOWNSTREAM_WEIGHT
 from model_training.sae_run import SaeTrainer
-from model_training.sae_source import FrozenModel, WindowMix, activations_at
+from model_training.sae_source import CutModel, WindowMix, activations_at
 
 EVALUATION_TOKENS = 4096
 """In a batch of held-out tokens."""
@@ -53,8 +51,15 @@ class Finisher:
     """Writes finished SAEs under one folder."""
 
     folder: Path
-    model_folder: Path
-    held_out: NDArray[np.uint16]
+    model: CutModel
+    """In float32."""
+    model_name: str
+    """As SAEs name it."""
+    stored: torch.dtype
+    """The format of SAEs on disk."""
+    begins_texts: bool
+    """Whether half of the longest windows begin with the end-of-text token."""
+    held_out: TokenStream
     """Held-out token ids, shape (tokens,)."""
     held_out_tokens: int
     """How many of them to measure on, for each window length."""
@@ -67,22 +72,23 @@ class Finisher:
             trainer: the trained SAE.
             mix: the training batches, for the threshold and the firing rates.
         """
-        device = best_device()
-        model = FrozenModel.load(self.model_folder, device, torch.float32)
-        spec = trainer.spec
+        model, spec = self.model, trainer.spec
         batches = [
-            activations_at(model, spec.layer, mix.tokens(index, device)) * trainer.scale
+            activations_at(model, spec.layer, mix.tokens(index, model.device)) * trainer.scale
             for index in range(20)
         ]
         threshold = calibrated_threshold(trainer.weights, batches, spec.active)
         folder = self.folder / spec.name
         stored = write_sae_folder(
-            folder, folded(trainer.weights, threshold, trainer.scale), self._metadata(trainer)
+            folder,
+            folded(trainer.weights, threshold, trainer.scale),
+            self._metadata(trainer),
+            self.stored,
         )
-        weights = {name: tensor.to(device) for name, tensor in stored.items()}
+        weights = {name: tensor.to(model.device) for name, tensor in stored.items()}
         rates = measured_fit(model, spec.layer, weights, mix, self.held_out_tokens)
         write_sparsity(folder, rates.firing_rates)
-        measures = self._measures(model, trainer, weights)
+        measures = self._measures(trainer, weights)
         text = json.dumps(measures, indent=2) + "\n"
         (folder / "measures.json").write_text(text, encoding="utf-8")
         (folder / "README.md").write_text(self._card(trainer, measures), encoding="utf-8")
@@ -90,30 +96,28 @@ class Finisher:
 
     def _metadata(self, trainer: SaeTrainer) -> dict[str, Any]:
         return {
-            "model_name": "steppe-demo",
+            "model_name": self.model_name,
             "hook_name": f"blocks.{trainer.spec.layer}.hook_resid_pre",
             "prepend_bos": False,
             "context_size": max(trainer.settings.lengths),
-            "model_sha256": file_sha256(self.model_folder / "model.safetensors"),
-            "coordinates": "centered",
+            "model_sha256": self.model.sha256,
+            "coordinates": "centered" if self.model.is_centred else "raw",
             "objective": trainer.spec.objective,
         }
 
-    def _measures(
-        self, model: FrozenModel, trainer: SaeTrainer, weights: dict[str, Tensor]
-    ) -> dict[str, Any]:
-        layer = trainer.spec.layer
+    def _measures(self, trainer: SaeTrainer, weights: dict[str, Tensor]) -> dict[str, Any]:
+        model, layer = self.model, trainer.spec.layer
         batch = min(EVALUATION_TOKENS, len(self.held_out) // 20)
         measures: dict[str, Any] = {}
         longest = max(trainer.settings.lengths)
         # A length alone would be the longest of its mix and begin with the end-of-text token
         # in half of its windows; beside a longer one it is cut from the middle of the text.
         for length in sorted({10, longest}):
-            both = WindowMix.of(self.held_out, sorted({length, longest}), batch, 0)
+            both = self._mix(sorted({length, longest}), batch)
             mix = WindowMix(both.parts[:1])
             fit = measured_fit(model, layer, weights, mix, self.held_out_tokens)
             measures[f"windows_of_{length}"] = _as_record(fit)
-        mix = WindowMix.of(self.held_out, [longest], batch, 0)
+        mix = self._mix([longest], batch)
         batches = max(1, self.held_out_tokens // 8 // batch)
         losses = measured_loss_increase(model, layer, weights, mix, batches)
         measures["loss"] = {
@@ -125,6 +129,10 @@ class Finisher:
         }
         return measures
 
+    def _mix(self, lengths: list[int], batch: int) -> WindowMix:
+        share = 0.5 * self.begins_texts
+        return WindowMix.of(self.held_out, lengths, batch, 0, bos_share=share)
+
     def _card(self, trainer: SaeTrainer, measures: dict[str, Any]) -> str:
         spec, settings = trainer.spec, trainer.settings
         lines = [
@@ -132,10 +140,9 @@ class Finisher:
             "",
             f"{spec.latents} latents, trained for the {OBJECTIVES[spec.objective]} with batch",
             f"top-k at {spec.active:g} active latents a token, stored as JumpReLU in SAELens'",
-            "format (float16 on disk). It reads centred activations: subtract the mean over the",
-            "width from every residual vector first. The end-of-text position was left out of",
-            "training and of these measures, and keeps its own activation when reconstructions",
-            "are substituted.",
+            f"format ({str(self.stored).removeprefix('torch.')} on disk). {self._coordinates()}",
+            f"{self._left_out()}, are not in training and measures, and keep their own",
+            "activations when reconstructions are substituted.",
             *([] if spec.objective == "local" else ["", WEIGHTS[spec.objective]]),
             "",
             "| held-out windows | explained variance | L0 | dead latents | tokens |",
@@ -162,6 +169,19 @@ class Finisher:
             "",
         ]
         return "\n".join(lines)
+
+    def _coordinates(self) -> str:
+        if not self.model.is_centred:
+            return "It reads raw activations, as the model holds them."
+        return (
+            "It reads centred activations:\nsubtract the mean over the width from every residual "
+            "vector first."
+        )
+
+    def _left_out(self) -> str:
+        if self.begins_texts:
+            return "Positions that hold the end-of-text token"
+        return f"First positions, and norms over {OUTLIER:g} times the median"
 
 
 def _as_record(fit: Fit) -> dict[str, float]:

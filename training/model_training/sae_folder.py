@@ -34,14 +34,18 @@ def folded(weights: Mapping[str, Tensor], threshold: float, scale: float) -> dic
 
 
 def write_sae_folder(
-    folder: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    metadata: Mapping[str, Any],
+    stored: torch.dtype = torch.float16,
 ) -> dict[str, Tensor]:
     """Writes cfg.json and sae_weights.safetensors.
 
     Args:
         folder: made where missing.
-        weights: as `folded` returns them; stored in float16, which readers turn into float32.
+        weights: as `folded` returns them.
         metadata: model_name, hook_name, context_size and the like.
+        stored: the format on disk, of two bytes; readers turn it into float32.
 
     Returns:
         The stored weights, read back in float32: those are the ones to evaluate.
@@ -62,8 +66,7 @@ def write_sae_folder(
     text = json.dumps(config, indent=2) + "\n"
     (folder / "cfg.json").write_text(text, encoding="utf-8")
     halves = {
-        name: tensor.detach().to("cpu", torch.float16).contiguous()
-        for name, tensor in weights.items()
+        name: tensor.detach().to("cpu", stored).contiguous() for name, tensor in weights.items()
     }
     save_file(halves, folder / "sae_weights.safetensors")
     return {

@@ -29,14 +29,17 @@ class SaeOutput:
 
 
 @torch.no_grad()
-def initial_sae(activations: Tensor, latents: int, active: float, seed: int) -> dict[str, Tensor]:
+def initial_sae(
+    activations: Tensor, latents: int, active: float, seed: int, *, centred: bool = True
+) -> dict[str, Tensor]:
     """Draws starting weights from data: decoder rows are real deviations from the mean.
 
     Args:
-        activations: mean-free over d, shape (n, d), with n >= latents.
+        activations: shape (n, d), with n >= latents.
         latents: number of latents.
         active: mean number of active latents at the start.
         seed: which rows are drawn.
+        centred: whether activations are mean-free over d, as decoder rows then are.
 
     Returns:
         W_enc (d, f), b_enc (f,), W_dec (f, d) with unit rows, b_dec (d,), all float32.
@@ -54,7 +57,7 @@ def initial_sae(activations: Tensor, latents: int, active: float, seed: int) -> 
         "W_dec": decoder,
         "b_dec": mean.clone(),
     }
-    constrain(weights)
+    constrain(weights, centred)
     weights["W_enc"] = weights["W_dec"].T.contiguous()
     # Similar rows answer together and overshoot: start from the best overall size.
     held = activations[:2048]
@@ -64,12 +67,13 @@ def initial_sae(activations: Tensor, latents: int, active: float, seed: int) -> 
 
 
 @torch.no_grad()
-def constrain(weights: Mapping[str, Tensor]) -> None:
-    """Makes decoder rows and bias mean-free over d and decoder rows of unit length, in place."""
+def constrain(weights: Mapping[str, Tensor], centred: bool) -> None:
+    """Makes decoder rows of unit length and, with the bias, mean-free over d, in place."""
     decoder, bias = weights["W_dec"], weights["b_dec"]
-    decoder -= decoder.mean(1, keepdim=True)
+    if centred:
+        decoder -= decoder.mean(1, keepdim=True)
+        bias -= bias.mean()
     decoder /= decoder.norm(dim=1, keepdim=True).clamp_min(1e-8)
-    bias -= bias.mean()
 
 
 def candidates_of(weights: Mapping[str, Tensor], activations: Tensor) -> Tensor:

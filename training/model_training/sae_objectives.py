@@ -15,9 +15,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from model_training.corpus import END_OF_TEXT_ID
 from model_training.sae_model import SaeOutput, apply_sae
-from model_training.sae_source import FrozenModel
+from model_training.sae_source import CutModel
 
 DOWNSTREAM_WEIGHT = 1.0
 """Weight of the later layers' error (each in units of its variance) against the divergence."""
@@ -43,28 +42,29 @@ class Reference:
     """What the undisturbed model computes on a batch."""
 
     stream: Tensor
-    """Centred activations at the SAE's place, shape (b, t, d)."""
+    """Activations at the SAE's place, shape (b, t, d)."""
     later: list[Tensor]
-    """Centred streams after each later block, each (b, t, d)."""
+    """Streams after each later block, each (b, t, d)."""
     log_probabilities: Tensor
     """Shape (b, t, vocabulary)."""
     replaced: Tensor
-    """Where the reconstruction goes, shape (b, t); end-of-text positions are left alone."""
+    """Where the reconstruction goes, shape (b, t): ordinary positions."""
 
 
 @torch.no_grad()
-def reference_run(model: FrozenModel, layer: int, inputs: Tensor) -> Reference:
+def reference_run(model: CutModel, layer: int, inputs: Tensor) -> Reference:
     """Runs the undisturbed model on token ids of shape (b, t)."""
     stream = model.before(layer, inputs)
     later, logits = model.onwards(layer, stream)
-    return Reference(stream, later, functional.log_softmax(logits, -1), inputs != END_OF_TEXT_ID)
+    chosen = model.ordinary(layer, inputs, stream)
+    return Reference(stream, later, functional.log_softmax(logits, -1), chosen)
 
 
 @dataclass(frozen=True)
 class EndToEnd:
     """The end-to-end objective at one layer."""
 
-    model: FrozenModel
+    model: CutModel
     layer: int
     scale: float
     """The SAE works on activations times this, which have unit mean squared deviation."""

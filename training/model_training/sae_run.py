@@ -20,7 +20,7 @@ from model_training.sae_objectives import (
     local_loss,
     reference_run,
 )
-from model_training.sae_source import FrozenModel, WindowMix, activations_at
+from model_training.sae_source import CutModel, WindowMix, activations_at
 
 START_WIDENING = 4.0
 """How many times more latents are active at the start of training than at its end."""
@@ -63,21 +63,23 @@ class SaeSettings:
 class SaeTrainer:
     """One SAE in training; works on activations scaled to unit mean squared deviation."""
 
-    def __init__(
-        self, spec: SaeSpec, settings: SaeSettings, sample: Tensor, precision: torch.dtype
-    ):
+    def __init__(self, spec: SaeSpec, settings: SaeSettings, sample: Tensor, model: CutModel):
         """Starts from a sample of activations, shape (n, d) with n >= latents."""
         self.spec, self.settings = spec, settings
         self.scale = float((sample - sample.mean(0)).square().sum(-1).mean() ** -0.5)
         self.weights = initial_sae(
-            sample * self.scale, spec.latents, spec.active * START_WIDENING, settings.seed
+            sample * self.scale,
+            spec.latents,
+            spec.active * START_WIDENING,
+            settings.seed,
+            centred=model.is_centred,
         )
         self.silent_for = torch.zeros(spec.latents, device=sample.device)
         self.optimiser = MuonWithAdamW(
             self.weights,
             OptimiserSettings(other_rate=settings.rate, other_momenta=(0.9, 0.999)),
         )
-        self.precision = precision
+        self.precision, self.is_centred = model.precision, model.is_centred
         self.copies: dict[str, Tensor] = {}
         self.refresh()
 
@@ -104,7 +106,7 @@ class SaeTrainer:
         parts = torch.autograd.grad(value, list(self.copies.values()))
         gradients = {name: part.float() for name, part in zip(self.copies, parts, strict=True)}
         self.optimiser.step(self.weights, gradients, self._rate(progress))
-        constrain(self.weights)
+        constrain(self.weights, self.is_centred)
         fired = output.latents.detach() > 0
         self.silent_for += len(fired)
         self.silent_for[fired.any(0)] = 0
@@ -131,7 +133,7 @@ class SaeRun:
     def __init__(
         self,
         folder: Path,
-        model: FrozenModel,
+        model: CutModel,
         mix: WindowMix,
         specs: list[SaeSpec],
         settings: SaeSettings,
@@ -147,11 +149,10 @@ class SaeRun:
         """
         self.folder, self.model, self.mix, self.settings = folder, model, mix, settings
         self.layer = specs[0].layer
-        self.device = str(next(iter(model.weights.values())).device)
+        self.device = model.device
         self.step = 0
         sample = self._sample(max(spec.latents for spec in specs))
-        precision = next(iter(model.weights.values())).dtype
-        self.trainers = [SaeTrainer(spec, settings, sample, precision) for spec in specs]
+        self.trainers = [SaeTrainer(spec, settings, sample, model) for spec in specs]
         self.state_file = folder / "state" / f"{specs[0].name}.safetensors"
         if self.state_file.exists():
             self._load()

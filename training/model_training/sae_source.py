@@ -1,7 +1,8 @@
-"""Activations for SAE training and evaluation, in centred coordinates.
+"""Activations for SAE training and evaluation.
 
-The mean over the width is subtracted from every residual vector, as TransformerLens' weight
-processing does; a LayerNorm model computes the same from the centred vector.
+Our own models' are in centred coordinates: the mean over the width is subtracted from every
+residual vector, as TransformerLens' weight processing does; a LayerNorm model computes the same
+from the centred vector.
 """
 
 from __future__ import annotations
@@ -9,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as functional
-from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model_training.corpus import END_OF_TEXT_ID, Windows
+from model_training.corpus import END_OF_TEXT_ID, TokenStream, Windows
 from model_training.hub_folder import file_sha256, read_json
 from model_training.language_model import (
     Shape,
@@ -33,14 +33,72 @@ def centred(stream: Tensor) -> Tensor:
     return stream - stream.mean(-1, keepdim=True)
 
 
+class CutModel(Protocol):
+    """What a model offers to SAE training: its streams, in the coordinates that SAEs read."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its weights file."""
+
+    @property
+    def device(self) -> str:
+        """Where token ids go."""
+
+    @property
+    def precision(self) -> torch.dtype:
+        """What SAEs are multiplied in."""
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether the mean over the width is subtracted from its streams."""
+
+    def before(self, layer: int, inputs: Tensor) -> Tensor:
+        """Returns the residual stream before block `layer`, shape (b, t, d)."""
+
+    def onwards(self, layer: int, stream: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Returns the streams after each block from `layer` on, and the logits, float32."""
+
+    def ordinary(self, layer: int, inputs: Tensor, stream: Tensor, /) -> Tensor:
+        """Returns at which positions SAEs are trained, measured and substituted, bool (b, t)."""
+
+
 @dataclass(frozen=True)
 class FrozenModel:
-    """The trained language model, cut at a layer."""
+    """A model of train_model.py, cut at a layer."""
 
     weights: Weights
     shape: Shape
     sha256: str
     """Of its weights file."""
+    is_centred = True
+
+    @property
+    def layers(self) -> int:
+        """Number of blocks."""
+        return self.shape.layers
+
+    @property
+    def positions(self) -> int:
+        """Longest window."""
+        return self.shape.positions
+
+    @property
+    def device(self) -> str:
+        """Where token ids go."""
+        return str(next(iter(self.weights.values())).device)
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The format of its weights."""
+        return next(iter(self.weights.values())).dtype
+
+    def ordinary(self, _layer: int, inputs: Tensor, _stream: Tensor) -> Tensor:
+        """Returns where no end-of-text token stands, shape (b, t).
+
+        As the attention's resting place it has a norm far from every other, and the autoencoder
+        would spend its error on it.
+        """
+        return inputs != END_OF_TEXT_ID
 
     @classmethod
     def load(cls, folder: Path, device: str, precision: torch.dtype) -> FrozenModel:
@@ -93,12 +151,18 @@ class WindowMix:
 
     @classmethod
     def of(
-        cls, stream: NDArray[np.uint16], lengths: Sequence[int], tokens: int, seed: int
+        cls,
+        stream: TokenStream,
+        lengths: Sequence[int],
+        tokens: int,
+        seed: int,
+        *,
+        bos_share: float = 0.5,
     ) -> WindowMix:
         """Plans batches of about `tokens` tokens.
 
-        Half of the longest windows begin with the end-of-text token; shorter ones are cut from
-        the middle of the text, as the studies cut them.
+        Of the longest windows, `bos_share` begin with the end-of-text token; all others are cut
+        from the middle of the text, as the studies cut them.
         """
         longest = max(lengths)
         return cls(
@@ -108,7 +172,7 @@ class WindowMix:
                     length,
                     max(2, tokens // len(lengths) // length),
                     seed + length,
-                    0.5 if length == longest else 0.0,
+                    bos_share if length == longest else 0.0,
                 )
                 for length in lengths
             )
@@ -123,18 +187,12 @@ class WindowMix:
 
 
 @torch.no_grad()
-def activations_at(
-    model: FrozenModel, layer: int, batch: Sequence[tuple[Tensor, Tensor]]
-) -> Tensor:
-    """Returns centred activations before block `layer`, shape (n, d), float32.
-
-    Positions that hold the end-of-text token are left out: as the attention's resting place it
-    has a norm far from every other, and the autoencoder would spend its error on it.
-    """
+def activations_at(model: CutModel, layer: int, batch: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Returns the activations before block `layer` at ordinary positions, shape (n, d)."""
     pieces = []
     for inputs, _ in batch:
         stream = model.before(layer, inputs)
-        pieces.append(stream[inputs != END_OF_TEXT_ID])
+        pieces.append(stream[model.ordinary(layer, inputs, stream)])
     return torch.cat(pieces)
 
 
