@@ -18,9 +18,11 @@ from steppe import __version__
 from steppe.cli.check import check
 from steppe.cli.check_run import check_run
 from steppe.cli.explain import explain
+from steppe.cli.fetch import fetch
 from steppe.cli.listing import listing
 from steppe.cli.options import OVERWRITE
 from steppe.cli.sae import sae
+from steppe.cli.sample import sample
 from steppe.cli.show import show
 from steppe.cli.status import status
 from steppe.cli.studies import reproduce, run
@@ -73,6 +75,8 @@ app.command()(show)
 app.command()(check)
 app.command("check-run")(check_run)
 app.command("list")(listing)
+app.command()(fetch)
+app.command()(sample)
 app.add_typer(sae, name="sae")
 
 

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from steppe.core.bundled import DEMO, demo_model
 from steppe.core.engines import Engine, parse_engine
 from steppe.core.errors import InputError
+from steppe.core.fetched import MODELS, fetched_model, source_of
 from steppe.models.anatomy import Anatomy, find_anatomy
 from steppe.models.as_it_lies import (
     input_device,
@@ -52,7 +53,8 @@ class Identity:
     Attributes:
         name: What it is called: ``demo``, a hub id, ``<folder's name> (local folder)``, or a class
             name.
-        source: Where it came from: ``bundled``, ``hub``, a folder, or ``object``.
+        source: Where it came from: ``bundled``, ``hub``, a folder, ``object``, or in words what
+            `steppe fetch` made it of.
         revision: Commit on the hub, when known.
         sha256: Hash of the loaded weights, in their number format.
         fingerprint: Hash of the parameters' values alone, which survives saving them anew, under
@@ -192,8 +194,9 @@ def load_model(
     """Load the model under study.
 
     Args:
-        model_or_path: ``"demo"`` (the bundled model), a hub id, a folder, a ``.gguf`` file, or a
-            model object: one of transformers, or a TransformerBridge of TransformerLens.
+        model_or_path: ``"demo"`` (the bundled model), a name that `steppe fetch` knows
+            (``"smollm2"``), a hub id, a folder, a ``.gguf`` file, or a model object: one of
+            transformers, or a TransformerBridge of TransformerLens.
             An object is left as it is, its mode and hooks too; where its number format or device is
             not the one asked for, a copy is used. One that is dispatched over devices or quantised
             is used where and as it is.
@@ -321,6 +324,9 @@ def _locate(source: str | Path) -> tuple[str, str, str]:
     """Where transformers shall look, what the model is called, and where it comes from."""
     if source == DEMO:
         return str(demo_model()), DEMO, "bundled"
+    if source in MODELS:
+        folder = fetched_model(str(source))
+        return str(folder), str(source), source_of(folder)
     if is_local(source):
         folder = Path(source).expanduser()
         # A folder's name must not pass for the hub id that it may be spelled like.

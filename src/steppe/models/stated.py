@@ -7,6 +7,7 @@ from pathlib import Path
 from transformers import AutoConfig, PretrainedConfig
 
 from steppe.core.bundled import DEMO, demo_model
+from steppe.core.fetched import MODELS, fetched_model
 from steppe.models.gguf import gguf_config, is_gguf
 from steppe.models.loading import find_folder, is_local
 
@@ -15,7 +16,7 @@ def stated_config(source: str, revision: str | None = None) -> PretrainedConfig 
     """Read a model's configuration; None where it cannot be read, which loading the model explains.
 
     Args:
-        source: ``demo``, a hub id, a folder, or a ``.gguf`` file.
+        source: ``demo``, a fetched model's name, a hub id, a folder, or a ``.gguf`` file.
         revision: Branch, tag or commit on the hub.
 
     Raises:
@@ -23,9 +24,13 @@ def stated_config(source: str, revision: str | None = None) -> PretrainedConfig 
     """
     if is_gguf(source):
         return gguf_config(Path(source).expanduser())
-    if source != DEMO:
+    if source == DEMO:
+        folder = demo_model()
+    elif source in MODELS:
+        folder = fetched_model(source)
+    else:
         is_local(source)
-    folder = find_folder(str(demo_model()) if source == DEMO else source, revision)
+        folder = find_folder(source, revision)
     try:
         found: PretrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError):

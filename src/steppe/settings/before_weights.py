@@ -8,6 +8,7 @@ from typing import Any
 
 from steppe.core.bundled import DEMO
 from steppe.core.errors import InputError
+from steppe.core.fetched import MODELS
 from steppe.core.sites import Site, require_stream
 from steppe.models.gguf import is_gguf
 from steppe.models.loading import is_local
@@ -102,7 +103,8 @@ def _whole_number(config: Any, name: str) -> int | None:
 
 def _refuse_revision_of_a_folder(settings: StudySettings) -> None:
     model = settings.model
-    if settings.revision is not None and (model == DEMO or is_gguf(model) or is_local(model)):
+    has_one = model in (DEMO, *MODELS) or is_gguf(model) or is_local(model)
+    if settings.revision is not None and has_one:
         raise InputError(
             "--revision",
             got=f"{settings.revision!r}, for {settings.model}",

@@ -12,6 +12,7 @@ from steppe.core.bos import BosChoice
 from steppe.core.bundled import DEMO
 from steppe.core.engines import Engine
 from steppe.core.errors import InputError
+from steppe.core.fetched import MODELS
 from steppe.core.number_formats import Dtype
 from steppe.core.sites import Site
 from steppe.settings.faults import as_fault
@@ -41,7 +42,9 @@ class StudySettings(BaseModel):
     UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device"})
 
     study: str
-    model: str = Field(DEMO, description="'demo', a hub id, a local model folder or .gguf file")
+    model: str = Field(
+        DEMO, description="'demo', a model of `steppe fetch`, a hub id, a folder or .gguf file"
+    )
     revision: str | None = Field(
         None, description="branch, tag or commit of the model on the hub; None: the newest"
     )
@@ -283,7 +286,7 @@ def one_spelling(place: str | None) -> str | None:
     Raises:
         InputError: No name, and no path that can be.
     """
-    if place is None or place == DEMO:
+    if place is None or place in (DEMO, *MODELS):
         return place
     try:
         path = Path(place).expanduser()
