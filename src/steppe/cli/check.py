@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -83,6 +84,15 @@ def check(
             show_default="until losses are known to 0.02 nats, at most 25600",
         ),
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a record of the check: a small JSON file with the model, versions, "
+            "and the agreement at first, middle and last layer. docs/models.md is made of such "
+            "files.",
+            show_default="none is kept",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Check a model and its SAEs on real tokens.
@@ -108,6 +118,7 @@ def check(
         column=column,
         strict=strict,
         tokens=tokens,
+        record=record,
     )
     report = load("steppe.checks.checking:check_model")(request)
     if as_json:
