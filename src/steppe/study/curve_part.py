@@ -17,9 +17,10 @@ from steppe.core.axes import KIND, MODE, SAMPLE, STEP
 from steppe.metrics import Metric, find_metrics, measure_paths, needs_logits, read_sites
 from steppe.paths import PATHS, Ends, lay_path
 from steppe.store import Template, Variable
+from steppe.study.code_identity import code_of
 from steppe.study.context import Arrays, Bases, Context
 from steppe.study.needs import Need, wanted
-from steppe.study.part import code_of, dataset_spec
+from steppe.study.part import dataset_spec
 
 TARGET_DISTANCE = {"target_distance": Variable((KIND, SAMPLE), "residual stream", "base to target")}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ import xarray as xr
 
 from steppe.core.axes import POSITION, SAMPLE
 from steppe.store import Template, Variable
+from steppe.study.code_identity import code_of
 from steppe.study.context import Arrays, Context
 from steppe.study.needs import Need
 
@@ -44,22 +44,6 @@ class Part(Protocol):
 
     def measure(self, context: Context[Any], samples: range) -> Arrays:
         """Measure some samples: every variable with a sample axis, these samples only."""
-
-
-def code_of(function: Callable[..., Any] | None) -> str:
-    """What tells a function from another: its name, and for one of somebody's own its source.
-
-    steppe's own functions are told apart by their names: its version and commit are in the
-    provenance.
-    """
-    whole = getattr(function, "func", function)
-    name = f"{getattr(whole, '__module__', '')}:{getattr(whole, '__qualname__', '')}"
-    if whole is None or name.startswith("steppe."):
-        return name if whole is not None else ""
-    code = getattr(whole, "__code__", None)
-    parts = (code.co_code, repr(code.co_consts), repr(code.co_names)) if code else (repr(name),)
-    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
-    return f"{name} {digest}"
 
 
 def dataset_spec(
