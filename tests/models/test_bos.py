@@ -13,7 +13,7 @@ from steppe.models import Model, choose_bos, load_model
 
 @pytest.mark.parametrize(
     ("trained_with", "expected"),
-    [([True], True), ([False], False), ([False, True], True), ([None, False], False)],
+    [([True], True), ([False], False), ([True, None, True], True), ([None, False], False)],
 )
 def test_it_follows_the_saes(model: Model, trained_with: list[bool | None], expected: bool) -> None:
     assert choose_bos("auto", model, trained_with).is_added is expected
@@ -26,6 +26,12 @@ def test_it_follows_the_tokenizer_where_no_sae_says(
     assert choose_bos("auto", model, [None]).is_added
     assert not choose_bos("auto", load_model("demo", device="cpu")).is_added
     assert not choose_bos("auto", load_model(make_gpt2())).is_added
+
+
+def test_saes_that_disagree_are_refused_unless_it_is_said(model: Model) -> None:
+    with pytest.raises(InputError, match=r"1 SAEs that were trained with BOS and 2 without"):
+        choose_bos("auto", model, [False, True, None, False])
+    assert choose_bos("yes", model, [False, True]).is_added
 
 
 def test_what_is_asked_for_outranks_the_sae(model: Model) -> None:

@@ -218,6 +218,24 @@ def test_bad_rows_are_skipped_up_to_a_share(
     assert "2 of 100 rows cannot be used" in refused(path, model)
 
 
+def test_one_bad_row_ends_no_short_file(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "w01 w02"}\n' * 9 + "no json\n")
+    assert loaded(path, model).skipped == 1
+    path.write_text('{"text": "w01 w02"}\n' * 8 + "no json\n")
+    assert "1 of 9 rows" in refused(path, model)
+    path.write_text('{"text": "w01 w02"}\n' * 9 + "no json\n" * 2)
+    assert "2 of 11 rows" in refused(path, model)
+
+
+@pytest.mark.parametrize("share", [float("nan"), 1, 2.0, -0.1])
+def test_a_share_that_is_none(model: Model, tmp_path: Path, share: float) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "w01 w02"}\n')
+    with pytest.raises(InputError, match="a share from 0 to below 1"):
+        loaded(path, model, max_bad_rows=share)
+
+
 def test_a_file_of_bad_rows_is_not_read_to_its_end(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("no json\n" * 5_000)

@@ -62,6 +62,15 @@ def test_what_does_not_exist_or_fit(
         open_model(study(**{**given, **changes}))
 
 
+def test_all_that_is_wrong_is_told_at_once(given: dict[str, Any]) -> None:
+    wrong = {"prompts": "./absent.jsonl", "sae": "/absent/sae", "prompt_length": 33}
+    with pytest.raises(InputError) as caught:
+        open_model(STUDIES[0](**{**given, **wrong}))
+    assert caught.value.place == "3 settings"
+    for told in ("absent.jsonl", "/absent/sae", "1 to 32"):
+        assert told in str(caught.value)
+
+
 @pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize(
     ("key", "value", "told"), [("d_in", 17, "d_in = 17"), ("hook", 5, "layer 5")]

@@ -87,3 +87,8 @@ def test_settings_that_are_lacking_or_unknown_are_named(curves: xr.DataArray) ->
         steps_of(curves, "plateau")
     with pytest.raises(InputError, match="treshold"):
         steps_of(curves, "plateau", threshold=2.0, treshold=3.0)
+
+
+def test_an_array_without_labels_is_refused(curves: xr.DataArray) -> None:
+    with pytest.raises(InputError, match=r"got:      ndarray(.|\n)*xarray\.DataArray"):
+        steps_of(curves.values, "max_slope")  # type: ignore[arg-type]

@@ -59,6 +59,8 @@ class CheckRequest:
             say.
         column: The prompts' column with the text or the token ids; None: the first known one.
         strict: Whether prompts with any row that cannot be used are refused.
+        max_bad_rows: Share of rows that may be unusable and are skipped.
+        prompts_revision: Branch, tag or commit of a data set of the hub.
         record: Folder that a record of the check is written to, with the errors at several layers.
     """
 
@@ -77,6 +79,8 @@ class CheckRequest:
     bos: BosChoice = "auto"
     column: str | None = None
     strict: bool = False
+    max_bad_rows: float = MAX_BAD_ROWS
+    prompts_revision: str | None = None
     record: Path | None = None
 
 
@@ -109,7 +113,8 @@ def check_model(request: CheckRequest) -> CheckReport:
         limit=max(2, math.ceil((request.tokens or TOKENS) / length)),
         bos=bos.is_added,
         column=request.column,
-        max_bad_rows=0.0 if request.strict else MAX_BAD_ROWS,
+        revision=request.prompts_revision,
+        max_bad_rows=0.0 if request.strict else request.max_bad_rows,
     )
     tokens = torch.from_numpy(prompts.tokens)
     found = _measure(model, saes, tokens, is_enough=request.tokens is None)

@@ -76,6 +76,14 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse prompts with any row that cannot be used.")
     ] = False,
+    max_bad_rows: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of rows that cannot be used and are skipped."),
+    ] = 0.01,
+    prompts_revision: Annotated[
+        str | None,
+        typer.Option(help="Branch, tag or commit of a data set.", show_default="the newest"),
+    ] = None,
     tokens: Annotated[
         int | None,
         typer.Option(
@@ -117,6 +125,8 @@ def check(
         bos=bos,
         column=column,
         strict=strict,
+        max_bad_rows=max_bad_rows,
+        prompts_revision=prompts_revision,
         tokens=tokens,
         record=record,
     )

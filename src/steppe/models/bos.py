@@ -27,9 +27,9 @@ class Bos:
 def choose_bos(asked: BosChoice, model: Model, trained_with: Iterable[bool | None] = ()) -> Bos:
     """Decide whether prompts get BOS.
 
-    ``auto`` follows the SAEs: yes where the file of any of them says that it was trained with BOS,
-    no where all that say anything were trained without; where none says anything, it does as the
-    model's own tokenizer does with a text.
+    ``auto`` follows the SAEs: yes where their files say that they were trained with BOS,
+    no where they say without; where none says anything, it does as the model's own tokenizer does
+    with a text.
 
     Args:
         asked: ``auto``, ``yes`` or ``no``.
@@ -38,7 +38,8 @@ def choose_bos(asked: BosChoice, model: Model, trained_with: Iterable[bool | Non
             not say.
 
     Raises:
-        InputError: BOS is asked for, or an SAE was trained with it, and the model has none.
+        InputError: SAEs disagree; BOS is asked for, or an SAE was trained with it, and the model
+            has none.
     """
     if asked not in get_args(BosChoice):
         raise InputError(
@@ -61,6 +62,14 @@ def choose_bos(asked: BosChoice, model: Model, trained_with: Iterable[bool | Non
 
 def _follow(model: Model, trained_with: Iterable[bool | None]) -> Bos:
     said = [word for word in trained_with if word is not None]
+    if len(set(said)) > 1:
+        raise InputError(
+            "bos",
+            got=f"auto, with {sum(said)} SAEs that were trained with BOS and {said.count(False)} "
+            "without",
+            expected="SAEs that were trained on prompts of one kind",
+            fix="leave some out, or say which prompts are meant: --bos yes or --bos no",
+        )
     if any(said):
         return Bos(True, "as the SAE was trained")
     if said:

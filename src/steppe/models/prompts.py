@@ -26,6 +26,8 @@ _WINDOW = 10
 MAX_BAD_ROWS = 0.01
 # How often the share of bad rows is looked at before the end of a source.
 _ROWS_BETWEEN = 1000
+# From so many rows on, one may be bad whatever the share.
+_ROWS_FOR_ONE = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +102,8 @@ def load_prompts(
             and ``length - 1`` tokens of the source then make a prompt.
         column: Which column holds the text or the token ids; None: ``input_ids``, ``text`` or
             ``tokens``. Of another name, a column of strings is text.
-        max_bad_rows: Share of rows that may be unusable and are skipped; 0: none.
+        max_bad_rows: Share of rows, from 0 to below 1, that may be unusable and are skipped, and
+            one of ten rows or more in any case; 0: none.
         revision: Branch, tag or commit of a data set of the hub.
 
     Returns:
@@ -113,6 +116,13 @@ def load_prompts(
         MissingExtraError: The source needs a package of the extra ``datasets``.
     """
     _check_numbers(model, length, count)
+    if not 0 <= max_bad_rows < 1:
+        raise InputError(
+            "max_bad_rows",
+            got=str(max_bad_rows),
+            expected="a share from 0 to below 1",
+            fix="give the share of rows that may be left out, for instance 0.01",
+        )
     if source is None and model.name != DEMO:
         raise InputError(
             "prompts",
@@ -258,7 +268,10 @@ class _Tally:
         Raises:
             InputError: What is wrong with the first.
         """
-        if self.first is None or self.skipped <= self.share * self.rows:
+        # One bad row does not end a source that is too short for the share to allow any.
+        one = self.share > 0 and self.rows >= _ROWS_FOR_ONE
+        allowed = max(self.share * self.rows, float(one))
+        if self.first is None or self.skipped <= allowed:
             return
         counted = f"{self.skipped} of {self.rows} rows cannot be used, this one first"
         raise InputError(
@@ -266,7 +279,7 @@ class _Tally:
             got=f"{self.first.got} ({counted})",
             expected=self.first.expected,
             fix=f"{self.first.fix}; up to {self.share:.3g} of all rows are skipped, more with "
-            "max_bad_rows",
+            "max_bad_rows (--max-bad-rows)",
         ) from self.first
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +52,36 @@ def check_before_weights(settings: StudySettings) -> None:
         # Which weights these are decides whether the paper's sources are meant.
         return
     settings.refuse_lacking()
-    for field in ("site", "read"):
-        _check_site(field, getattr(settings, field, None), stated)
-    _check_length(settings.prompt_length, stated)
-    _check_path("prompts", settings.prompts_source)
     site = None if settings.accept_sae else settings.sae_site
-    for source in settings.sae_sources:
-        for one in saes_in(source):
-            _check_sae(one, stated, site)
+    saes = [one for source in settings.sae_sources for one in saes_in(source)]
+    _refuse_all(
+        [
+            partial(_check_site, "site", getattr(settings, "site", None), stated),
+            partial(_check_site, "read", getattr(settings, "read", None), stated),
+            partial(_check_length, settings.prompt_length, stated),
+            partial(_check_path, "prompts", settings.prompts_source),
+            *(partial(_check_sae, one, stated, site) for one in saes),
+        ]
+    )
+
+
+def _refuse_all(checks: Iterable[Callable[[], None]]) -> None:
+    """Run every check, and tell all that is wrong at once."""
+    faults: list[InputError] = []
+    for check in checks:
+        try:
+            check()
+        except InputError as fault:
+            faults.append(fault)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise InputError(
+            f"{len(faults)} settings",
+            got="; ".join(f"{fault.place}: {fault.got}" for fault in faults),
+            expected="; ".join(fault.expected for fault in faults),
+            fix="; ".join(dict.fromkeys(fault.fix for fault in faults)),
+        )
 
 
 def may_be_papers(settings: StudySettings) -> bool:

@@ -44,6 +44,14 @@ def steps_of(
             lacks or does not know, or an ``end`` for one that looks at whole curves.
     """
     found = find_statistic(statistic) if isinstance(statistic, str) else statistic_of(statistic)
+    if not isinstance(curves, xr.DataArray):
+        raise InputError(
+            "curves",
+            got=type(curves).__name__,
+            expected="a labelled array (xarray.DataArray) with a dimension 'step'",
+            fix="give one metric of a curves dataset, for instance curves['l2'], or an array as "
+            "xarray.DataArray(values, dims=('sample', 'step'))",
+        )
     if STEP not in curves.dims:
         raise InputError(
             f"curves {curves.name or ''}".strip(),
