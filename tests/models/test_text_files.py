@@ -308,7 +308,28 @@ def test_padding_without_a_mask(saved: Path, tokenizer: Any, tmp_path: Path) -> 
     padder.pad_token = "w39"
     model = load_model(saved, tokenizer=padder)
     path = write_lines(tmp_path / "a.jsonl", {"input_ids": [39, 39, 3, 4]})
-    assert "token 39, which the tokenizer pads with" in refused(path, model)
+    assert "token 39 at an end of the prompt, as padding leaves it" in refused(path, model)
+    # Where it pads with the end of text, or with nothing it names, one such token may be meant.
+    padder.pad_token = padder.eos_token = "w38"
+    for pad in ("w38", None):
+        padder.pad_token = pad
+        model = load_model(saved, tokenizer=padder)
+        path = write_lines(tmp_path / "b.jsonl", {"input_ids": [38, 3, 4, 38]})
+        assert len(load_prompts(path, model, length=4).tokens) == 1
+        for row in ([38, 38, 3, 4], [3, 4, 38, 38]):
+            path = write_lines(tmp_path / "c.jsonl", {"input_ids": row})
+            assert "token 38 at an end" in refused(path, model, 4)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl.gz", "a.csv"])
+def test_what_is_no_text(model: Model, tmp_path: Path, name: str) -> None:
+    opened = gzip.open if name.endswith(".gz") else open
+    with opened(tmp_path / name, "wb") as file:
+        file.write(b"w01 w02" + b"\0" * 50)
+    assert "NUL bytes" in refused(tmp_path / name, model)
+    with opened(tmp_path / name, "wb") as file:
+        file.write(b"PK\x03\x04 w01 w02")
+    assert "an archive" in refused(tmp_path / name, model)
 
 
 def test_one_null_row_of_parquet(model: Model, tmp_path: Path) -> None:

@@ -213,11 +213,11 @@ class _Cutter:
                 expected=f"at least {taken} tokens for a prompt of {self.length}",
                 fix="ask for shorter prompts, or use longer rows",
             )
-        padding = None if document.is_masked else padding_token(self.model)
-        if padding is not None and padding in (ids[0], ids[taken - 1]):
+        padding = None if document.is_masked else _padding_at_an_end(self.model, ids[:taken])
+        if padding is not None:
             raise BadRowError(
                 document.place,
-                got=f"token {padding}, which the tokenizer pads with, at an end of the prompt",
+                got=f"token {padding} at an end of the prompt, as padding leaves it",
                 expected="token ids without padding, or an attention_mask that tells it",
                 fix="store the attention_mask beside the token ids, or drop the padding",
             )
@@ -328,6 +328,31 @@ def _check_rows(rows: list[NDArray[np.int64]], source: str, length: int, count: 
             expected=f"at least {wanted}",
             fix="use a larger source, shorter prompts or fewer of them",
         )
+
+
+def _padding_at_an_end(model: Model, ids: NDArray[np.int64]) -> int | None:
+    """The token that a row seems to be padded with; None: it is not.
+
+    What a tokenizer pads with alone is padding wherever it stands at an end. Where it pads with
+    another special token, such as the end of text, or names none, a special token that stands
+    twice or more at an end is.
+    """
+    sure = padding_token(model)
+    for end in (ids, ids[::-1]):
+        if sure is not None and end[0] == sure:
+            return sure
+        if len(end) > 1 and end[0] == end[1] and int(end[0]) in _special_tokens(model):
+            return int(end[0])
+    return None
+
+
+def _special_tokens(model: Model) -> set[int]:
+    if model.tokenizer is not None:
+        return set(model.tokenizer.all_special_ids)
+    config = model.hf_model.config.get_text_config(decoder=True)
+    stated = [getattr(config, f"{name}_token_id", None) for name in ("pad", "eos", "bos")]
+    each = [one for token in stated for one in (token if isinstance(token, list) else [token])]
+    return {int(token) for token in each if token is not None}
 
 
 def padding_token(model: Model) -> int | None:

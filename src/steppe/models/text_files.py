@@ -38,6 +38,8 @@ LARGEST_UNPACKED = 1 << 34
 # Rows of a parquet file that are held at once.
 _BATCH = 64
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_ARCHIVE = b"PK\x03\x04"
+_HEAD = 4096
 _BETWEEN = re.compile(r"[\s,]*")
 
 Found = Generator[Document | BadRowError]
@@ -83,8 +85,25 @@ def read_file(path: Path, columns: Columns) -> Found:
         with _seekable(path, compression) as whole:
             yield from _read_parquet(whole, path, columns)
         return
-    with _errors_named(path), _OPENERS[compression](path) as raw:
-        yield from _READERS[kind](raw, path, columns)
+    with _errors_named(path):
+        with _OPENERS[compression](path) as raw:
+            _refuse_no_text(raw.read(_HEAD), path)
+        with _OPENERS[compression](path) as raw:
+            yield from _READERS[kind](raw, path, columns)
+
+
+def _refuse_no_text(head: bytes, path: Path) -> None:
+    """Refuse what is valid UTF-8 to its letters and still no text: NUL bytes, an archive."""
+    # Other encodings are told where they are read.
+    is_utf8 = not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    is_binary = is_utf8 and 10 * head.count(b"\0") > len(head)
+    if is_binary or head.startswith(_ARCHIVE):
+        raise InputError(
+            f"prompts {path}",
+            got="an archive" if head.startswith(_ARCHIVE) else "NUL bytes, which no text holds",
+            expected="text in UTF-8",
+            fix="unpack it, or save it as text",
+        )
 
 
 @contextmanager
