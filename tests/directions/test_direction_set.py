@@ -71,7 +71,25 @@ def test_directions_that_a_model_cannot_have_are_refused(model: Model) -> None:
         equal.in_coordinates(model, "here")
 
 
-def test_a_saved_set_is_read_back(tmp_path: Path) -> None:
-    found = DirectionSet.of(["pca:1", "b"], ROWS, "here")
-    back = from_file(found.save(tmp_path / "saved.safetensors")).select(*found.names)
+@pytest.mark.parametrize(
+    "names", [("pca:1", "b"), ("3", "7"), ("names", "steering_vector"), ("vectors", "facts")]
+)
+def test_a_saved_set_is_read_back(tmp_path: Path, names: tuple[str, str]) -> None:
+    found = DirectionSet.of(names, ROWS, "here", [{"sign": "up"}, {"spread": 0.5}])
+    back = from_file(found.save(tmp_path / "saved.safetensors"))
+    assert back.names == names
     torch.testing.assert_close(back.vectors, found.vectors)
+    assert back.facts[0]["sign"] == "up"
+    assert back.facts[1]["spread"] == 0.5
+    assert back.facts[0]["file"] == "saved.safetensors"
+    # The lengths that the directions had when they were first given.
+    assert (back.facts[0]["length"], back.facts[1]["length"]) == (5.0, 2.0)
+
+
+def test_a_small_mean_does_not_stay(model: Model) -> None:
+    vector = torch.zeros(1, model.d_model)
+    vector[0, :2] = torch.tensor([1.0, -1.0])
+    slightly = DirectionSet.of(["a"], vector + 3e-6, "here").in_coordinates(model, "here")
+    assert float(slightly.vectors.double().mean().abs()) < 1e-9
+    again = slightly.in_coordinates(model, "here")
+    assert torch.equal(again.vectors, slightly.vectors)

@@ -21,6 +21,8 @@ from steppe.models import Model
 
 # What is left of a vector beside what is removed from it: less is rounding.
 _FAINT = 1e-5
+# Half a last digit of float32 at 1: what bringing a unit vector into coordinates may leave.
+_ROUNDED = 2.0**-24
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,7 @@ class DirectionSet:
             names=tuple(names),
             vectors=(exact / lengths[:, None]).float(),
             facts=tuple(
-                {**one, "length": float(f"{length:.6g}")}
+                {"length": float(f"{length:.6g}"), **one}
                 for one, length in zip(given, lengths.tolist(), strict=True)
             ),
         )
@@ -142,16 +144,21 @@ class DirectionSet:
                     "coordinates",
                     "its model does not see it: drop it",
                 )
-        if torch.allclose(lengths, torch.ones_like(lengths), atol=1e-6):
+        if float((kept - self.vectors).abs().max()) <= _ROUNDED:
             return self
         return replace(self, vectors=(kept / lengths[:, None]).float())
 
     def save(self, path: str | Path) -> Path:
-        """Write a ``.safetensors`` file that `from_file` reads: one tensor a name."""
-        where = Path(path)
-        rows = {name: row.clone() for name, row in zip(self.names, self.vectors, strict=True)}
-        save_file(rows, where, metadata={"facts": json.dumps(list(self.facts), default=str)})
-        return where
+        """Write a ``.safetensors`` file from which `from_file` reads names, vectors and facts.
+
+        The names stand in the metadata: as names of tensors some would be read as layers.
+        """
+        said = {
+            "names": json.dumps(self.names),
+            "facts": json.dumps(list(self.facts), default=str),
+        }
+        save_file({"vectors": self.vectors.contiguous()}, Path(path), metadata=said)
+        return Path(path)
 
 
 def joined(sets: Sequence[DirectionSet]) -> DirectionSet:

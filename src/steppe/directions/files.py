@@ -61,9 +61,22 @@ def from_file(
         [entry.name for entry in entries],
         _stacked(entries, name),
         name,
-        [{"file": where.name, **({"site": e.site} if e.place else {})} for e in entries],
+        [
+            {**kept, "file": where.name, **({"site": e.site} if e.place else {})}
+            for e, kept in zip(entries, _facts_in(where, len(entries)), strict=True)
+        ],
     )
     return found if model is None else found.in_coordinates(model, name)
+
+
+def _facts_in(path: Path, count: int) -> list[dict[str, Any]]:
+    """What `DirectionSet.save` kept of each direction; nothing of other files."""
+    if path.suffix.lower() == ".safetensors":
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("facts", "[]"))
+        if isinstance(facts, list) and len(facts) == count:
+            return [fact if isinstance(fact, dict) else {} for fact in facts]
+    return [{} for _ in range(count)]
 
 
 def names_in(path: str | Path) -> list[str]:

@@ -49,6 +49,18 @@ def test_curves_are_those_of_the_plain_functions(done: Run, tiny_files: Any) -> 
     np.testing.assert_allclose(ours[AFTER_NORM], plain[AFTER_NORM], atol=1e-4)
 
 
+def test_a_part_alone_is_what_it_is_in_the_whole(done: Run, tiny_files: Any, tmp_path: Any) -> None:
+    alone = steppe.run(
+        "janiak2024", model=tiny_files.model, prompts=tiny_files.prompts, samples=12,
+        moments_samples=100, planes=2, plane_points=7, bootstrap=100, device="cpu",
+        out=tmp_path / "run", only=("slices",),
+    )  # fmt: skip
+    assert set(alone.datasets()) == {"slices"}
+    distances = [one.dataset("slices")["distance"].values for one in (alone, done)]
+    np.testing.assert_array_equal(*distances)
+    assert not set(alone.tables) - {"claims"}
+
+
 def test_similar_prompts_are_nearer(done: Run) -> None:
     distance = done.dataset("interpolations")["target_distance"].mean("sample")
     assert float(distance.sel(kind=ONE_CHANGED)) < float(distance.sel(kind=NEXT))

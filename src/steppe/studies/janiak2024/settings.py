@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from steppe.core.names import in_order
+from steppe.settings.faults import as_fault
 from steppe.settings.study_settings import BaseSettings
+
+PARTS = ("interpolations", "untrained", "slices")
 
 
 class Settings(BaseSettings):
@@ -19,3 +23,19 @@ class Settings(BaseSettings):
     n_points: int = Field(11, ge=3, description="points of a path, both ends included (11 or 21)")
     planes: int = Field(3, ge=1, description="planes through three activations that are drawn")
     plane_points: int = Field(41, ge=3, description="grid points along each side of a plane")
+    only: tuple[str, ...] = Field(
+        (),
+        description="measure only these parts; empty: all of them",
+        json_schema_extra={"choices": [*PARTS]},
+    )
+
+    @field_validator("only")
+    @classmethod
+    @as_fault
+    def _known_parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return in_order("only", value, PARTS)
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """What was singled out by --only."""
+        return self.only
