@@ -23,6 +23,7 @@ from steppe.models import Model
 from steppe.propagation import (
     Suffix,
     build_prefix,
+    plan,
     propagate,
     read_residuals,
     set_memory_budget,
@@ -205,3 +206,18 @@ def test_text_is_taken_wherever_a_site_is(model: Model) -> None:
             suffix, build_prefix(model, TOKENS[0], SITE), points[0], ["l2"], LAST
         )
     np.testing.assert_array_equal(as_text["l2"], as_site["l2"])
+
+
+@pytest.mark.parametrize("position", [-1, "all"])
+def test_prompts_that_run_together_give_the_same_numbers(
+    model: Model, monkeypatch: pytest.MonkeyPatch, position: Any
+) -> None:
+    site = Site(1, "resid_pre", position)
+    points = straight(model, site)
+    metrics = ALL if position == "all" else [*ALL, "linear_prediction"]
+    alone = measure(model, TOKENS, site, points, metrics)
+    monkeypatch.setitem(plan._POSITIONS, "cpu", 2 * TOKENS.shape[1])
+    together = measure(model, TOKENS, site, points, metrics)
+    assert together.sizes == alone.sizes
+    for name in alone.data_vars:
+        np.testing.assert_allclose(together[name], alone[name], rtol=1e-4, atol=2e-6)

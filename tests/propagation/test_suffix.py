@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.models import Model
-from steppe.propagation import Suffix, build_prefix, read_residuals
+from steppe.propagation import Suffix, build_prefix, read_residuals, set_memory_budget
 
 LAST = Site.parse("blocks.last.hook_resid_post")
 NORM = Site.parse("ln_final.hook_normalized")
@@ -194,6 +195,52 @@ def state_of(model: Model) -> list[Any]:
         )
         for name, module in model.hf_model.named_modules()
     ]
+
+
+@pytest.mark.parametrize("engine", ["auto", "general", "full"])
+@pytest.mark.parametrize("position", [-1, 4, "all"])
+def test_prompts_together_give_what_each_gives_alone(
+    family_model: Model, position: Any, engine: Any
+) -> None:
+    model = replace(family_model, engine=engine)
+    site = Site(1, "resid_pre", position)
+    ids = (torch.arange(3 * 12).reshape(3, 12) * 7) % model.d_vocab
+    alone = [build_prefix(model, row, site) for row in ids]
+    together = build_prefix(model, ids, site)
+    paths = torch.stack([points_of(prefix.base) for prefix in alone])
+    with Suffix(model, site, read=[LAST], logits=True) as suffix:
+        each = [suffix(prefix, own) for prefix, own in zip(alone, paths, strict=True)]
+        all_at_once = suffix(together, paths.flatten(0, 1))
+        some = suffix(together[1:], paths[1:].flatten(0, 1))
+    for place, outputs in enumerate(each):
+        torch.testing.assert_close(together[place].base, alone[place].base)
+        rows = slice(4 * place, 4 * place + 4)
+        for found, of in ((all_at_once, rows), (some, slice(rows.start - 4, rows.stop - 4))):
+            if of.start < 0:
+                continue
+            assert found.logits is not None
+            assert outputs.logits is not None
+            torch.testing.assert_close(found.logits[of], outputs.logits, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(
+                found.residuals[LAST.name][of], outputs.residuals[LAST.name], rtol=1e-4, atol=1e-4
+            )
+
+
+def test_prompts_that_do_not_fit_together_run_one_by_one(gpt2: Model) -> None:
+    site = Site(1, "resid_pre")
+    prefix = build_prefix(gpt2, torch.arange(24).reshape(3, 8), site)
+    points = torch.cat([points_of(base) for base in prefix.base])
+    with Suffix(gpt2, site, read=[LAST], logits=True) as suffix:
+        whole = suffix(prefix, points, path_length=4)
+        set_memory_budget(1)
+        try:
+            assert not suffix.fits(prefix, len(points))
+            apart = suffix(prefix, points, path_length=4)
+        finally:
+            set_memory_budget(None)
+    assert whole.logits is not None
+    assert apart.logits is not None
+    torch.testing.assert_close(apart.logits, whole.logits, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["resid_pre:0", "resid_pre:2", "resid_post:last"])

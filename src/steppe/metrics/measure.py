@@ -20,15 +20,16 @@ from steppe.metrics.catalogue import Metric, find_metrics, read_sites
 from steppe.models.model import Model
 from steppe.propagation.forward import as_tokens
 from steppe.propagation.outputs import Outputs
+from steppe.propagation.plan import of_device, prompts_together
 from steppe.propagation.prefix import Prefix, build_prefix
 from steppe.propagation.propagate import LAST, check_prompts
 from steppe.propagation.self_check import require_self_check
 from steppe.propagation.suffix import Suffix
 
 # Rows of one batch when several paths share it, and entries of its widest tensor: what saves the
-# fixed costs of a forward pass and still stays in a processor's caches.
-_ROWS = 512
-_ENTRIES = 3 * 2**22
+# fixed costs of a forward pass and still stays in a processor's caches, or a GPU's memory.
+_ROWS = {"cpu": 512, "cuda": 2**14}
+_ENTRIES = {"cpu": 3 * 2**22, "cuda": 2**28}
 
 
 def measure_path(
@@ -67,37 +68,38 @@ def measure_paths(
     metrics: Sequence[str | Metric],
     read: Site | str,
 ) -> dict[str, NDArray[np.float32]]:
-    """Propagate paths of one prompt and reduce each to one number per point.
+    """Propagate paths of a prompt, or of several, and reduce each to one number per point.
 
     Short paths of a narrow model run side by side in one batch, as many as `paths_at_once` says:
     that saves the fixed costs of a forward pass. Every path keeps a reference of its own, row 0.
 
     Args:
         suffix: Open, reading ``read``, with logits if a metric needs them (see `needs_logits`).
-        prefix: The prompt.
-        paths: ``(path, step, d_model)``, or ``(path, step, position, d_model)`` at all positions.
+        prefix: The prompt, or several.
+        paths: ``([prompt,] path, step, d_model)``, with a position axis before ``d_model`` at all
+            positions.
         metrics: Names out of the catalogue.
         read: The site that residual metrics look at, as given to the suffix.
 
     Returns:
-        By metric: float32 ``(path, step)``, or ``(path, step, position)`` at all positions.
+        By metric: float32 ``([prompt,] path, step)``, with a position axis at all positions.
 
     Raises:
         InputError: An unknown metric, or inputs that do not fit the suffix.
     """
     chosen, read = find_metrics(metrics), as_site(read)
-    at_once = paths_at_once(suffix, prefix, paths.shape[1])
+    steps = paths.shape[-prefix.base.ndim - (prefix.tokens.ndim == 1)]
     found: dict[str, list[Tensor]] = {metric.name: [] for metric in chosen}
-    for group in torch.split(paths, at_once):
-        for first, outputs in _outputs(suffix, prefix, group):
+    for prompts, group in _groups(prefix, paths, paths_at_once(suffix, prefix, steps)):
+        for first, outputs in _outputs(suffix, prompts, group):
             for metric in chosen:
-                for path in torch.split(source_of(metric, outputs, read), len(group[0])):
+                for path in torch.split(source_of(metric, outputs, read), steps):
                     found[metric.name].append(values_of(metric, path)[first:])
-    measured = {name: _stacked(values, paths.shape[:2]) for name, values in found.items()}
+    axes_kept = paths.shape[: prefix.tokens.ndim + 1]
+    measured = {name: _stacked(values, axes_kept) for name, values in found.items()}
     for metric in chosen:
         if metric.divisor is not None:
-            site = metric.read or read
-            rest = metric.divisor(suffix.model, prefix, paths, site).cpu().numpy()
+            rest = _divisors(metric, suffix.model, prefix, paths, metric.read or read)
             # 0 / 0 at the base, and wherever nothing is predicted: undefined.
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.where(rest > 0, measured[metric.name] / rest, np.nan)
@@ -105,11 +107,38 @@ def measure_paths(
     return measured
 
 
+def _divisors(
+    metric: Metric, model: Model, prefix: Prefix, paths: Tensor, site: Site
+) -> NDArray[np.float32]:
+    """What a metric is divided by, ``([prompt,] path, step)``."""
+    assert metric.divisor is not None
+    if prefix.tokens.ndim == 1:
+        return metric.divisor(model, prefix, paths, site).cpu().numpy()
+    return np.stack([_divisors(metric, model, prefix[i], own, site) for i, own in enumerate(paths)])
+
+
+def _groups(prefix: Prefix, paths: Tensor, at_once: int) -> Iterator[tuple[Prefix, Tensor]]:
+    """What runs in one batch: some paths of a prompt, or all of some prompts, path after path."""
+    if prefix.tokens.ndim == 1:
+        yield from ((prefix, group) for group in torch.split(paths, at_once))
+        return
+    together = at_once // paths.shape[1]
+    if together < 2:
+        for prompt, own in enumerate(paths):
+            yield from _groups(prefix[prompt], own, at_once)
+        return
+    for first in range(0, len(paths), together):
+        some = slice(first, first + together)
+        yield prefix[some], paths[some].flatten(0, 1)
+
+
 def _outputs(suffix: Suffix, prefix: Prefix, group: Tensor) -> Iterator[tuple[int, Outputs]]:
     """Outputs of some paths at once, or of one path in batches, and the first row that is new."""
     if len(group) > 1:
         yield 0, suffix(prefix, group.flatten(0, 1), path_length=group.shape[1])
         return
+    if prefix.tokens.ndim == 2:
+        prefix = prefix[0]
     for steps, outputs in suffix.batches(prefix, group[0], path_length=group.shape[1]):
         yield int(steps.start > 0), outputs
 
@@ -123,8 +152,9 @@ def paths_at_once(suffix: Suffix, prefix: Prefix, steps: int) -> int:
         steps: Points of a path.
     """
     entries = suffix.model.d_vocab if suffix.logits else 4 * suffix.model.d_model
-    rows = min(_ROWS, _ENTRIES // entries)
-    paths = max(1, rows // (steps * len(prefix.rows)))
+    device = suffix.model.device
+    rows = min(of_device(_ROWS, device), of_device(_ENTRIES, device) // entries)
+    paths = max(1, rows // (steps * prefix.positions))
     # When memory is short, a path alone is cut more finely than several are.
     return paths if suffix.fits(prefix, paths * steps) else 1
 
@@ -172,15 +202,17 @@ def measure(
     curves = []
     reads = read_sites(chosen, first)
     with Suffix(model, site, read=reads, logits=needs_logits(chosen)) as suffix:
-        for row, path in progress(zip(ids, points, strict=True), "paths", total=len(ids)):
-            prefix = build_prefix(model, row, site)
-            curves.append(measure_path(suffix, prefix, path, chosen, first))
+        chunks = torch.split(torch.arange(len(ids)), prompts_together(model, ids.shape[1]))
+        for rows in progress(chunks, "paths", total=len(chunks)):
+            prefix = build_prefix(model, ids[rows], site)
+            paths = points[rows.to(points.device)][:, None]
+            curves.append(measure_paths(suffix, prefix, paths, chosen, first))
     dims = (axes.SAMPLE, axes.STEP, axes.POSITION)[: points.ndim - 1]
     return xr.Dataset(
         {
             metric.name: (
                 dims,
-                np.stack([curve[metric.name] for curve in curves]),
+                np.concatenate([curve[metric.name][:, 0] for curve in curves]),
                 {"unit": metric.unit, "long_name": metric.long_name},
             )
             for metric in chosen

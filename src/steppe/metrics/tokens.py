@@ -16,6 +16,7 @@ from torch import Tensor
 from steppe.core.errors import InputError
 from steppe.metrics.divergence import CHUNK, kl_sum, reference
 from steppe.models.half_precision import HALF
+from steppe.propagation.plan import of_device
 from steppe.propagation.prefix import Prefix
 from steppe.propagation.suffix import Suffix
 
@@ -109,7 +110,7 @@ def measure_tokens(
     kl = torch.zeros(len(points), positions)
     loss = torch.zeros(len(points), positions)
     loss[:, (clean.following == _NONE).cpu()] = torch.nan
-    at_once = max(1, _budget(_HELD, device) // (positions * vocabulary))
+    at_once = max(1, of_device(_HELD, device) // (positions * vocabulary))
     for start in range(0, len(moved), at_once):
         steps = moved[start : start + at_once]
         found = _compare(_moved_logits(suffix, prefix, points[steps], base), clean)
@@ -120,7 +121,7 @@ def measure_tokens(
 def _compare(logits: Tensor, clean: CleanOutputs) -> tuple[Tensor, Tensor]:
     """KL and loss increase of logits ``(step, position, vocab)``, a few positions at a time."""
     steps, positions, vocabulary = logits.shape
-    at_once = max(1, _budget(CHUNK, logits.device) // (steps * vocabulary))
+    at_once = max(1, of_device(CHUNK, logits.device) // (steps * vocabulary))
     kls, losses = [], []
     for start in range(0, positions, at_once):
         part = slice(start, start + at_once)
@@ -154,7 +155,3 @@ def _logits(suffix: Suffix, prefix: Prefix, points: Tensor, *, is_path: bool = F
             fix="open the suffix with logits=True",
         )
     return logits if logits.ndim == 3 else logits[:, None]
-
-
-def _budget(budget: dict[str, int], device: torch.device) -> int:
-    return budget["cpu" if device.type == "cpu" else "cuda"]

@@ -8,6 +8,7 @@ from steppe.propagation.gradient import GradientSuffix as GradientSuffix
 from steppe.propagation.outputs import Outputs as Outputs
 from steppe.propagation.packing import weights_stay as weights_stay
 from steppe.propagation.plan import memory_budget as memory_budget
+from steppe.propagation.plan import prompts_together as prompts_together
 from steppe.propagation.plan import set_memory_budget as set_memory_budget
 from steppe.propagation.prefix import Prefix as Prefix
 from steppe.propagation.prefix import build_prefix as build_prefix

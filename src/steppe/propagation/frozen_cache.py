@@ -1,11 +1,12 @@
 """A cache of one prompt's keys and values that many points share and none changes.
 
 transformers' own cache grows at every forward pass and holds one row per batch row. A frozen cache
-holds one row, joins it to what comes in, and keeps nothing.
+holds one row per prompt, joins it to what comes in, and keeps nothing.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from torch import Tensor
@@ -19,7 +20,7 @@ class FrozenLayer(CacheLayerMixin):  # type: ignore[misc]
     """One layer's keys and values, read by any number of forward passes and changed by none.
 
     Args:
-        layer: The filled layer of transformers' cache, batch 1.
+        layer: The filled layer of transformers' cache, one row per prompt.
         lengths_only: Keep no keys and values: for a layer that is passed through, whose lengths the
             model still reads to make masks and positions.
         shared: Leave it to attention to join the prefix to what comes in, which needs no copy.
@@ -65,7 +66,7 @@ def freeze(cache: DynamicCache, first_layer: int, *, shared: bool = False) -> Dy
     """Return a frozen copy of a filled cache.
 
     Args:
-        cache: Filled with one prompt's prefix, batch 1.
+        cache: Filled with the prefix of a prompt, or of several of one length.
         first_layer: The first layer that will run; of the layers before it only lengths are kept.
         shared: Whether attention reads the prefix where it lies, for all points at once.
     """
@@ -76,3 +77,14 @@ def freeze(cache: DynamicCache, first_layer: int, *, shared: bool = False) -> Dy
         for index, layer in enumerate(cache.layers)
     ]
     return frozen
+
+
+def rows_of(cache: DynamicCache, prompts: slice) -> DynamicCache:
+    """Some prompts of a frozen cache; nothing is copied."""
+    some = DynamicCache()
+    some.layer_class_to_replicate = None
+    some.layers = [copy(layer) for layer in cache.layers]
+    for layer in some.layers:
+        if hasattr(layer, "keys") and layer.keys is not None:
+            layer.keys, layer.values = layer.keys[prompts], layer.values[prompts]
+    return some

@@ -131,4 +131,5 @@ def _batch(config: PretrainedConfig, hf_model: Any, workload: Workload) -> int:
     d_vocab = int(hf_model.get_input_embeddings().weight.shape[0])
     widths = int(text.hidden_size), d_vocab if workload.logits else 0
     per_point = bytes_of_point(text, widths, 1, workload.prompt_length)
-    return max(per_point, min(workload.points * per_point, BATCH_BYTES))
+    limit = BATCH_BYTES["cpu" if workload.on_cpu else "cuda"]
+    return max(per_point, min(workload.points * per_point, limit))

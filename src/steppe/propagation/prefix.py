@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
@@ -23,7 +24,7 @@ from steppe.core.sites import Site, as_site, require_stream
 from steppe.models.components import find_tap
 from steppe.models.model import Model
 from steppe.propagation.forward import as_tokens, start_of, stream_at, to_site, values_at
-from steppe.propagation.frozen_cache import freeze
+from steppe.propagation.frozen_cache import freeze, rows_of
 from steppe.propagation.replacements import replace_forward, replacements
 
 # What FrozenLayer stands in for; other kinds of layer carry a running state or share a cache.
@@ -33,16 +34,18 @@ _not_fast: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """One prompt, prepared for points at one site.
+    """One prompt, prepared for points at one site; or several of one length, with an axis more.
 
     Attributes:
         site: The site, its layer counted from 0.
-        tokens: int64 ``(position,)``, the whole prompt.
+        tokens: int64 ``([prompt,] position)``, the whole prompt.
         start: The first position that every point runs again; 0 for a site at all positions.
         place: Where among these the points are placed; 0 but for the engine ``full``.
         base: The clean activation at the site, float32, in the model's coordinates:
-            ``(d_model,)``, or ``(position, d_model)`` when the site's position is ``"all"``.
-        rows: The clean residual stream at the site from ``start`` on, raw: ``(position, d_model)``.
+            ``([prompt,] d_model)``, with a position axis before ``d_model`` when the site's
+            position is ``"all"``.
+        rows: The clean residual stream at the site from ``start`` on, raw:
+            ``([prompt,] position, d_model)``.
         cache: Keys and values of the tokens before ``start``; None when there are none.
     """
 
@@ -56,8 +59,52 @@ class Prefix:
 
     @property
     def length(self) -> int:
-        """Number of tokens in the prompt."""
-        return int(self.tokens.shape[0])
+        """Number of tokens in a prompt."""
+        return int(self.tokens.shape[-1])
+
+    @property
+    def positions(self) -> int:
+        """How many positions every point runs."""
+        return int(self.rows.shape[-2])
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts it holds."""
+        return len(self.tokens) if self.tokens.ndim == 2 else 1
+
+    def __getitem__(self, prompts: int | slice) -> Prefix:
+        """One of several prompts, or some of them; nothing is copied."""
+        which = slice(prompts, prompts + 1) if isinstance(prompts, int) else prompts
+        return replace(
+            self,
+            tokens=self.tokens[prompts],
+            base=self.base[prompts],
+            rows=self.rows[prompts],
+            cache=None if self.cache is None else rows_of(self.cache, which),
+        )
+
+    def check_points(self, points: Tensor) -> None:
+        """Refuse points that are not rows of the residual stream, as many of each prompt.
+
+        Raises:
+            InputError: They are not.
+        """
+        if len(points) % self.prompts:
+            raise InputError(
+                "points",
+                got=f"{len(points)} for {self.prompts} prompts",
+                expected="as many of each prompt",
+                fix="pass the points of one prompt after the other",
+            )
+        inner = (self.length,) if self.site.position == "all" else ()
+        width = int(self.base.shape[-1])
+        if points.ndim != len(inner) + 2 or points.shape[1:] != (*inner, width):
+            raise InputError(
+                "points",
+                got=f"shape {tuple(points.shape)}",
+                expected=f"(step, {', '.join(map(str, (*inner, width)))})",
+                fix="pass one row per step, in the residual stream's width",
+            )
 
 
 def build_prefix(model: Model, tokens: Any, site: Site | str) -> Prefix:
@@ -65,7 +112,8 @@ def build_prefix(model: Model, tokens: Any, site: Site | str) -> Prefix:
 
     Args:
         model: The model.
-        tokens: One prompt's token ids, ``(position,)``.
+        tokens: One prompt's token ids, ``(position,)``; or those of several that are run together,
+            ``(prompt, position)``.
         site: Where points will be placed.
 
     Raises:
@@ -73,8 +121,9 @@ def build_prefix(model: Model, tokens: Any, site: Site | str) -> Prefix:
     """
     engine = engine_of(model)
     site = check_entry(model, site)
-    ids = as_tokens(model, tokens, axes=1)
-    position = start_of(site.position, len(ids), f"site {site.name}")
+    ids = as_tokens(model, tokens, axes=2 if np.ndim(tokens) == 2 else 1)
+    batch = ids.reshape(-1, ids.shape[-1])
+    position = start_of(site.position, ids.shape[-1], f"site {site.name}")
     start = 0 if engine == "full" else position
     depth = site.blocks_before(model.n_layers)
     with torch.inference_mode(), ExitStack() as stack:
@@ -84,14 +133,14 @@ def build_prefix(model: Model, tokens: Any, site: Site | str) -> Prefix:
         cache = None
         if start > 0:
             filled = DynamicCache(config=model.hf_model.config)
-            stream_at(model, ids[None, :start], model.n_layers, filled)
+            stream_at(model, batch[:, :start], model.n_layers, filled)
             cache = freeze(filled, first_layer=depth, shared=engine == "fast")
-            values = values_at(model, ids[None, start:], [site], freeze(filled, first_layer=0))
+            values = values_at(model, batch[:, start:], [site], freeze(filled, first_layer=0))
         else:
-            values = values_at(model, ids[None], [site])
-        rows = values[site.name][0]
+            values = values_at(model, batch, [site])
+        rows = values[site.name].reshape(*ids.shape[:-1], -1, model.d_model)
         place = position - start
-        base = to_site(model, rows if site.position == "all" else rows[place], site)
+        base = to_site(model, rows if site.position == "all" else rows[..., place, :], site)
     return Prefix(site, ids, start, place, base, rows, cache)
 
 

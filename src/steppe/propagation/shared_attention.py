@@ -1,8 +1,8 @@
-"""Attention of many points to one prompt's keys and values, which are not copied for each.
+"""Attention of many points to their prompt's keys and values, which are not copied for each.
 
-A frozen cache hands attention `JoinedTensor`s: the prefix once, and each point's own keys or
-values. torch's scaled dot-product attention is answered in two products, one over the shared prefix
-and one over the own positions; any other operation sees an ordinary tensor, joined for it.
+A frozen cache hands attention `JoinedTensor`s: each prompt's prefix once, and each point's own keys
+or values. torch's scaled dot-product attention is answered in two products, one over the shared
+prefix and one over the own positions; any other operation sees an ordinary tensor, joined for it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class JoinedTensor(Tensor):
     """Keys or values of a shared prefix followed by those of each point, not yet joined.
 
     Args:
-        prefix: Shape ``(1, head, position, d_head)``.
-        own: Shape ``(point, head, position, d_head)``.
+        prefix: Shape ``(prompt, head, position, d_head)``.
+        own: Shape ``(point, head, position, d_head)``, as many points of each prompt, in order.
     """
 
     prefix: Tensor
@@ -47,7 +47,7 @@ class JoinedTensor(Tensor):
 
     def whole(self) -> Tensor:
         """The ordinary tensor that this one stands for."""
-        return torch.cat([self.prefix.expand(self.own.shape[0], -1, -1, -1), self.own], dim=-2)
+        return torch.cat([for_points(self.prefix, len(self.own)), self.own], dim=-2)
 
     @classmethod
     def __torch_function__(
@@ -69,6 +69,13 @@ class JoinedTensor(Tensor):
         """The same for what reaches torch without passing by Python's names."""
         kwargs = kwargs or {}
         return func(*map(_whole, args), **{key: _whole(kwargs[key]) for key in kwargs})
+
+
+def for_points(of_prompts: Tensor, points: int) -> Tensor:
+    """What belongs to each prompt, for each of its points: ``(point, ...)``, of one, not copied."""
+    if len(of_prompts) == 1:
+        return of_prompts.expand(points, *of_prompts.shape[1:])
+    return of_prompts.repeat_interleave(points // len(of_prompts), 0)
 
 
 def _whole(value: Any) -> Any:
@@ -96,29 +103,35 @@ def _attend(
     **_: Any,
 ) -> Tensor:
     """Scaled dot-product attention; several query heads may share a key head."""
-    points, heads = key.own.shape[:2]
-    prefix_length, width = key.prefix.shape[2:]
-    # By key head, so that one product over the prefix serves every point.
-    rows = query.reshape(points, heads, -1, width).transpose(0, 1)
-    flat = rows.reshape(heads, -1, width)
+    prompts, heads, prefix_length, width = key.prefix.shape
+    points = len(key.own) // prompts
+    # By prompt and key head, so that one product over a prefix serves all points of its prompt.
+    rows = _by_head(query.reshape(len(query), heads, -1, width), prompts)
+    flat = rows.reshape(prompts * heads, -1, width)
     scores = torch.cat(
         [
-            torch.bmm(flat, key.prefix[0].transpose(1, 2)),
-            _own_scores(rows, key.own).reshape(heads, flat.shape[1], -1),
+            torch.bmm(flat, key.prefix.flatten(0, 1).transpose(1, 2)),
+            _own_scores(rows, _by_head(key.own, prompts)).reshape(*flat.shape[:2], -1),
         ],
         dim=-1,
     ).mul_(width**-0.5 if scale is None else scale)
     if attn_mask is not None:
-        scores = _masked(scores, attn_mask, query)
+        scores = _masked(scores, attn_mask, query, prompts)
     weights = _softmax(scores)
-    out = torch.bmm(weights[..., :prefix_length], value.prefix[0]).view(rows.shape)
+    out = torch.bmm(weights[..., :prefix_length], value.prefix.flatten(0, 1)).view(rows.shape)
     own_weights = weights[..., prefix_length : scores.shape[-1]].reshape(*rows.shape[:3], -1)
-    own_value = value.own.transpose(0, 1)
+    own_value = _by_head(value.own, prompts)
     if own_value.shape[2] == 1:
         out = torch.addcmul(out, own_weights, own_value)
     else:
         out = out + own_weights @ own_value
-    return out.transpose(0, 1).reshape(query.shape)
+    return out.view(prompts, heads, points, -1, width).transpose(1, 2).reshape(query.shape)
+
+
+def _by_head(rows: Tensor, prompts: int) -> Tensor:
+    """From ``(prompt * point, head, ...)`` to ``(prompt * head, point, ...)``."""
+    apart = rows.reshape(prompts, -1, *rows.shape[1:]).transpose(1, 2)
+    return apart.flatten(0, 1)
 
 
 def _softmax(scores: Tensor) -> Tensor:
@@ -128,21 +141,19 @@ def _softmax(scores: Tensor) -> Tensor:
 
 
 def _own_scores(rows: Tensor, own_key: Tensor) -> Tensor:
-    """Of each point's queries with its own keys, ``(head, point, query, position)``."""
-    own_key = own_key.transpose(0, 1)
+    """Of each point's queries with its own keys, ``(prompt * head, point, query, position)``."""
     if own_key.shape[2] == 1:
         return (rows * own_key).sum(-1, keepdim=True)
     return rows @ own_key.transpose(-1, -2)
 
 
-def _masked(scores: Tensor, mask: Tensor, query: Tensor) -> Tensor:
+def _masked(scores: Tensor, mask: Tensor, query: Tensor, prompts: int) -> Tensor:
     """Apply a mask that broadcasts over ``(point, query head, query, key)``."""
     points, query_heads, queries, _ = query.shape
-    heads = scores.shape[0]
-    shape = (heads, points, query_heads // heads, queries, scores.shape[-1])
-    by_head = scores.view(shape)
+    heads = len(scores) // prompts
     mask = mask.expand(points, query_heads, queries, -1)
-    mask = mask.reshape(points, heads, -1, queries, scores.shape[-1]).transpose(0, 1)
+    mask = _by_head(mask.reshape(points, heads, -1, queries, scores.shape[-1]), prompts)
+    by_head = scores.view(mask.shape)
     if mask.dtype == torch.bool:
         return by_head.masked_fill(~mask, -torch.inf).reshape(scores.shape)
     return (by_head + mask).reshape(scores.shape)

@@ -28,6 +28,7 @@ from steppe.propagation.packing import hold_weights, release_weights, state_of
 from steppe.propagation.plan import bytes_per_point, out_of_memory, points_per_batch
 from steppe.propagation.prefix import Prefix, check_entry, engine_of, leave_out_attention
 from steppe.propagation.replacements import replace_forward, replacements
+from steppe.propagation.shared_attention import for_points
 
 
 class Suffix:
@@ -127,12 +128,13 @@ class Suffix:
             self._weights.clear()
 
     def __call__(self, prefix: Prefix, points: Tensor, *, path_length: int = 1) -> Outputs:
-        """Run one prompt's points and return everything at once; see `batches`.
+        """Run the points of a prompt, or of several, and return everything at once; see `batches`.
 
         Args:
             prefix: The prompt, from `build_prefix` with this suffix' site.
             points: ``(step, d_model)`` in the model's coordinates; ``(step, position, d_model)``
-                when the site's position is ``"all"``.
+                when the site's position is ``"all"``. Of several prompts: as many of each, in
+                order, one after the other.
             path_length: How many points, one after the other, are a path from the first to the
                 last. In half precision the steps of a path are multiplied, not its points, so that
                 rounding does not add steps of its own (see `stepwise`); otherwise it changes
@@ -146,6 +148,14 @@ class Suffix:
             InputError: The suffix is not open, or the prefix or the points do not fit it.
             RunFailedError: Not even one point fits in memory.
         """
+        self._check_call(prefix, points)
+        if prefix.prompts > 1:
+            outputs = self._together(prefix, points, path_length)
+            if outputs is not None:
+                return outputs
+            prompts = [prefix[place] for place in range(prefix.prompts)]
+            own = zip(prompts, points.chunk(len(prompts)), strict=True)
+            return joined([self(one, its, path_length=path_length) for one, its in own])
         parts = [
             outputs.after(steps)
             for steps, outputs in self.batches(prefix, points, path_length=path_length)
@@ -173,7 +183,9 @@ class Suffix:
             RunFailedError: Not even one point fits in memory.
         """
         self._check_call(prefix, points)
-        positions = [self._read_position(site, prefix) for site in self.reads]
+        if prefix.prompts > 1:
+            raise ValueError("batches of one prompt's points: index the prefix")
+        positions = self._positions(prefix)
         per_point = self._bytes_per_point(prefix)
         size, start = points_per_batch(self.model, len(points), per_point), 0
         while start < len(points):
@@ -202,7 +214,17 @@ class Suffix:
         return points_per_batch(self.model, points, per_point) == points
 
     def _bytes_per_point(self, prefix: Prefix) -> int:
-        return bytes_per_point(self.model, len(prefix.rows), prefix.length, logits=self.logits)
+        return bytes_per_point(self.model, prefix.positions, prefix.length, logits=self.logits)
+
+    def _positions(self, prefix: Prefix) -> list[int | slice]:
+        return [self._read_position(site, prefix) for site in self.reads]
+
+    def _together(self, prefix: Prefix, points: Tensor, path_length: int) -> Outputs | None:
+        """All points of several prompts as one batch; None where they do not fit in memory."""
+        if not self.fits(prefix, len(points)):
+            return None
+        self._path_length = path_length
+        return self._batch(prefix, points, self._positions(prefix))
 
     def _batch(
         self, prefix: Prefix, points: Tensor, positions: list[int | slice]
@@ -228,7 +250,8 @@ class Suffix:
         options: dict[str, Any] = {"use_cache": prefix.cache is not None}
         if self._keep_last and self.site.position != "all":
             options["logits_to_keep"] = 1
-        tokens = prefix.tokens[prefix.start :].expand(n_points, -1)
+        tokens = prefix.tokens[..., prefix.start :].reshape(prefix.prompts, -1)
+        tokens = for_points(tokens, n_points)
         try:
             with evaluating(self.model.hf_model):
                 outputs = self.model.hf_model(
@@ -244,9 +267,10 @@ class Suffix:
         points = points.to(prefix.rows)
         if self.site.position == "all":
             return points
-        if len(prefix.rows) == 1:
+        if prefix.positions == 1:
             return points[:, None]
-        rows = prefix.rows.expand(len(points), -1, -1).clone()
+        clean = prefix.rows.reshape(prefix.prompts, prefix.positions, -1)
+        rows = for_points(clean, len(points)).clone()
         rows[:, prefix.place] = points
         return rows
 
@@ -365,11 +389,4 @@ class Suffix:
                 expected="a prefix built for the suffix' own site",
                 fix="call build_prefix with the same site",
             )
-        inner = (prefix.length,) if self.site.position == "all" else ()
-        if points.ndim != len(inner) + 2 or points.shape[1:] != (*inner, self.model.d_model):
-            raise InputError(
-                "points",
-                got=f"shape {tuple(points.shape)}",
-                expected=f"(step, {', '.join(map(str, (*inner, self.model.d_model)))})",
-                fix="pass one row per step, in the residual stream's width",
-            )
+        prefix.check_points(points)

@@ -34,6 +34,7 @@ from steppe.propagation import (
     SelfCheck,
     Suffix,
     build_prefix,
+    prompts_together,
     read_residuals,
     require_self_check,
     weights_stay,
@@ -282,8 +283,8 @@ class Context(Generic[S]):
 
     def activations_everywhere(self, rows: NDArray[np.int64]) -> Tensor:
         """Real activations of some prompts at all positions, ``(row, position, d_model)``."""
-        site = replace(self.site, position="all")
-        return read_residuals(self.model, self.prompts.tokens[rows], site, batch_size=32)
+        tokens, site = self.prompts.tokens[rows], replace(self.site, position="all")
+        return read_residuals(self.model, tokens, site, batch_size=32)
 
     def activations_of(self, rows: NDArray[np.int64]) -> Tensor:
         """Real activations of some prompts at the site, float32 on the CPU, ``(row, d_model)``."""
@@ -306,10 +307,9 @@ class Context(Generic[S]):
         """The real bases of some samples."""
         rows = self.order[samples.start : samples.stop]
         tokens = torch.from_numpy(self.prompts.tokens[rows])
+        parts = torch.split(tokens, prompts_together(self.model, tokens.shape[1]))
         with weights_stay():
-            prefixes = [build_prefix(self.model, prompt, self.site) for prompt in tokens]
-        activations = torch.stack([prefix.base.float().cpu() for prefix in prefixes])
-        return Bases(samples, prefixes, activations, rows)
+            return Bases(samples, [build_prefix(self.model, one, self.site) for one in parts], rows)
 
     def real_targets(self, bases: Bases) -> RealTargets:
         """The real target of each base, drawn from the pool."""

@@ -188,23 +188,21 @@ class CurvePart:
         labels = list(product(*self._labels.values()))
         distinct = {id(path): path for key, path in paths.items() if key in labels}
         reads, logits = read_sites(self._metrics, context.read), needs_logits(self._metrics)
+        curves, first = [], 0
         with context.suffix(read=reads, logits=logits) as suffix:
-            found = [
-                measure_paths(
-                    suffix,
-                    prefix,
-                    torch.stack([path[sample] for path in distinct.values()]),
-                    self._metrics,
-                    context.read,
-                )
-                for sample, prefix in enumerate(bases.prefixes)
-            ]
+            for batch in bases.batches:
+                some = slice(first, first + batch.prompts)
+                laid = torch.stack([path[some] for path in distinct.values()], dim=1)
+                curves.append(measure_paths(suffix, batch, laid, self._metrics, context.read))
+                first = some.stop
+        found = {
+            one.name: np.concatenate([some[one.name] for some in curves]) for one in self._metrics
+        }
         order = list(distinct)
         places = [order.index(id(paths[key])) for key in labels]
         shape = [len(names) for names in self._labels.values()]
+        # From (sample, path, step) to the dataset's order.
         return {
-            one.name: np.stack([curves[one.name] for curves in found], axis=1)[places].reshape(
-                *shape, len(found), -1
-            )
-            for one in self._metrics
+            name: values.swapaxes(0, 1)[places].reshape(*shape, *values.shape[:1], -1)
+            for name, values in found.items()
         }

@@ -15,6 +15,7 @@ import steppe
 from steppe.activations import KINDS as REGISTRY
 from steppe.activations import TargetRequest
 from steppe.core.errors import InputError
+from steppe.propagation import plan
 from steppe.reports.style import KINDS as STYLES
 from steppe.store import Run
 from steppe.studies.giglemiani2024 import measuring
@@ -72,6 +73,15 @@ def test_a_sample_is_the_same_in_another_shard(context: Context[Settings], shard
         np.testing.assert_array_equal(alone[name][:, :, 0], shard[name][:, :, 4])
     np.testing.assert_array_equal(alone["target_distance"][:, 0], shard["target_distance"][:, 4])
     np.testing.assert_array_equal(alone["tokens"][0], shard["tokens"][4])
+
+
+def test_prompts_that_run_together_give_the_same_shard(
+    context: Context[Settings], shard: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(plan._POSITIONS, "cpu", 4 * shard["tokens"].shape[1])
+    together = measured(context, range(0, 6))
+    for name, values in shard.items():
+        np.testing.assert_allclose(together[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_leaving_kinds_and_modes_out_changes_no_other_number(
