@@ -44,7 +44,8 @@ def write_model(folder: Path) -> Settings:
     bias = bias_for(folder / "model", rows, decoder, hook_name=SITE, length=10)
     rates = torch.full((LATENTS,), 1e-3)
     sae = write_sae(folder / "sae", decoder, hook_name=SITE, bias=bias, rates=rates)
-    return Settings(model=str(folder / "model"), sae=str(sae), prompts=str(rows))
+    files = {"model": str(folder / "model"), "sae": str(sae), "prompts": str(rows)}
+    return Settings(**files, accept_sae=True)
 
 
 class Clock:

@@ -55,7 +55,8 @@ def cost(samples: int, moments: int, engine: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         files = build(Path(folder), max(2 * moments, 2 * samples))
         started = time.perf_counter()
-        settings = Settings(**files, samples=samples, moments_samples=moments, engine=engine)
+        asked = {"samples": samples, "moments_samples": moments, "engine": engine}
+        settings = Settings(**files, **asked, accept_sae=True)
         context = open_context(STUDY, settings)
         # Made before the first shard of a run.
         _ = context.moments, context.gaussian
