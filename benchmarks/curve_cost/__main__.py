@@ -6,7 +6,7 @@
 ways: the authors' way (whole prompt, everything kept, all logits; through TransformerLens too when
 it is installed), lean hooks, the engines, bfloat16; with and without KL. long: a prompt of 512
 tokens, per point. everywhere: all positions moved. families: other architectures. growth: with
-steps, layer, prompt length, prompts. width: with d_model.
+steps, layer, prompt length, prompts. width: with d_model. together: several prompts at once.
 
 "of matrix rate" compares with the time in which this machine multiplies the same matrices and does
 nothing else; packed matrices can be faster than that. The last column says how many times as fast

@@ -12,6 +12,7 @@ from benchmarks.curve_cost import shapes
 from benchmarks.curve_cost.table import Figure, Report, machine
 from benchmarks.curve_cost.timing import bare_multiplication, best_seconds, matrices
 from benchmarks.curve_cost.ways import (
+    LAST,
     Size,
     Way,
     Work,
@@ -22,9 +23,9 @@ from benchmarks.curve_cost.ways import (
 )
 
 from steppe.core.names import find
-from steppe.metrics import measure
+from steppe.metrics import measure, measure_paths
 from steppe.models import Model
-from steppe.propagation import build_prefix
+from steppe.propagation import Suffix, build_prefix
 
 L2 = ("l2",)
 ALL = ("l2", "kl", "cosine")
@@ -32,6 +33,7 @@ BARE = "the matrices alone"
 _LENGTHS = (10, 32, 128, 512, 1024)
 _STEPS = (11, 26, 51, 101, 201, 401)
 _PROMPTS = (1, 4, 16)
+_TOGETHER, _PATHS = 20, 5
 _WIDTHS = (256, 512, 768, 1024)
 # A full forward pass over a long prompt costs as much per point however many there are.
 _FEW = 4
@@ -117,6 +119,41 @@ def growth(bench: Bench) -> Iterator[Figure]:
         yield _prompts(work_of(model, Size(layer=layer), L2), count)
 
 
+def together(bench: Bench) -> Iterator[Figure]:
+    """Five paths from each of twenty prompts, prefixes and all: one by one, and as they fit."""
+    for metrics in (L2, ("l2", "kl")):
+        size = Size(layer=min(1, bench.model.n_layers - 1))
+        yield from _together(work_of(bench.model, size, metrics))
+
+
+def _together(work: Work) -> Iterator[Figure]:
+    model, metrics = work.model, " ".join(work.metrics)
+    tokens = torch.stack([work.tokens.roll(place) for place in range(_TOGETHER)])
+    paths = work.points.cpu().expand(_TOGETHER, _PATHS, *work.points.shape)
+    with Suffix(model, work.site, read=[LAST], logits=work.needs_logits) as suffix:
+
+        def curves(some: slice) -> object:
+            prefix = build_prefix(model, tokens[some], work.site)
+            return measure_paths(suffix, prefix, paths[some], list(work.metrics), LAST)
+
+        found: dict[str, Callable[[], object]] = {
+            "one prompt at a time": lambda: [
+                curves(slice(place, place + 1)) for place in range(_TOGETHER)
+            ],
+            "prompts together": lambda: curves(slice(None)),
+            BARE: bare_multiplication(
+                matrices(model, work.site.layer, unembedding=work.needs_logits),
+                paths[..., 0].numel(),
+            ),
+        }
+        seconds = best_seconds(found, f"together: {metrics}", model.device)
+    count, bare = _TOGETHER * _PATHS, seconds.pop(BARE)
+    for what, value in seconds.items():
+        note = f"{count / value:.0f} curves per second"
+        ratio = max(seconds.values()) / value
+        yield Figure("together, per curve", what, metrics, value / count, bare / value, ratio, note)
+
+
 def width(bench: Bench) -> Iterator[Figure]:
     """Seconds per curve of GPT-2-shaped models of several widths, random weights."""
     for wide in _WIDTHS:
@@ -131,6 +168,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "families": families,
     "growth": growth,
     "width": width,
+    "together": together,
 }
 
 

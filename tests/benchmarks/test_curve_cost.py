@@ -89,6 +89,6 @@ def test_an_unknown_part_is_refused() -> None:
     assert str(caught.value) == (
         "--part\n"
         "  got:      'family'\n"
-        "  expected: ways, long, everywhere, families, growth, width\n"
+        "  expected: ways, long, everywhere, families, growth, width, together\n"
         "  fix:      did you mean 'families'?"
     )
