@@ -108,3 +108,12 @@ def test_explain_lists_settings_in_words_and_as_json(steppe: Steppe) -> None:
     for entry in listed:
         assert f"  {entry['name']}\n" in shown.out
     assert "'giglemiani2042'" in steppe("explain", "giglemiani2042").err
+
+
+def test_a_run_is_explained_and_not_run(steppe: Steppe, tiny_files: Any, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["reproduce", "janiak2024", "--model", str(tiny_files.model), "--prompts"]
+    words += [str(tiny_files.prompts), "--out", str(out), "--explain"]
+    assert "interpolations" in steppe(*words).out
+    assert json.loads(steppe(*words, "--json").out)["parts"][0]["name"] == "interpolations"
+    assert not out.exists()

@@ -87,3 +87,24 @@ Threads = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Say what would be measured, in how many points and how much memory; run nothing, "
+        "read no weight.",
+        rich_help_panel=RUNNING,
+    ),
+]
+ExplainTime = Annotated[
+    bool,
+    typer.Option(
+        "--explain-time",
+        help="The same with the time it would take: loads the model and measures a few samples of "
+        "every part.",
+        rich_help_panel=RUNNING,
+    ),
+]
+ExplainJson = Annotated[
+    bool, typer.Option("--json", help="With --explain: print JSON.", rich_help_panel=RUNNING)
+]

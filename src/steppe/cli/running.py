@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -29,6 +30,9 @@ class How:
         shard: Which part, as on the command line.
         threads: CPU threads of each worker.
         memory_budget: Memory that each worker may use beyond the weights, as on the command line.
+        explain: Whether to say what would be measured and taken, and run nothing.
+        explain_time: Whether to load the model, too, and say how long it would take.
+        as_json: Whether to say that as JSON.
     """
 
     out: options.Out = None
@@ -37,6 +41,9 @@ class How:
     shard: options.Shard = None
     threads: options.Threads = None
     memory_budget: options.MemoryBudget = None
+    explain: options.Explain = False
+    explain_time: options.ExplainTime = False
+    as_json: options.ExplainJson = False
 
 
 def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
@@ -48,6 +55,9 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
         how: How to run it.
     """
     settings = load("steppe.settings.configuration:settings_of")(asked, place)
+    if how.explain or how.explain_time:
+        _explain(settings, how)
+        return
     folder = (
         how.out.expanduser()
         if how.out
@@ -74,6 +84,15 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     say(f"  tables    {folder / 'tables'}")
     say(f"  figures   {folder / 'figures'}")
     say(f"  again     steppe show {shlex.quote(str(folder))}")
+
+
+def _explain(settings: Any, how: How) -> None:
+    with load("steppe.execution.process_state:process_state_kept")():
+        if how.threads is not None:
+            load("torch:set_num_threads")(how.threads)
+        entry = load("steppe.settings.catalogue:find_study")(settings.study)
+        found = entry.estimate(settings, timed=how.explain_time)
+    say(json.dumps(found.as_dict(), indent=2) if how.as_json else str(found))
 
 
 def _confirm_overwriting(folder: Path) -> None:

@@ -19,6 +19,7 @@ from steppe.core.errors import InputError
 from steppe.core.sites import Site, as_site
 from steppe.models.mode import evaluating
 from steppe.models.model import Model
+from steppe.propagation.counting import count_points
 from steppe.propagation.forward import StopForward, by_prompt, stream_at, to_site, watch
 from steppe.propagation.frozen_cache import freeze
 from steppe.propagation.prefix import Prefix, leave_out_attention
@@ -163,6 +164,7 @@ class GradientSuffix:
 
     def _run(self, count: int) -> Any:
         """The model's own outputs for as many points; None where a hook stopped it."""
+        count_points(count)
         tokens = self._prefix.tokens[self._prefix.start :].expand(count, -1)
         with evaluating(self._model.hf_model), torch.enable_grad(), suppress(StopForward):
             return self._model.hf_model(

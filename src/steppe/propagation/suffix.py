@@ -22,6 +22,7 @@ from steppe.models.components import find_tap
 from steppe.models.devices import is_out_of_memory
 from steppe.models.mode import evaluating
 from steppe.models.model import Model
+from steppe.propagation.counting import count_points
 from steppe.propagation.forward import StopForward, by_prompt, start_of, to_site, watch
 from steppe.propagation.outputs import Outputs, joined
 from steppe.propagation.packing import hold_weights, release_weights, state_of
@@ -230,6 +231,7 @@ class Suffix:
         self, prefix: Prefix, points: Tensor, positions: list[int | slice]
     ) -> Outputs | None:
         """One forward pass after the site; None when it ran out of memory."""
+        count_points(len(points))
         with torch.inference_mode():
             try:
                 self._rows = self._rows_of(prefix, points)

@@ -46,6 +46,10 @@ class StudyEntry:
             _loaded(self.study), settings, opening, given
         )
 
+    def estimate(self, settings: StudySettings, *, timed: bool = False) -> Any:
+        """What a run would measure and take: `steppe.study.estimate`."""
+        return load("steppe.study.estimate:estimate")(_loaded(self.study), settings, timed=timed)
+
     def is_of(self, study: Any) -> bool:
         """Whether it is the built-in study that is given as an object."""
         return isinstance(self.study, str) and self.settings_class() is study.settings

@@ -11,11 +11,12 @@ from steppe.statistics.labelled import ends_at_target, steps_of
 from steppe.statistics.max_slope import max_slope_step
 from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import crossing_step, is_censored, plateau_step
-from steppe.statistics.search import Crossings, find_crossings
+from steppe.statistics.search import EVALUATIONS, Crossings, find_crossings
 from steppe.statistics.sharpness import sharpness
 
 __all__ = [
     "CATALOGUE",
+    "EVALUATIONS",
     "Crossings",
     "Statistic",
     "area_step",

@@ -26,6 +26,10 @@ PROBES = 8
 TOLERANCE = 1e-4
 
 
+# Points that a search mostly takes of a path of a hundred.
+EVALUATIONS = 12
+
+
 @dataclass(frozen=True, eq=False)
 class Crossings:
     """First crossings of a level.

@@ -98,6 +98,10 @@ class CurvePart:
             "n_points": self.n_points,
         }
 
+    def points_of(self, settings: Any) -> int:
+        """How many points it runs, at most: labels may share a path."""
+        return int(settings.samples) * len(self.kinds) * len(self.paths) * self.n_points
+
     def without_sae(self) -> CurvePart | None:
         """The same part without the kinds that need an SAE."""
         if "sae" in self.further_needs:

@@ -108,6 +108,7 @@ class FunctionPart:
         function: Measures some samples.
         needs: What it cannot be measured without.
         sae_adds: What of it needs an SAE, in words, where the rest is measured without one.
+        points: From settings to how many points it runs; None: as its layout says, or not told.
     """
 
     name: str
@@ -115,6 +116,12 @@ class FunctionPart:
     function: Callable[[Context[Any], range], Arrays]
     needs: frozenset[str] = frozenset()
     sae_adds: str = ""
+    points: Callable[[Any], int] | None = None
+
+    def points_of(self, settings: Any) -> int | None:
+        """How many points it runs, before any weight is read; None: that cannot be told yet."""
+        told = self.points or getattr(self.lay_out, "points_of", None)
+        return None if told is None else told(settings)
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -179,6 +186,11 @@ class ControlPart:
 
     name: str
     part: Part
+
+    def points_of(self, settings: Any) -> int | None:
+        """As many as the part."""
+        count: int | None = getattr(self.part, "points_of", lambda _settings: None)(settings)
+        return count
 
     @property
     def needs(self) -> frozenset[str]:

@@ -20,9 +20,11 @@ from steppe.activations.real import MINIMUM_DISTANCE
 from steppe.core.axes import KIND, MOMENT, SAMPLE, START
 from steppe.paths import family_of
 from steppe.propagation import GradientSuffix, Prefix
+from steppe.statistics import EVALUATIONS
 from steppe.store import Template, Variable
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024.paths import Grid, Study, positions, searching
+from steppe.studies.heimersheim2024.settings import Settings
 from steppe.study import FunctionPart
 from steppe.study.context import Arrays
 from steppe.study.crossings import Search
@@ -185,10 +187,18 @@ def _kl(reference: Tensor, logits: Tensor) -> Tensor:
     return (reference.exp() * (reference - logits.log_softmax(-1))).sum(dim=-1)
 
 
+def _points(settings: Settings) -> int:
+    """A gradient a step, and a search now and then, before and after."""
+    starts = min(settings.samples, settings.ascent_bases) * len(n.STARTS) * settings.ascent_starts
+    searches = 2 + -(-settings.ascent_steps // _SEARCH_EVERY)
+    return starts * (settings.ascent_steps + searches * EVALUATIONS)
+
+
 ASCENT = FunctionPart(
     n.ASCENT,
     lay_out_ascent,
     measure_ascent,
     frozenset({"pool", "moments", "sae"}),
     sae_adds="how near directions come to decoder rows",
+    points=_points,
 )

@@ -19,6 +19,7 @@ from steppe.core.axes import AXIS, COLUMN, CORNER, FAMILY, KIND, NEIGHBOUR, POIN
 from steppe.metrics.probe import ROWS, Probe
 from steppe.paths import Family, Plane, barycentric, family_of, interpolate
 from steppe.propagation import Prefix
+from steppe.statistics import EVALUATIONS
 from steppe.store import Template, Variable
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024.paths import (
@@ -179,8 +180,20 @@ PLANES = FunctionPart(
     ),
     measure_planes,
     frozenset({"pool"}),
+    points=lambda s: min(s.samples, s.planes) * s.plane_points**2,
 )
-TRIANGLES = FunctionPart(n.TRIANGLES, lay_out_triangles, measure_triangles, RANDOM)
+TRIANGLES = FunctionPart(
+    n.TRIANGLES,
+    lay_out_triangles,
+    measure_triangles,
+    RANDOM,
+    points=lambda s: (
+        min(s.samples, s.triangles)
+        * len(n.CORNERS)
+        * len(barycentric(s.subdivisions))
+        * EVALUATIONS
+    ),
+)
 _ANGLE = Variable((KIND, SAMPLE, FAMILY), "degrees", "from base to corner")
 OPTIMA = FunctionPart(
     n.OPTIMA,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
+from math import prod
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from steppe.metrics import CATALOGUE, measure_path, read_sites
 from steppe.metrics.probe import Probe
 from steppe.paths import END, Family, family_of
 from steppe.propagation import Prefix
-from steppe.statistics import Crossings
+from steppe.statistics import EVALUATIONS, Crossings
 from steppe.store import Template, Variable
 from steppe.studies.heimersheim2024.names import MODES, UNITS
 from steppe.studies.heimersheim2024.settings import Settings
@@ -87,10 +88,7 @@ class Grid:
     def __call__(self, study: Study) -> Template:
         """Lay it out."""
         settings, coordinates = study.settings, {}
-        sizes = {
-            dim: getattr(settings, size) if isinstance(size, str) else size
-            for dim, size in self.sizes.items()
-        }
+        sizes = self._sizes(settings)
         if any(STEP in variable.dims for variable in self.variables.values()):
             sizes[STEP] = settings.n_points
             for mode in MODES:
@@ -107,6 +105,22 @@ class Grid:
         )
         made.fixed.attrs["level"] = settings.level
         return made if self.at_most else replace(made, shard_size=SHARD_SIZE)
+
+    def _sizes(self, settings: Settings) -> dict[str, int]:
+        return {
+            dim: getattr(settings, size) if isinstance(size, str) else size
+            for dim, size in self.sizes.items()
+        }
+
+    def points_of(self, settings: Settings) -> int:
+        """Points of its curves, and those that its searches are likely to take."""
+        most = getattr(settings, self.at_most) if self.at_most else settings.samples
+        sizes = {SAMPLE: min(settings.samples, most), STEP: settings.n_points}
+        sizes |= {dim: len(names) for dim, names in self.labels.items()} | self._sizes(settings)
+        paths = {name: prod(sizes[dim] for dim in one.dims) for name, one in self.variables.items()}
+        curves = [paths[name] for name, one in self.variables.items() if STEP in one.dims]
+        searched = [paths[name] for name in paths if name.endswith("evaluations")]
+        return int(max(curves, default=0) + EVALUATIONS * sum(searched))
 
 
 def drawn(study: Study, bases: Bases, stream: str, draws: int = 1, *, real: bool = False) -> Tensor:

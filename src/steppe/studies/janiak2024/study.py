@@ -134,7 +134,12 @@ def parts(settings: Settings) -> list[Part]:
     return [
         interpolations(settings),
         ControlPart("untrained", interpolations(settings)),
-        FunctionPart("slices", lay_out_slices, measure_slices),
+        FunctionPart(
+            "slices",
+            lay_out_slices,
+            measure_slices,
+            points=lambda s: min(s.samples, s.planes) * s.plane_points**2,
+        ),
     ]
 
 
