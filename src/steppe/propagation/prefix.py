@@ -72,6 +72,13 @@ class Prefix:
         """How many prompts it holds."""
         return len(self.tokens) if self.tokens.ndim == 2 else 1
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that its keys, values and activations take."""
+        layers = [] if self.cache is None else self.cache.layers
+        kept = [one for layer in layers for one in (layer.keys, layer.values) if one is not None]
+        return sum(one.nbytes for one in [self.base, self.rows, *kept])
+
     def __getitem__(self, prompts: int | slice) -> Prefix:
         """One of several prompts, or some of them; nothing is copied."""
         which = slice(prompts, prompts + 1) if isinstance(prompts, int) else prompts

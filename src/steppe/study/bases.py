@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,9 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steppe.propagation import Prefix
+from steppe.core.sites import Site
+from steppe.models import Model
+from steppe.propagation import Prefix, build_prefix, prompts_together, weights_stay
 
 Arrays = dict[str, NDArray[Any]]
+# Some 400 prompts of 10 tokens on GPT-2 small.
+_KEPT_BYTES = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,21 @@ class Bases:
     samples: range
     batches: Sequence[Prefix]
     rows: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        samples: range,
+        rows: NDArray[np.int64],
+        tokens: NDArray[np.int64],
+        model: Model,
+        site: Site,
+    ) -> Bases:
+        """Run the samples' prompts, ``tokens`` ``(sample, position)``, as far as a site."""
+        together = prompts_together(model, tokens.shape[1])
+        with weights_stay():
+            parts = torch.split(torch.from_numpy(tokens), together)
+            return cls(samples, [build_prefix(model, part, site) for part in parts], rows)
 
     @cached_property
     def activations(self) -> Tensor:
@@ -48,3 +67,27 @@ class Bases:
             "tokens": np.concatenate([batch.tokens.cpu().numpy() for batch in self.batches]),
             "base_row": self.rows,
         }
+
+
+class KeptBases:
+    """Bases that were made, for later parts of the run that start from them.
+
+    The first that fit in the memory meant for them are kept: parts go through all samples in
+    order, so that the latest would be gone each time before they are asked for again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int], Bases] = {}
+        self._bytes = 0
+
+    def get(self, samples: range, make: Callable[[], Bases]) -> Bases:
+        """The bases of some samples, made where they are not kept."""
+        key = samples.start, samples.stop
+        if key in self._kept:
+            return self._kept[key]
+        made = make()
+        size = sum(batch.nbytes for batch in made.batches)
+        if self._bytes + size <= _KEPT_BYTES:
+            self._kept[key] = made
+            self._bytes += size
+        return made

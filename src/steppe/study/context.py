@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,17 +32,15 @@ from steppe.paths import DIRECTIONS, DirectionRequest, make_directions
 from steppe.propagation import (
     SelfCheck,
     Suffix,
-    build_prefix,
-    prompts_together,
     read_residuals,
     require_self_check,
-    weights_stay,
 )
 from steppe.sae import FiringRates, Sae
 from steppe.sae.autoencoder import Autoencoder
 from steppe.settings.study_settings import SiteSettings
 from steppe.study.bases import Arrays as Arrays
 from steppe.study.bases import Bases as Bases
+from steppe.study.bases import KeptBases
 from steppe.study.given import Given, refuse_bos, refuse_other
 from steppe.study.prompts import GIVEN, as_prompts
 from steppe.study.saes import UsedSae, open_for
@@ -84,6 +81,7 @@ class Context(Generic[S]):
     kept_directions: DirectionSet | None = field(default=None, repr=False)
     _places: dict[str, Self] = field(default_factory=dict, init=False, repr=False)
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    _kept_bases: KeptBases = field(default_factory=KeptBases, init=False, repr=False)
 
     @classmethod
     def open(cls, settings: S, needs_of: Callable[[S], frozenset[str]], given: Given) -> Self:
@@ -304,12 +302,11 @@ class Context(Generic[S]):
         return Suffix(self.model, self.site, read=read, logits=logits)
 
     def bases(self, samples: range) -> Bases:
-        """The real bases of some samples."""
+        """The real bases of some samples, made once for all parts that start from them."""
         rows = self.order[samples.start : samples.stop]
-        tokens = torch.from_numpy(self.prompts.tokens[rows])
-        parts = torch.split(tokens, prompts_together(self.model, tokens.shape[1]))
-        with weights_stay():
-            return Bases(samples, [build_prefix(self.model, one, self.site) for one in parts], rows)
+        tokens = self.prompts.tokens[rows]
+        make = partial(Bases.of, samples, rows, tokens, self.model, self.site)
+        return self._kept_bases.get(samples, make)
 
     def real_targets(self, bases: Bases) -> RealTargets:
         """The real target of each base, drawn from the pool."""

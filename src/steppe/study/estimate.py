@@ -20,8 +20,9 @@ from steppe.study.part import SHARD_SIZE, Part, WholePart
 from steppe.study.running import open_context
 from steppe.study.study import Study
 
-# Of a sample that takes less, more are measured: so short a time says little.
-_ENOUGH = 0.5
+# Of a sample that takes less, more are measured: so short a time says little. One that takes long
+# is enough, though the first also makes what later ones share.
+_ENOUGH, _LONG = 0.5, 10.0
 
 
 @dataclass(frozen=True)
@@ -151,23 +152,19 @@ def _timed(part: Part | WholePart, context: Context[Any]) -> PartEstimate | None
     if spec is None:
         return None
     total = spec.samples
-    seconds, points_run, measured, first = 0.0, 0, 0, 0
+    first = 0
     for size in (1, 2, SHARD_SIZE):
         some = range(first, min(first + size, total))
-        if not some or (measured and seconds > _ENOUGH):
+        if not some:
             break
         with counted_points() as points:
             started = perf_counter()
             part.measure(context, some)
-            taken = perf_counter() - started
-        # The first call also makes what later ones share.
-        if size > 1 or total == 1:
-            seconds, points_run, measured = taken, points.count, len(some)
-        first = some.stop
-    if not measured:
-        seconds, points_run, measured = taken, points.count, len(some) or 1
-    share = total / measured
-    return PartEstimate(part.name, total, round(points_run * share), seconds * share)
+            seconds = perf_counter() - started
+        first, share = some.stop, total / len(some)
+        if seconds > (_LONG if size == 1 else _ENOUGH):
+            break
+    return PartEstimate(part.name, total, round(points.count * share), seconds * share)
 
 
 def _memory(settings: SiteSettings) -> Memory | None:
