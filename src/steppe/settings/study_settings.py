@@ -13,6 +13,7 @@ from steppe.core.bundled import DEMO
 from steppe.core.engines import Engine
 from steppe.core.errors import InputError
 from steppe.core.fetched import MODELS
+from steppe.core.lazy import load
 from steppe.core.number_formats import Dtype
 from steppe.core.sites import Site
 from steppe.settings.faults import as_fault
@@ -275,6 +276,37 @@ class ResamplingSettings(StudySettings):
     bootstrap: int = Field(
         2000, ge=100, le=1_000_000, description="resamples behind intervals that are bootstrapped"
     )
+
+
+class DirectionSettings(StudySettings):
+    """Settings of a study of directions, which measures more of them beside its own."""
+
+    directions: tuple[str, ...] = Field(
+        (),
+        description="further kinds of direction, of your own and fixed ones (pca:1-3, "
+        "contrastive:formality, file:steer.npz#name, each also with _against); empty: none",
+    )
+
+    @field_validator("directions")
+    @classmethod
+    @as_fault
+    def _known_directions(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not value or info.context:
+            return value
+        # Sets of fixed directions are written out.
+        value = load("steppe.directions:expand")(value)
+        registry = load("steppe.paths:DIRECTIONS")
+        for name in value:
+            registry.find(name)
+        return value
+
+    @property
+    def direction_needs(self) -> frozenset[str]:
+        """What they cannot be made without."""
+        if not self.directions:
+            return frozenset()
+        find = load("steppe.paths:DIRECTIONS").find
+        return frozenset().union(*(find(name).needs for name in self.directions))
 
 
 def one_spelling(place: str | None) -> str | None:

@@ -28,8 +28,7 @@ from steppe.studies.heimersheim2024 import latents, optima, paths, sensitivity
 from steppe.studies.heimersheim2024.ascent import ASCENT, Climber
 from steppe.studies.heimersheim2024.names import ADDED, CONTROL_SETUPS, PARTS, UNCHANGED
 from steppe.studies.heimersheim2024.settings import Settings
-from steppe.studies.heimersheim2024.study import PARTS as SHARDED
-from steppe.studies.heimersheim2024.study import STUDY
+from steppe.studies.heimersheim2024.study import FIRST, STUDY, THEN
 from steppe.study import Analysis, FunctionPart, open_study
 from steppe.study.claims import claims_table
 from steppe.study.running import open_context
@@ -41,7 +40,7 @@ SMALL = {
     "examples": 1, "example_draws": 3,
     "triangles": 1, "subdivisions": 3, "ascent_bases": 2, "ascent_starts": 2, "ascent_steps": 12,
     "artificial_draws": 1, "control_samples": 100, "encoded": 50, "level": 0.3, "bootstrap": 100,
-    "device": "cpu",
+    "device": "cpu", "directions": ("pca:1-2", "pca:1_against"),
 }  # fmt: skip
 
 
@@ -64,6 +63,7 @@ def finished(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         started.folder.write_shard(shard.dataset, shard.index, started.compute(shard))
     started.folder.close({})
     given = {**SMALL, "sae": tiny_files.sae, "prompts": tiny_files.prompts}
+    given["directions"] = ",".join(SMALL["directions"])
     sets = [f"--{key.replace('_', '-')}={value}" for key, value in given.items()]
     with pytest.raises(SystemExit) as end:
         main(["reproduce", "heimersheim2024", "--model", str(tiny_files.model),
@@ -77,8 +77,8 @@ def test_a_run_folder_holds_every_part(finished: Path) -> None:
     assert set(run.datasets()) == set(PARTS)
     tables = run.tables
     assert set(tables) == {
-        "plateaus", "directions", "optima", "ascent", "features", "artificial", "controls",
-        "encoding", "search", "claims",
+        "plateaus", "directions", "further", "optima", "ascent", "features", "artificial",
+        "controls", "encoding", "search", "claims",
     }  # fmt: skip
     figures = {path.stem for path in run.figures}
     assert figures == {
@@ -161,7 +161,7 @@ def test_an_extended_run_is_the_same_as_a_whole_one(
         np.testing.assert_array_equal(one[name].values, other[name].values)
 
 
-@pytest.mark.parametrize("part", SHARDED, ids=lambda part: part.name)
+@pytest.mark.parametrize("part", [*FIRST, *THEN], ids=lambda part: part.name)
 def test_a_sample_is_the_same_in_another_shard(study: paths.Study, part: FunctionPart) -> None:
     template = part.lay_out(study)
     assert template is not None

@@ -11,7 +11,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from steppe.core.sites import Site
 from steppe.paths import make_directions
+from steppe.propagation import propagate, read_residuals
 from steppe.studies.lee2024 import plan as p
 from steppe.studies.lee2024.measuring import (
     Opened,
@@ -184,3 +186,25 @@ def test_saes_are_known_by_what_they_were_trained_for(context: Context[Settings]
     l0 = {sae.label: sae.l0 for sae in context.once(plan_of).saes}
     assert l0["sparse"] < l0["dense"]
     assert {sae.dead for sae in context.once(plan_of).saes} == {4}
+
+
+def test_directions_that_were_asked_for_are_measured_beside_the_study_s_own(
+    make_context: Callable[..., Context[Settings]],
+) -> None:
+    context = make_context(only=["baselines"], directions=["pca:1", "pca:1_against"])
+    series = context.once(plan_of).directions
+    found = measure_directions(context, range(1))
+    ids = torch.from_numpy(context.prompts.tokens[context.order[:1]])
+    base = read_residuals(context.model, ids, Site(1, "resid_pre", "all"))
+    length = float(lengths_of(context)[2])
+    for kind, sign in (("pca:1", 1.0), ("pca:1_against", -1.0)):
+        points = torch.cat([base, base + sign * length * context.fixed("pca:1")])
+        logits = propagate(
+            context.model, ids, Site(1, "resid_pre", "all"), points[None], logits=True
+        ).logits
+        assert logits is not None
+        log_p = logits[0].double().log_softmax(-1)
+        kl = (log_p[0].exp() * (log_p[0] - log_p[1])).sum(-1)
+        # The first token and the last, which no token follows, are left out.
+        index = series.index(Series(kind, HERE))
+        np.testing.assert_allclose(found["kl"][index, 0, 2], kl[1:-1].mean(), rtol=1e-4)

@@ -9,11 +9,12 @@ UNITS = {"straight": "norm of the base", "sphere": "degrees"}
 
 PLATEAUS, DIRECTIONS, EXAMPLES, PLANES = "plateaus", "directions", "examples", "planes"
 TRIANGLES, OPTIMA, ASCENT, FEATURES = "triangles", "optima", "ascent", "features"
+FURTHER = "further"
 ARTIFICIAL, CONTROLS, ENCODING = "artificial", "controls", "encoding"
 # In the order they are measured, cheap first: a figure of a plane can be looked at early.
 PARTS = (
-    PLANES, TRIANGLES, EXAMPLES, PLATEAUS, DIRECTIONS, OPTIMA, FEATURES, ARTIFICIAL, CONTROLS,
-    ASCENT, ENCODING,
+    PLANES, TRIANGLES, EXAMPLES, PLATEAUS, DIRECTIONS, FURTHER, OPTIMA, FEATURES, ARTIFICIAL,
+    CONTROLS, ASCENT, ENCODING,
 )  # fmt: skip
 
 # Where a path starts: the prompt's own activation, another prompt's, a normal draw.

@@ -26,6 +26,7 @@ from steppe.studies.heimersheim2024.paths import (
     drawn,
     from_bases,
 )
+from steppe.studies.heimersheim2024.settings import Settings
 from steppe.study import Bases, FunctionPart
 from steppe.study.context import Arrays
 
@@ -66,6 +67,13 @@ def measure_features(study: Study, samples: range) -> Arrays:
     """Measure some samples of the SAE's directions (part 5)."""
     bases = study.bases(samples)
     paths = from_bases(study, bases, n.FEATURE_DIRECTIONS, study.settings.draws)
+    return crossings(study, bases, paths) | bases.variables()
+
+
+def measure_further(study: Study, samples: range) -> Arrays:
+    """Measure some samples of the kinds of direction that were asked for."""
+    bases = study.bases(samples)
+    paths = from_bases(study, bases, study.settings.directions)
     return crossings(study, bases, paths) | bases.variables()
 
 
@@ -129,4 +137,15 @@ PLATEAUS = FunctionPart(n.PLATEAUS, _PLATEAUS, measure_plateaus, RANDOM)
 DIRECTIONS = FunctionPart(n.DIRECTIONS, _DIRECTIONS, measure_directions, RANDOM)
 EXAMPLES = FunctionPart(n.EXAMPLES, _EXAMPLES, measure_examples, RANDOM)
 FEATURES = FunctionPart(n.FEATURES, _FEATURES, measure_features, frozenset({"pool", "sae"}))
+
+
+def further(settings: Settings) -> list[FunctionPart]:
+    """The kinds of direction that were asked for beside the report's, one of each per base."""
+    if not settings.directions:
+        return []
+    labels = {KIND: settings.directions, MODE: n.MODES}
+    grid = Grid(_CROSSINGS, labels, {DRAW: 1})
+    return [FunctionPart(n.FURTHER, grid, measure_further, settings.direction_needs | {"pool"})]
+
+
 CONTROLS = FunctionPart(n.CONTROLS, _CONTROLS, measure_controls, RANDOM)

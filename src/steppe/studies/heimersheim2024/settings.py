@@ -8,14 +8,14 @@ from pydantic import Field, field_validator
 
 from steppe.core.names import in_order
 from steppe.settings.faults import as_fault
-from steppe.settings.study_settings import BaseSettings
+from steppe.settings.study_settings import BaseSettings, DirectionSettings
 from steppe.studies.heimersheim2024.names import PARTS
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, DirectionSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE

@@ -13,16 +13,15 @@ from steppe.studies.heimersheim2024.sensitivity import (
     EXAMPLES,
     FEATURES,
     PLATEAUS,
+    further,
 )
 from steppe.studies.heimersheim2024.settings import Settings
 from steppe.studies.heimersheim2024.tables import TABLES, levels
 from steppe.study import Analysis, Study
 
 # Cheap ones first: a figure of a plane can be looked at early.
-PARTS = (
-    PLANES, TRIANGLES, EXAMPLES, PLATEAUS, DIRECTIONS, OPTIMA, FEATURES, ARTIFICIAL, CONTROLS,
-    ASCENT,
-)  # fmt: skip
+FIRST = (PLANES, TRIANGLES, EXAMPLES, PLATEAUS, DIRECTIONS)
+THEN = (OPTIMA, FEATURES, ARTIFICIAL, CONTROLS, ASCENT)
 
 
 def facts(a: Analysis) -> dict[str, object]:
@@ -49,7 +48,7 @@ STUDY = Study(
     "(Heimersheim & Mendel, 2024)",
     question="Do real activations lie on plateaus, and which directions lead off soonest?",
     settings=Settings,
-    parts=lambda _settings: PARTS,
+    parts=lambda settings: [*FIRST, *further(settings), *THEN],
     wholes=lambda _settings: (ENCODING,),
     tables=TABLES,
     figures=FIGURES,

@@ -97,8 +97,18 @@ def feature_kinds(a: Analysis) -> list[tuple[str, str]]:
 
 def feature_rows(a: Analysis) -> Rows:
     """Part 5: decoder rows beside the directions of part 2."""
+    return _rows_beside(a, feature_kinds(a))
+
+
+def further_rows(a: Analysis) -> Rows:
+    """Kinds of direction that were asked for beside the report's."""
+    return _rows_beside(a, [(n.FURTHER, kind) for kind in a.settings.directions])
+
+
+def _rows_beside(a: Analysis, kinds: list[tuple[str, str]]) -> Rows:
+    """Kinds by part, and how often they cross earlier than the directions of part 2."""
     others = {"random": n.RANDOM, "real": n.REAL} if a.has(n.DIRECTIONS) else {}
-    for mode, (part, kind) in product(n.MODES, feature_kinds(a)):
+    for mode, (part, kind) in product(n.MODES, kinds):
         found = q.searched(part, kind, mode)(a)
         row = {MODE: mode, KIND: kind} | crossing_columns(a, found)
         for name, other in others.items():
@@ -235,6 +245,10 @@ TABLES = (
            "paths also as a length in activation units; the share of pairs in which the real-other "
            "direction crosses earlier (the area under the ROC curve), of base prompts whose median "
            f"does, and the overlap of both distributions (1 minus KS). {_POSITION}"),
+    _table(n.FURTHER, further_rows,
+           "Directions that were asked for beside the report's: median crossing of KL, and shares "
+           "of pairs in which they cross earlier than directions towards random and towards real "
+           f"activations. {_POSITION}"),
     _table(n.OPTIMA, optimum_rows,
            "Part 4. In which share of random 2-D families of directions a corner crosses before "
            "all of its neighbours: inward ones, mixed with the other two corners, or all around it "

@@ -133,7 +133,8 @@ class Sensitivity(Analysis):
             SaeFacts(str(label), row["site"], row["family"], float(row["l0"]), int(row["dead"]))
             for label, row in rows
         ]
-        planned = make_plan(self.settings.site, facts, self.settings.only)
+        asked = self.settings
+        planned = make_plan(asked.site, facts, asked.only, asked.directions)
         made = [
             _series_of(self.datasets[name]) if name in self.datasets else ()
             for name in (DIRECTIONS, SUBSTITUTIONS)

@@ -146,6 +146,7 @@ class Opened:
             sae=used.sae if used else None,
             rates=used.rates if used else None,
             centered=context.centered,
+            fixed=context.fixed,
             prompt=self.prompt,
             ordinary_from=1,
         )

@@ -111,18 +111,24 @@ class Plan:
         return [one for one in series if one in self.directions]
 
 
-def make_plan(site: str, saes: Sequence[SaeFacts], only: Sequence[str] = ()) -> Plan:
+def make_plan(
+    site: str,
+    saes: Sequence[SaeFacts],
+    only: Sequence[str] = (),
+    further: Sequence[str] = (),
+) -> Plan:
     """Work out what is measured.
 
     Args:
         site: The site that most of the study is at.
         saes: Every SAE there is.
         only: The parts asked for; empty for all. Parts that lack an SAE are left out.
+        further: Kinds of direction asked for beside the study's own.
     """
     parts = set(only or PARTS)
     here = [sae for sae in saes if sae.site == site]
     layers = _per_layer(saes)
-    series = [Series(kind, site) for kind in _kinds_without_sae(parts)]
+    series = [Series(kind, site) for kind in (*_kinds_without_sae(parts), *further)]
     if ERRORS in parts:
         series += [sae.series(ERROR) for sae in here]
         for sae in layers:

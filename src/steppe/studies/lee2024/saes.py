@@ -37,7 +37,8 @@ def plan_of(context: Context[Settings]) -> Plan:
         family = objective_of(used.sae) if isinstance(used.sae, Sae) else LOCAL
         dead = int((~used.rates.alive).sum())
         facts.append(SaeFacts(label, used.site.name, family, used.quality.mean_l0, dead))
-    return make_plan(context.site.name, facts, context.settings.only)
+    asked = context.settings
+    return make_plan(context.site.name, facts, asked.only, asked.directions)
 
 
 def sae_dataset(context: Context[Settings]) -> xr.Dataset:

@@ -11,7 +11,7 @@ from steppe.core.errors import InputError
 from steppe.core.names import in_order
 from steppe.core.sites import Site
 from steppe.settings.faults import as_fault
-from steppe.settings.study_settings import SiteSettings
+from steppe.settings.study_settings import DirectionSettings, SiteSettings
 from steppe.studies.lee2024.plan import PARTS
 
 # Those of the paper's SAEs that steppe reads: one per layer (Bloom 2024), and of Braun et al. 2024,
@@ -35,7 +35,7 @@ LENGTHS: dict[str, tuple[float, ...]] = {
 }
 
 
-class Settings(SiteSettings):
+class Settings(SiteSettings, DirectionSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAES[6]

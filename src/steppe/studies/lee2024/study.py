@@ -21,10 +21,11 @@ from steppe.study import FunctionPart, Part, Study, WholePart
 WITH_SAE = frozenset({"pool", "moments", "sae"})
 
 
-def parts(_settings: Settings) -> list[Part]:
+def parts(settings: Settings) -> list[Part]:
     """Directions at every length, and substitutions."""
     adds = "errors and features of SAEs"
-    along = FunctionPart(DIRECTIONS, lay_out_directions, measure_directions, WITH_SAE, adds)
+    needs = WITH_SAE | settings.direction_needs
+    along = FunctionPart(DIRECTIONS, lay_out_directions, measure_directions, needs, adds)
     replaced = FunctionPart(SUBSTITUTIONS, lay_out_substitutions, measure_substitutions, WITH_SAE)
     return [along, replaced]
 

@@ -67,7 +67,7 @@ def series_table(run: Sensitivity, chosen: Iterable[Series]) -> pd.DataFrame:
 
 def baseline_table(run: Sensitivity) -> pd.DataFrame:
     """Directions that need no SAE; also with the first token averaged in, and the loss increase."""
-    kinds = (*p.BASELINE_KINDS, *p.FIRST_KINDS, p.TOWARDS_ZERO)
+    kinds = (*p.BASELINE_KINDS, *p.FIRST_KINDS, p.TOWARDS_ZERO, *run.settings.directions)
     chosen = run.plan.known(Series(kind, run.plan.site) for kind in kinds)
     name, step = run.middle
     beside = []
