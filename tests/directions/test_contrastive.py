@@ -30,6 +30,15 @@ def test_contrastive_equals_a_hand_computation(model: Model, pairs: Pairs) -> No
     torch.testing.assert_close(found, (mean / mean.norm()).float(), rtol=1e-5, atol=1e-6)
 
 
+def test_neurons_have_directions_of_their_own_width(model: Model, pairs: Pairs) -> None:
+    site = "blocks.1.mlp.hook_post"
+    differences = [last(model, one, site) - last(model, two, site) for one, two in pairs.prompts]
+    mean = torch.stack(differences).mean(0)
+    (found,) = contrastive(model, site, pairs, bos=False).vectors
+    assert len(found) != model.d_model
+    torch.testing.assert_close(found, (mean / mean.norm()).float(), rtol=1e-5, atol=1e-6)
+
+
 def test_its_facts_are_the_sign_the_length_and_the_spread(model: Model, pairs: Pairs) -> None:
     (facts,) = contrastive(model, SITE, pairs, bos=False).facts
     differences = torch.stack([last(model, one) - last(model, two) for one, two in pairs.prompts])

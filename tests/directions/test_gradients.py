@@ -39,6 +39,12 @@ def test_jacobian_top_is_the_svd_of_the_full_jacobian(model: Model, tokens: torc
         assert float(found.vectors[number][found.vectors[number].abs().argmax()]) > 0
 
 
+def test_the_first_is_the_same_whatever_else_is_asked(model: Model, tokens: torch.Tensor) -> None:
+    one, three = (jacobian_top(model, tokens[:2], SITE, count) for count in (1, 3))
+    assert torch.equal(one.vectors[0], three.vectors[0])
+    assert one.facts[0] == three.facts[0]
+
+
 def test_of_several_prompts_it_is_that_of_their_jacobians_stacked(
     model: Model, tokens: torch.Tensor
 ) -> None:

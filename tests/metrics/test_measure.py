@@ -221,3 +221,23 @@ def test_prompts_that_run_together_give_the_same_numbers(
     assert together.sizes == alone.sizes
     for name in alone.data_vars:
         np.testing.assert_allclose(together[name], alone[name], rtol=1e-4, atol=2e-6)
+
+
+def test_relative_distance_is_of_whole_paths_however_they_are_cut(model: Model) -> None:
+    points = straight(model)
+    whole = measure(model, TOKENS, SITE, points, ["relative_distance", "l2"])
+    residuals = propagate(model, TOKENS, SITE, points).residuals[LAST.name]
+    to_start = (residuals - residuals[:, :1]).norm(dim=-1)
+    to_end = (residuals - residuals[:, -1:]).norm(dim=-1)
+    expected = to_start / (to_start + to_end)
+    np.testing.assert_allclose(whole["relative_distance"], expected, rtol=1e-4, atol=1e-6)
+    assert (whole["relative_distance"][:, 0] == 0).all()
+    assert (whole["relative_distance"][:, -1] == 1).all()
+    set_memory_budget(1)
+    try:
+        cut = measure(model, TOKENS, SITE, points, ["relative_distance"])
+    finally:
+        set_memory_budget(None)
+    np.testing.assert_allclose(
+        cut["relative_distance"], whole["relative_distance"], rtol=1e-4, atol=1e-6
+    )

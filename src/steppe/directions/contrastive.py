@@ -119,7 +119,7 @@ def _held_out(fit: Any, rows: Any, labels: Any) -> float | None:
 def read_sides(
     model: Model, site: Site | str, pairs: Pairs, bos: bool | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Last-token activations of both sides, float32 on the CPU, ``(pair, d_model)`` each."""
+    """Last-token activations of both sides, float32 on the CPU, ``(pair, width)`` each."""
     place = as_site(site)
     if place.position != -1:
         raise InputError(
@@ -135,13 +135,15 @@ def read_sides(
 
 
 def read_last(model: Model, site: Site, prompts: Sequence[Sequence[int]]) -> Tensor:
-    """Activations of prompts of any lengths at their last tokens, ``(prompt, d_model)``."""
-    found = torch.empty(len(prompts), model.d_model)
+    """Activations of prompts of any lengths at their last tokens, ``(prompt, width)``."""
+    order: list[int] = []
+    rows: list[Tensor] = []
     for length in sorted({len(ids) for ids in prompts}):
         places = [place for place, ids in enumerate(prompts) if len(ids) == length]
         tokens = torch.tensor([list(prompts[place]) for place in places])
-        found[places] = read_residuals(model, tokens, site)
-    return found
+        rows.append(read_residuals(model, tokens, site))
+        order += places
+    return torch.cat(rows)[torch.tensor(order).argsort()]
 
 
 def _ids(prompt: Prompt, model: Model, bos: bool, name: str) -> list[int]:

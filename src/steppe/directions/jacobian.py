@@ -19,8 +19,9 @@ from steppe.directions.pools import numbered, signed
 from steppe.models import Model
 from steppe.propagation.propagate import LAST
 
-# Vectors that are iterated beside those asked for, which makes these converge faster.
-_BESIDE = 8
+# Directions are found so many together, whichever are asked for, so that the first is the same
+# with and without the third; and so many more are iterated, which makes these converge faster.
+_TOGETHER, _BESIDE = 8, 8
 _MOST = 200
 # How far J^T J v may be from its multiple of v, in parts of the largest one.
 _CONVERGED = 1e-4
@@ -66,10 +67,11 @@ def jacobian_top(
             fix="ask for fewer",
         )
     anchors = anchors_of(model, tokens, site, read)
-    width = min(model.d_model, count + _BESIDE)
+    whole = min(model.d_model, -(-count // _TOGETHER) * _TOGETHER)
+    width = min(model.d_model, whole + _BESIDE)
     start = stream(seed, "jacobian_top").standard_normal((width, model.d_model))
-    found = _iterate(_squared(anchors), torch.from_numpy(start), count)
-    gains = found.values.clamp_min(0).sqrt()
+    found = _iterate(_squared(anchors), torch.from_numpy(start), whole)
+    gains = found.values[:count].clamp_min(0).sqrt()
     if float(gains[-1]) == 0:
         raise InputError(
             f"directions jacobian_top from {as_site(site).name} to {as_site(read).name}",
@@ -79,7 +81,7 @@ def jacobian_top(
         )
     return DirectionSet.of(
         numbered("jacobian_top", count),
-        signed(found.vectors),
+        signed(found.vectors[:count]),
         "directions jacobian_top",
         [
             {
@@ -87,7 +89,7 @@ def jacobian_top(
                 "residual": float(f"{rest:.2g}"),
                 "prompts": len(anchors),
             }
-            for gain, rest in zip(gains.tolist(), found.residuals.tolist(), strict=True)
+            for gain, rest in zip(gains.tolist(), found.residuals[:count].tolist(), strict=True)
         ],
     )
 

@@ -15,6 +15,7 @@ from steppe.metrics.distance import cosine, l2
 from steppe.metrics.distributions import entropy, hellinger, reverse_kl, top_probability
 from steppe.metrics.divergence import js, kl
 from steppe.metrics.linear import linear_response
+from steppe.metrics.relative import relative_distance
 from steppe.models.model import Model
 from steppe.propagation.prefix import Prefix
 
@@ -39,6 +40,7 @@ class Metric:
         divisor: What its numbers are divided by, from all paths of a prompt at once: a number per
             point, ``(path, step)``. None: nothing.
         content: What tells it from another of its name: the hash of an SAE.
+        whole: Whether it needs the outputs of a whole path at once, its last point too.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Metric:
     read: Site | None = None
     divisor: Divisor | None = None
     content: str = ""
+    whole: bool = False
 
 
 CATALOGUE: Registry[Metric] = Registry(
@@ -62,6 +65,14 @@ CATALOGUE: Registry[Metric] = Registry(
         Metric("reverse_kl", "nats", "KL(perturbed || base)", "logits", reverse_kl),
         Metric("hellinger", "1", "Hellinger distance from the base", "logits", hellinger),
         Metric("entropy", "nats", "entropy of the next token", "logits", entropy),
+        Metric(
+            "relative_distance",
+            "1",
+            "distance to the base over that to both ends",
+            "residual",
+            relative_distance,
+            whole=True,
+        ),
         Metric(
             "linear_prediction",
             "1",

@@ -91,10 +91,18 @@ def measure_paths(
     steps = paths.shape[-prefix.base.ndim - (prefix.tokens.ndim == 1)]
     found: dict[str, list[Tensor]] = {metric.name: [] for metric in chosen}
     for prompts, group in _groups(prefix, paths, paths_at_once(suffix, prefix, steps)):
+        pieces: dict[str, list[Tensor]] = {one.name: [] for one in chosen if one.whole}
         for first, outputs in _outputs(suffix, prompts, group):
             for metric in chosen:
-                for path in torch.split(source_of(metric, outputs, read), steps):
+                source = source_of(metric, outputs, read)
+                if metric.whole:
+                    pieces[metric.name].append(source[first:])
+                    continue
+                for path in torch.split(source, steps):
                     found[metric.name].append(values_of(metric, path)[first:])
+        for metric in (one for one in chosen if one.whole):
+            paths_of_group = torch.split(torch.cat(pieces[metric.name]), steps)
+            found[metric.name] += [values_of(metric, path) for path in paths_of_group]
     axes_kept = paths.shape[: prefix.tokens.ndim + 1]
     measured = {name: _stacked(values, axes_kept) for name, values in found.items()}
     for metric in chosen:

@@ -10,8 +10,8 @@ from steppe.core.errors import InputError
 def relative_distance(residual: Tensor, end: Tensor | None = None) -> Tensor:
     """Distance to the path's first point over the sum of distances to both ends, d_A / (d_A + d_B).
 
-    It needs the output of the far end, so it is taken of whole paths, or with ``end`` given: a path
-    that is cut into batches does not hold its last point in each.
+    It needs the output of the far end: of whole paths, as the metric ``relative_distance`` is
+    taken, or with ``end`` given.
 
     Args:
         residual: Outputs of one path, ``(step, ..., d_model)``; the first is A's.
