@@ -6,6 +6,7 @@ from steppe.metrics.catalogue import CATALOGUE as CATALOGUE
 from steppe.metrics.catalogue import Metric as Metric
 from steppe.metrics.catalogue import find_metrics as find_metrics
 from steppe.metrics.catalogue import read_sites as read_sites
+from steppe.metrics.jacobian_norm import jacobian_norm as jacobian_norm
 from steppe.metrics.latents import latents_changed as latents_changed
 from steppe.metrics.latents import latents_l1 as latents_l1
 from steppe.metrics.measure import measure as measure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steppe.propagation.forward import read_activations as read_activations
 from steppe.propagation.forward import read_residuals as read_residuals
+from steppe.propagation.frozen_parts import frozen_parts as frozen_parts
 from steppe.propagation.gradient import GradientSuffix as GradientSuffix
 from steppe.propagation.outputs import Outputs as Outputs
 from steppe.propagation.packing import weights_stay as weights_stay

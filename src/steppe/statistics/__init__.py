@@ -13,6 +13,7 @@ from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import crossing_step, is_censored, plateau_step
 from steppe.statistics.search import EVALUATIONS, Crossings, find_crossings
 from steppe.statistics.sharpness import sharpness
+from steppe.statistics.transition import transition_width
 
 __all__ = [
     "CATALOGUE",
@@ -31,4 +32,5 @@ __all__ = [
     "sharpness",
     "statistic_of",
     "steps_of",
+    "transition_width",
 ]

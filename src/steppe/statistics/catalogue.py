@@ -14,6 +14,7 @@ from steppe.statistics.max_slope import max_slope_step
 from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import plateau_step
 from steppe.statistics.sharpness import sharpness
+from steppe.statistics.transition import transition_width
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ CATALOGUE: Registry[Statistic] = Registry(
         Statistic("nonlinearity", nonlinearity_step, "non-linear (NL) step", "NL", takes_end=False),
         Statistic("plateau", plateau_step, "activation plateau (AP) step", "AP", takes_end=True),
         Statistic("sharpness", sharpness, "steepest relative slope", "sharpness", unit="1"),
+        Statistic(
+            "transition_width", transition_width, "width of the transition", "width", unit="1"
+        ),
     ),
 )
 
