@@ -50,3 +50,11 @@ def test_a_cause_that_the_message_tells_is_not_told_twice() -> None:
     error = InputError("x", got="no  such\nfile", expected="a file", fix="check the path")
     error.__cause__ = OSError("no such file")
     assert error.cause == ""
+    row = InputError("x, row 3", got="no text", expected="text", fix="remove the row")
+    error = InputError("x, row 3", got="no text (2 of 9 rows)", expected="text", fix="remove it")
+    error.__cause__ = row
+    assert error.cause == ""
+    long = "a reason of another library " * 20
+    error = InputError("x", got=f"{long[:300]} ...", expected="a file", fix="check the path")
+    error.__cause__ = ValueError(long)
+    assert error.cause == ""

@@ -117,7 +117,8 @@ def test_blocks_of_another_kind_are_refused() -> None:
         "model family 'openai-gpt'\n"
         "  got:      a forward pass over two tokens fails: a block returns a list\n"
         "  expected: a causal language model that runs on token ids alone\n"
-        "  fix:      this architecture is not supported; choose another model"
+        "  fix:      correct the configuration (config.json) where a size or number of heads is "
+        "wrong; where it is right, this architecture is not supported: choose another model"
     )
     assert not any(hooks_of(hf_model))
 

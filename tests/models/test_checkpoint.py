@@ -64,7 +64,9 @@ def test_tables_that_older_versions_saved_are_no_weights(
     assert load_model(tmp_path).identity.sha256 == expected
 
 
-@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]
+)
 def test_an_adapter_beside_the_model_is_refused(
     make_gpt2: Callable[..., Any], tmp_path: Path, name: str
 ) -> None:

@@ -31,6 +31,8 @@ def refusal(folder: Path) -> InputError:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("num_heads", 3),
+        ("model type", "gpt9"),
         ("vocab_size", 40.0),
         ("vocab_size", None),
         ("vocab_size", [40]),
@@ -49,10 +51,14 @@ def test_values_that_make_no_model_are_named(
     make_gpt2: Callable[..., Any], tmp_path: Path, key: str, value: Any
 ) -> None:
     make_gpt2().save_pretrained(tmp_path)
-    change_config(tmp_path, **{key: value})
+    in_file = {"num_heads": "n_head", "model type": "model_type"}  # as transformers' words go
+    change_config(tmp_path, **{in_file.get(key, key): value})
     fault = refusal(tmp_path)
     assert fault.place == f"config.json of {tmp_path}"
     assert key in fault.got
+    assert fault.fix.startswith("correct the key")
+    assert "label2id" not in fault.got  # a default of transformers, which no file states
+    assert fault.cause == "" or type(fault.__cause__) is KeyError
 
 
 @pytest.mark.parametrize(
@@ -96,7 +102,30 @@ def test_quantised_weights_say_which_package_they_need(
     make_llama().save_pretrained(tmp_path)
     change_config(tmp_path, quantization_config={"quant_method": method, "bits": 4})
     monkeypatch.setattr(module.AutoModelForCausalLM, "from_pretrained", load)
-    assert refusal(tmp_path).got == f"weights quantised by {method}: needs a package for {method}"
+    fault = refusal(tmp_path)
+    assert fault.place == f"config.json of {tmp_path}, quantization_config"
+    assert fault.got == f"weights quantised by {method}: needs a package for {method}"
+    assert "install the package named; remove the key where" in fault.fix
+
+
+@pytest.mark.parametrize("stated", [{}, "gptq"])
+def test_a_quantisation_that_names_no_method_is_a_key_to_remove(
+    make_llama: Callable[[], Any], tmp_path: Path, stated: Any
+) -> None:
+    make_llama().save_pretrained(tmp_path)
+    change_config(tmp_path, quantization_config=stated)
+    fault = refusal(tmp_path)
+    assert fault.place == f"config.json of {tmp_path}, quantization_config"
+    assert fault.fix.endswith("remove the key where the weights are plain numbers")
+    assert "install" not in fault.fix
+
+
+def test_a_number_of_heads_that_runs_no_model_is_put_down_to_config_json(
+    make_gpt2: Callable[..., Any], tmp_path: Path
+) -> None:
+    make_gpt2().save_pretrained(tmp_path)
+    change_config(tmp_path, n_head=-1)
+    assert refusal(tmp_path).fix.startswith("correct the configuration (config.json)")
 
 
 def test_a_model_that_states_no_limit_has_no_context_length(

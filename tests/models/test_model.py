@@ -197,7 +197,7 @@ def test_weights_that_are_not_finite(saved: Path, tmp_path: Path, value: float) 
         (lambda weights: weights.pop(WEIGHT), f"no weights for {WEIGHT}"),
         (
             lambda weights: weights.update({WEIGHT: torch.zeros(3)}),
-            f"weights of another shape for {WEIGHT}",
+            f"weights of another shape for {WEIGHT} ((3,), where it asks for (16, 64))",
         ),
     ],
 )
@@ -209,7 +209,8 @@ def test_weights_that_do_not_fill_the_model(
         f"model {tmp_path}\n"
         f"  got:      {got}\n"
         "  expected: weights for every parameter that config.json asks for\n"
-        "  fix:      save the whole model again, or choose the repository that holds it"
+        "  fix:      correct the sizes in config.json where they are wrong; or save the whole "
+        "model again, or choose the repository that holds it"
     )
 
 

@@ -68,8 +68,7 @@ def test_a_model_that_mixes_positions_outside_attention_is_refused() -> None:
     assert lines[1].startswith("  got:      relative error ")
     assert lines[2:] == [
         "  expected: at most 1e-04 between the suffix and the full forward pass",
-        "  fix:      choose engine='general' or 'full', coordinates='raw', dtype='float32', or "
-        "another model",
+        "  fix:      choose engine='full', coordinates='raw', or another model",
     ]
     with pytest.raises(InputError):
         require_self_check(model, SITE)
@@ -154,8 +153,9 @@ def test_a_prefix_that_is_wrong_at_the_runs_own_length_is_refused(
     model, site = long_rope(), Site(1, "resid_pre", position)
     tokens = torch.arange(length)[None]
     require_self_check(model, site)
-    with pytest.raises(InputError, match=f"position {position}, {length} tokens"):
+    with pytest.raises(InputError, match=f"position {position}, {length} tokens") as caught:
         propagate(model, tokens, site, torch.zeros(1, 2, 32))
+    assert caught.value.fix == "choose engine='full', or another model"
     assert require_self_check(model, Site(1, "resid_pre", position), LONG).passed
 
 

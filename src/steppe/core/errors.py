@@ -6,6 +6,9 @@ from traceback import format_exception
 
 from steppe.core.text import brief
 
+# So many characters of an error's text tell which one it is.
+_KNOWN_BY = 100
+
 
 class SteppeError(Exception):
     """Base of every error that steppe raises on purpose.
@@ -35,7 +38,10 @@ class SteppeError(Exception):
     def cause(self) -> str:
         """What it arose from, in one line; empty when the message says it already."""
         arose = self.__cause__
-        if arose is None or (brief(arose) and brief(arose) in " ".join(str(self).split())):
+        said = str(arose.got if isinstance(arose, SteppeError) else arose).strip("'\"")
+        # A message may leave out a long reason's end.
+        said = " ".join(said.split())[:_KNOWN_BY]
+        if arose is None or (said and said in " ".join(str(self).split())):
             return ""
         if isinstance(arose, CauseElsewhere):
             return brief(str(arose).strip().splitlines()[-1])

@@ -175,7 +175,8 @@ def _probe(hf_model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) 
             f"model family {hf_model.config.model_type!r}",
             got=f"a forward pass over two tokens fails: {fault}",
             expected="a causal language model that runs on token ids alone",
-            fix="this architecture is not supported; choose another model",
+            fix="correct the configuration (config.json) where a size or number of heads is wrong; "
+            "where it is right, this architecture is not supported: choose another model",
         ) from fault
     finally:
         for handle in handles:

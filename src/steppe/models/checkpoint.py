@@ -13,7 +13,7 @@ from steppe.core.errors import InputError
 
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors", "adapter_model.bin"
 _POINTER = b"version https://git-lfs"
 # Tables that older versions of transformers saved with the weights; all versions compute them.
 _TABLES = re.compile(
@@ -48,8 +48,8 @@ def refuse_adapter(source: str, revision: str | None) -> None:
     Raises:
         InputError: There is an adapter.
     """
-    weights = Path(source) / _ADAPTER_WEIGHTS
-    found = weights if weights.exists() else find_adapter_config_file(source, revision=revision)
+    weights = (path for name in _ADAPTER_WEIGHTS if (path := Path(source, name)).exists())
+    found = next(weights, None) or find_adapter_config_file(source, revision=revision)
     if found is not None:
         raise InputError(
             f"model {source}",

@@ -31,6 +31,7 @@ _BUILDING_FAULTS = (
     RuntimeError,
 )
 _LONG = 500
+QUANTISATION = "quantization_config"
 
 
 def parse_dtype(dtype: str | torch.dtype) -> torch.dtype:
@@ -138,6 +139,7 @@ def load_hf_model(
             cannot be reached or has no such model.
     """
     config = _load_config(source, revision)
+    quantised = getattr(config, QUANTISATION, None)
     # Only then are accelerate and what it needs asked for.
     placed: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
     try:
@@ -154,14 +156,23 @@ def load_hf_model(
                 **placed,
             )
     except ImportError as fault:
-        raise _lacks_package(source, config, fault) from fault
-    except (OSError, ValueError, SafetensorError) as fault:
-        raise loading_error("model", source, fault) from fault
-    except _BUILDING_FAULTS as fault:
+        if quantised is not None:
+            raise _quantised_error(source, quantised, fault) from fault
+        raise InputError(
+            f"model {source}",
+            got=reason_of(fault),
+            expected="a model that needs no package beyond transformers",
+            fix="install the package named, or choose another model",
+        ) from fault
+    except (OSError, ValueError, SafetensorError, *_BUILDING_FAULTS) as fault:
+        if type(fault) is type(_fault_of_building(config)):
+            raise _config_error(source, fault, _raw_config(source, revision)) from fault
+        if quantised is not None and type(fault) is ValueError:
+            raise _quantised_error(source, quantised, fault) from fault
         # Anything else, such as too little memory, is not the files' fault.
-        if type(fault) is not type(_fault_of_building(config)):
+        if not isinstance(fault, OSError | ValueError | SafetensorError):
             raise
-        raise _config_error(source, fault, config.to_dict()) from fault
+        raise loading_error("model", source, fault) from fault
     check_report(report, source)
     loaded: PreTrainedModel = hf_model.eval()
     return loaded
@@ -171,12 +182,15 @@ def _load_config(source: str, revision: str | None) -> PretrainedConfig:
     """Read config.json; how attention is computed is not its business where that needs more."""
     try:
         config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
-    except StrictDataclassError as fault:
-        raise _config_error(source, fault, {}) from fault
-    except (OSError, ValueError) as fault:
+    except OSError as fault:
         raise loading_error("model", source, fault) from fault
+    except (StrictDataclassError, ValueError) as fault:
+        raise _config_error(source, fault, {}) from fault
     except _BUILDING_FAULTS as fault:
-        raise _config_error(source, fault, _raw_config(source, revision)) from fault
+        raw = _raw_config(source, revision)
+        if not isinstance(stated := raw.get(QUANTISATION) or {}, Mapping):
+            raise _quantised_error(source, stated, fault) from fault
+        raise _config_error(source, fault, raw) from fault
     if config._attn_implementation not in _ATTENTIONS:
         config._attn_implementation = None
     return config
@@ -204,7 +218,11 @@ def _config_error(source: str, fault: Exception, config: dict[str, Any]) -> Inpu
         keys = [key for key, value in _entries(config) if value == fault.args[0]]
         reason = f"unknown {reason}" if keys else str(fault.args[0])
     elif "'" not in reason:
-        keys = [f"{key} = {v}" for key, v in _entries(config) if type(v) is int and v < 1]
+        keys = [
+            f"{key} = {value}"
+            for key, value in _entries(config)
+            if type(value) is int and value < 1 and not key.endswith("_id")
+        ]
     return InputError(
         f"config.json of {source}",
         got=": ".join(filter(None, [", ".join(dict.fromkeys(keys)), reason])),
@@ -222,21 +240,15 @@ def _entries(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{key}", value
 
 
-def _lacks_package(source: str, config: PretrainedConfig, fault: ImportError) -> InputError:
-    quantised = getattr(config, "quantization_config", None)
-    if isinstance(quantised, Mapping):
-        method = quantised.get("quant_method", "an unnamed method")
-        return InputError(
-            f"model {source}",
-            got=f"weights quantised by {method}: {reason_of(fault)}",
-            expected="weights that this installation can read",
-            fix="choose the model that they were quantised from, or install the package named",
-        )
+def _quantised_error(source: str, stated: Any, fault: Exception) -> InputError:
+    method = stated.get("quant_method") if isinstance(stated, Mapping) else None
     return InputError(
-        f"model {source}",
-        got=reason_of(fault),
-        expected="a model that needs no package beyond transformers",
-        fix="install the package named, or choose another model",
+        f"config.json of {source}, {QUANTISATION}",
+        got=f"weights quantised by {method or 'an unnamed method'}: {reason_of(fault)}",
+        expected="weights that this installation can read",
+        fix="choose the model that they were quantised from, or "
+        + ("install the package named; " if isinstance(fault, ImportError) else "")
+        + "remove the key where the weights are plain numbers",
     )
 
 
@@ -251,7 +263,10 @@ def check_report(report: dict[str, Any], source: str) -> None:
         InputError: Weights are lacking, left over, or of another shape.
     """
     missing = sorted(report["missing_keys"])
-    unfit = sorted(name for name, *_shapes in report["mismatched_keys"])
+    unfit = sorted(
+        f"{name} ({tuple(stored)}, where it asks for {tuple(asked)})"
+        for name, stored, asked in report["mismatched_keys"]
+    )
     dropped = without_tables(report["unexpected_keys"])
     if missing or unfit:
         what = "no weights for" if missing else "weights of another shape for"
@@ -259,14 +274,15 @@ def check_report(report: dict[str, Any], source: str) -> None:
             f"model {source}",
             got=f"{what} {_some(missing or unfit)}",
             expected="weights for every parameter that config.json asks for",
-            fix="save the whole model again, or choose the repository that holds it",
+            fix="correct the sizes in config.json where they are wrong; or save the whole model "
+            "again, or choose the repository that holds it",
         )
     if dropped:
         raise InputError(
             f"model {source}",
             got=f"weights that config.json does not ask for: {_some(dropped)}",
             expected="no weights but the model's: without them it would be another model",
-            fix="restore the keys of config.json that ask for them (such as attention_bias), "
+            fix="correct the keys of config.json that ask for them (such as attention_bias), "
             "or remove them from the file when they belong to something else",
         )
 

@@ -162,11 +162,23 @@ def require_self_check(model: Model, site: Site | str, length: int | None = None
             f"self-check of {model.name}, model family {model.anatomy.family!r}",
             got=f"relative error {check.max_relative_error:.1e} ({worst})",
             expected=f"at most {check.tolerance:.0e} between the suffix and the full forward pass",
-            fix="choose engine='general' or 'full', coordinates='raw', dtype='float32', or "
-            "another model",
+            fix=f"choose {_otherwise(model)}",
         )
     done[(check.engine, *key[1:])] = check
     return check
+
+
+def _otherwise(model: Model) -> str:
+    """What has not been tried: `auto` is `fast` and `general`."""
+    way = "engine='general' or 'full'" if model.engine == "fast" else "engine='full'"
+    ways = {
+        way: model.engine != "full",
+        "coordinates='raw'": model.coordinates != "raw",
+        "dtype='float32'": model.dtype != torch.float32,
+        "another model": True,
+    }
+    *first, last = (name for name, is_left in ways.items() if is_left)
+    return f"{', '.join(first)}, or {last}" if first else last
 
 
 def _hooks_of(hf_model: nn.Module) -> tuple[int, ...]:
