@@ -82,6 +82,12 @@ class Difference:
         return smoothed / largest if largest > 0 else np.ones_like(smoothed)
 
     @property
+    def sharp(self) -> Floats:
+        """``(place,)`` the shape's square: smoothing makes it blunter than the true one may be."""
+        shape = self.shape
+        return shape * np.abs(shape)
+
+    @property
     def peak(self) -> Floats:
         """``(place,)`` a shape that differs at the place of the largest difference only."""
         difference = self.values[self.places]

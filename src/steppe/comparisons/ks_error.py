@@ -192,12 +192,12 @@ def _one(values: ArrayLike, reference: ArrayLike, resamples: Resamples) -> _Inve
     """The distance of two samples."""
     difference = Difference.of(reference, values)
     statistic = _Statistic(difference, *noise([difference], resamples))
-    # A shape that is all noise has too many places that noise could lift: the bound is too low.
-    shape = difference.peak if statistic.is_lost else difference.shape
-    sooner, later = (
-        statistic.reaching(shape, statistic.largest + side * statistic.half_step)
-        for side in (-1, 1)
-    )
+    # The more places of a shape noise can lift, the lower is the upper end: the smoothed one has too
+    # many, and one that is all noise by far too many.
+    lost, step = statistic.is_lost, statistic.half_step
+    sooner = statistic.reaching(difference.shape, statistic.largest - step)
+    sharp = difference.peak if lost else difference.sharp
+    later = statistic.reaching(sharp, statistic.largest + step)
 
     def chances(true: float) -> tuple[float, float]:
         return _share(sooner <= true), _share(later >= true)
@@ -211,8 +211,8 @@ def _several(terms: Sequence[Weighted], resamples: Resamples) -> _Inversion:
     statistics = [
         _Statistic(*each) for each in zip(differences, noise(differences, resamples), strict=True)
     ]
-    # Sharper than the found ones, which are smoothed: blunt ones vary too little.
-    shapes = [difference.shape * np.abs(difference.shape) for difference in differences]
+    # Blunt ones vary too little.
+    shapes = [difference.sharp for difference in differences]
     estimates = np.array(
         [
             each.reaching(shape, each.largest).mean()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from steppe.core.errors import InputError
 from steppe.core.names import in_order
 from steppe.settings.faults import as_fault
 from steppe.settings.study_settings import BaseSettings, DirectionSettings
-from steppe.studies.heimersheim2024.names import PARTS
+from steppe.studies.heimersheim2024.names import FURTHER, PARTS
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
@@ -74,6 +75,18 @@ class Settings(BaseSettings, DirectionSettings):
     @as_fault
     def _known_parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return in_order("only", value, PARTS)
+
+    @model_validator(mode="after")
+    @as_fault
+    def _further_of_something(self) -> Self:
+        if FURTHER in self.only and not self.directions:
+            raise InputError(
+                "only",
+                got=f"{FURTHER!r}, and no directions",
+                expected="kinds of direction beside the report's own",
+                fix="name some: --directions pca:1-3",
+            )
+        return self
 
     @property
     def variant(self) -> tuple[str, ...]:
