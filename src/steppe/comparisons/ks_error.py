@@ -192,8 +192,8 @@ def _one(values: ArrayLike, reference: ArrayLike, resamples: Resamples) -> _Inve
     """The distance of two samples."""
     difference = Difference.of(reference, values)
     statistic = _Statistic(difference, *noise([difference], resamples))
-    # The more places of a shape noise can lift, the lower is the upper end: the smoothed one has too
-    # many, and one that is all noise by far too many.
+    # The more places of a shape noise can lift, the lower is the upper end: the smoothed one has
+    # too many, and one that is all noise by far too many.
     lost, step = statistic.is_lost, statistic.half_step
     sooner = statistic.reaching(difference.shape, statistic.largest - step)
     sharp = difference.peak if lost else difference.sharp
