@@ -13,6 +13,7 @@ from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import crossing_step, is_censored, plateau_step
 from steppe.statistics.search import EVALUATIONS, Crossings, find_crossings
 from steppe.statistics.sharpness import sharpness
+from steppe.statistics.superellipse import Superellipse, superellipse_exponent
 from steppe.statistics.transition import transition_width
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "EVALUATIONS",
     "Crossings",
     "Statistic",
+    "Superellipse",
     "area_step",
     "crossing_step",
     "ends_at_target",
@@ -32,5 +34,6 @@ __all__ = [
     "sharpness",
     "statistic_of",
     "steps_of",
+    "superellipse_exponent",
     "transition_width",
 ]
