@@ -118,6 +118,58 @@ def test_a_hub_data_set_that_cannot_be_reached(
     assert "check the name and the network" in message
 
 
+def test_rows_of_the_hub_are_streamed_once(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    streamed: list[int] = []
+
+    def rows() -> Any:
+        for number in range(6):
+            streamed.append(number)
+            yield {"text": f"w{number:02d} w07", "other": b"of no JSON"}
+
+    def load(*_args: Any, **_options: Any) -> Any:
+        return {"train": datasets.IterableDataset.from_generator(rows)}
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path))
+    monkeypatch.setattr(datasets, "load_dataset", load)
+
+    def take(commit: str, count: int | None, limit: int = 9) -> list[list[int]]:
+        options = {"length": 2, "count": count, "limit": limit, "revision": commit * 40}
+        return load_prompts("a/b", model, **options).tokens.tolist()
+
+    assert take("1", 3) == take("1", 3) == [[0, 7], [1, 7], [2, 7]]
+    assert streamed == [0, 1, 2]
+    assert take("1", 2) == [[0, 7], [1, 7]]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_a, **_o: pytest.fail("streamed again"))
+    assert len(take("1", 3)) == 3  # fewer rows that were asked for left the others in place
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert take("1", None) == [[number, 7] for number in range(6)]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_a, **_o: pytest.fail("streamed again"))
+    assert take("1", None) == [[number, 7] for number in range(6)]  # and where they end
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    streamed.clear()
+    assert take("2", 1) == [[0, 7]]  # another commit has rows of its own
+    assert streamed == [0]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".jsonl"]
+
+
+def test_rows_of_the_hub_that_are_no_json_are_streamed_as_before(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    table = datasets.Dataset.from_dict({"text": [b"w01 w02", b"w03 w04"]})
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_a, **_o: table.to_iterable_dataset())
+    first = refused("a/b", model, count=1, length=2, revision="1" * 40)
+    assert "of type bytes" in first
+    assert refused("a/b", model, count=1, length=2, revision="1" * 40) == first
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_datasets_is_missing(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from steppe.core.errors import InputError, MissingExtraError
-from steppe.models.rows import COLUMN_NAMES, BadRowError, Columns, Document
+from steppe.models.hub_rows import kept_rows, rows_file
+from steppe.models.rows import COLUMN_NAMES, KNOWN_COLUMNS, MASK, BadRowError, Columns, Document
 from steppe.models.text_files import ENDINGS, format_of, read_file
 
 _MOST_FILES = 20_000
@@ -92,7 +93,7 @@ def _read_folder(path: Path, columns: Columns) -> Generator[Document | BadRowErr
             rows = datasets.load_from_disk(str(path))
         except _faults(datasets) as fault:
             raise _unreadable(str(path), fault) from fault
-        yield from _rows(rows, str(path), columns)
+        yield from _rows(_split(rows, str(path)), str(path), columns)
         return
     for file in _files(path):
         yield from read_file(file, columns)
@@ -170,26 +171,43 @@ def _of_one_split(root: Path, files: list[Path]) -> list[Path]:
 
 def _open_hub(name: str, revision: str | None, columns: Columns) -> Source:
     datasets = _import_datasets(name)
+    commit = revision if re.fullmatch("[0-9a-f]{40}", revision or "") else None
     try:
-        commit = HfApi().dataset_info(name, revision=revision).sha
-        rows = datasets.load_dataset(name, revision=commit, streaming=True)
+        commit = commit or HfApi().dataset_info(name, revision=revision).sha
     except _faults(datasets) as fault:
         raise _unreadable(name, fault) from fault
+    wanted = {*KNOWN_COLUMNS, MASK} if columns.name is None else {columns.name, MASK}
+
+    def stream(known: int) -> Iterator[dict[str, Any]]:
+        rows = _split(datasets.load_dataset(name, revision=commit, streaming=True), name)
+        for row in rows.skip(known):
+            # Of other columns only their names are told of.
+            yield {column: row[column] if column in wanted else None for column in row}
+
+    rows = kept_rows(rows_file(name, commit, columns.name), stream)
     return Source(_rows(rows, name, columns), commit)
 
 
-def _rows(rows: Any, source: str, columns: Columns) -> Generator[Document | BadRowError]:
-    """Documents of the ``train`` split, or of the only one."""
-    if isinstance(rows, Mapping):
-        name = "train" if "train" in rows or not rows else next(iter(rows))
-        if name not in rows or (name != "train" and len(rows) > 1):
-            raise _no_train(source, sorted(rows))
-        rows = rows[name]
+def _split(rows: Any, source: str) -> Any:
+    """The ``train`` split of a data set, or the only one."""
+    if not isinstance(rows, Mapping):
+        return rows
+    name = "train" if "train" in rows or not rows else next(iter(rows))
+    if name not in rows or (name != "train" and len(rows) > 1):
+        raise _no_train(source, sorted(rows))
+    return rows[name]
+
+
+def _rows(rows: Iterable[Any], source: str, columns: Columns) -> Generator[Document | BadRowError]:
     try:
         for number, row in enumerate(rows):
             yield columns.document(row, f"prompts {source}, row {number}")
     except _faults(_import_datasets(source)) as fault:
         raise _unreadable(source, fault) from fault
+    finally:
+        # Rows that are being kept are in place as soon as no more are read.
+        if isinstance(rows, Generator):
+            rows.close()
 
 
 def _faults(datasets: Any) -> tuple[type[Exception], ...]:
