@@ -61,6 +61,17 @@ def texts_outside() -> Callable[[Figure], list[str]]:
     return outside
 
 
+@pytest.fixture(scope="session")
+def sharp_gpt2() -> GPT2LMHeadModel:
+    """A GPT-2 of random weights whose output turns within a short way."""
+    torch.manual_seed(0)
+    config = GPT2Config(
+        n_layer=3, n_embd=24, n_head=2, vocab_size=89, n_positions=32,
+        initializer_range=0.3, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    return GPT2LMHeadModel(config).eval()
+
+
 def tiny_model() -> GPT2LMHeadModel:
     """A GPT-2 of random weights, large enough that its curves are no straight lines."""
     torch.manual_seed(0)

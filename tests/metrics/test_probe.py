@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 
 from steppe.core.sites import Site
 from steppe.metrics import CATALOGUE
@@ -17,20 +16,10 @@ from steppe.propagation import Suffix, build_prefix
 SITE, READ = Site(1, "resid_pre"), Site(2, "resid_post")
 
 
-@pytest.fixture(scope="module")
-def hf_model() -> Any:
-    torch.manual_seed(0)
-    config = transformers.GPT2Config(
-        n_layer=3, n_embd=24, n_head=2, vocab_size=89, n_positions=32,
-        initializer_range=0.3, bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
-    return transformers.GPT2LMHeadModel(config).eval()
-
-
 def test_points_are_run_in_as_many_pairs_as_fit(
-    hf_model: Any, monkeypatch: pytest.MonkeyPatch
+    sharp_gpt2: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = load_model(hf_model, dtype="bfloat16")
+    model = load_model(sharp_gpt2, dtype="bfloat16")
     torch.manual_seed(2)
     with Suffix(model, SITE, read=[], logits=True) as suffix:
         probe = Probe(suffix, CATALOGUE["kl"], READ)
@@ -42,8 +31,8 @@ def test_points_are_run_in_as_many_pairs_as_fit(
     torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-3)
 
 
-def test_points_are_compared_with_their_own_reference(hf_model: Any) -> None:
-    model = load_model(hf_model)
+def test_points_are_compared_with_their_own_reference(sharp_gpt2: Any) -> None:
+    model = load_model(sharp_gpt2)
     torch.manual_seed(3)
     with Suffix(model, SITE, read=[READ]) as suffix:
         probe = Probe(suffix, CATALOGUE["l2"], READ)

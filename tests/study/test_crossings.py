@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
-import transformers
 
 from steppe.core.sites import Site
 from steppe.metrics import CATALOGUE
@@ -20,16 +18,6 @@ from steppe.study.crossings import Search
 
 SITE, READ = Site(1, "resid_pre"), Site(-1, "resid_post")
 LEVEL, STEPS = 1e-4, 101
-
-
-@pytest.fixture(scope="module")
-def model() -> Any:
-    torch.manual_seed(0)
-    config = transformers.GPT2Config(
-        n_layer=3, n_embd=24, n_head=2, vocab_size=89, n_positions=32,
-        initializer_range=0.3, bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
-    return transformers.GPT2LMHeadModel(config).eval()
 
 
 def prefix_of(model: Model) -> Prefix:
@@ -49,8 +37,8 @@ def sphere(model: Model) -> Family:
     return family_of("sphere", base.expand(40, -1), displacements, mean_free=True)
 
 
-def test_crossings_of_small_levels_are_those_of_float32(model: Any) -> None:
-    models = [load_model(model), load_model(model, dtype="bfloat16")]
+def test_crossings_of_small_levels_are_those_of_float32(sharp_gpt2: Any) -> None:
+    models = [load_model(sharp_gpt2), load_model(sharp_gpt2, dtype="bfloat16")]
     exact, half = (searched(model, sphere(model)) for model in models)
     assert not exact.censored.any()
     error = np.abs(half.step - exact.step) / exact.step
@@ -58,8 +46,8 @@ def test_crossings_of_small_levels_are_those_of_float32(model: Any) -> None:
     assert error.max() < 0.05
 
 
-def test_paths_from_several_bases_are_each_compared_with_their_own(model: Any) -> None:
-    model = load_model(model)
+def test_paths_from_several_bases_are_each_compared_with_their_own(sharp_gpt2: Any) -> None:
+    model = load_model(sharp_gpt2)
     generator = torch.Generator().manual_seed(2)
     bases = prefix_of(model).base + torch.randn(3, 24, generator=generator)
     ways = torch.randn(3, 24, generator=generator)
@@ -70,8 +58,8 @@ def test_paths_from_several_bases_are_each_compared_with_their_own(model: Any) -
     assert len(set(together.step.round(3))) == 3
 
 
-def test_paths_without_a_direction_stay_undefined(model: Any) -> None:
-    model = load_model(model)
+def test_paths_without_a_direction_stay_undefined(sharp_gpt2: Any) -> None:
+    model = load_model(sharp_gpt2)
     base = prefix_of(model).base.expand(3, -1)
     ways = torch.stack([torch.arange(24.0).cos(), base[0] * 2, torch.full((24,), torch.nan)])
     found = searched(model, family_of("sphere", base, ways))

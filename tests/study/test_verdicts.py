@@ -61,4 +61,5 @@ def test_holm_leaves_the_clear_verdicts_and_counts_only_what_was_tested():
     text = multiplicity_text(table)
     assert "Of 4 claims decided one by one at 95%, 2 hold, 1 do not hold, 1 are undecided." in text
     assert "about 0.1 verdicts of 'holds'" in text
+    assert "of a run of some parts only they are fewer" in text
     assert text.endswith("1 hold, 0 do not hold, 3 are undecided.")

@@ -9,7 +9,7 @@ from steppe.comparisons.censored import (
     ranked_median,
     roc_curve,
 )
-from steppe.comparisons.distributions import ks_null_band, ks_statistic
+from steppe.comparisons.distributions import ks_statistic
 from steppe.comparisons.intervals import (
     Interval,
     Resamples,
@@ -42,7 +42,6 @@ __all__ = [
     "holm",
     "jackknife",
     "ks_interval",
-    "ks_null_band",
     "ks_statistic",
     "ks_sum",
     "ks_within",

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Asymptotic two-sided 5 % point of the two-sample statistic (Smirnov 1948): sqrt(-ln(0.025) / 2).
-_FIVE_PERCENT = 1.358
-
 
 def ks_statistic(first: ArrayLike, second: ArrayLike) -> float:
     """Largest distance between the empirical distribution functions of two samples.
@@ -23,15 +20,6 @@ def ks_statistic(first: ArrayLike, second: ArrayLike) -> float:
     """
     pair = Pair.of(first, second)
     return float(ks_of_counts(pair.counts(pair.first), pair.counts(pair.second)))
-
-
-def ks_null_band(n: int, m: int) -> float:
-    """KS statistic that two samples of one distribution exceed in 5 % of cases.
-
-    1.358 sqrt((n + m) / (n m)), for large samples (Smirnov 1948). For steps on a grid, which tie,
-    it is exceeded less often.
-    """
-    return _FIVE_PERCENT * float(np.sqrt((n + m) / (n * m))) if n > 0 and m > 0 else float("nan")
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,7 +63,7 @@ class Parts:
         return self.numbers - reach, self.numbers + reach
 
     def p_value(self) -> float:
-        """Two-sided: below 0.05 exactly where the interval of level 0.95 leaves out zero."""
+        """Two-sided: with the interval of level 0.95 it decides alike, up to rounding."""
         if self._undefined:
             return float("nan")
         rows, columns = self.numbers.shape

@@ -44,8 +44,9 @@ class KsTest(NamedTuple):
         number: The number.
         low: Lower end of its 95% interval; positive where the number is shown to be.
         high: Upper end; negative where the number is shown to be.
-        p: Two-sided p-value of zero: below 0.05 exactly where the interval leaves it out, and
-            never below 2 / (resamples + 1), since so many draws tell no smaller one.
+        p: Two-sided p-value of zero, from draws: it and the interval decide alike, at most 0.05
+            where the interval leaves zero out. It has the draws' own error and is never below
+            2 / (resamples + 1), since so many draws tell no smaller one.
     """
 
     number: float
@@ -128,7 +129,8 @@ class _Inversion:
         """True numbers that agree with the found one.
 
         Args:
-            decisive: A number that lies within exactly where its `p_value` is above 1 - ``level``.
+            decisive: A number that is tried itself, so that it lies within where its `p_value` is
+                above 1 - ``level``; the ends are near, but for the last halving.
             level: Share of intervals that are to hold the true number.
         """
         low, high = (self._end(side, decisive, (1 - level) / 2) for side in (0, 1))

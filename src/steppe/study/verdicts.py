@@ -31,8 +31,9 @@ class Decision:
         number: Positive where the claim holds; NaN where it cannot be decided.
         low: Lower end of its 95% interval.
         high: Upper end.
-        p: Two-sided p-value of a number of zero: below 0.05 exactly where the interval leaves
-            out zero.
+        p: Two-sided p-value of a number of zero: it and the interval decide alike, up to rounding.
+            As exact as what made it: a count's is, a mean's follows Student's t, a KS distance's is
+            a share of draws.
     """
 
     number: float
@@ -102,8 +103,10 @@ def multiplicity_text(claims: pd.DataFrame) -> str:
     return (
         f"Of {tested} claims decided one by one at 95%, {_counts(claims['verdict'])}. Were none of "
         f"them true or false beyond chance, chance alone would give about {by_chance:.1f} verdicts "
-        f"of '{HOLDS}' and as many of '{FAILS}'. After Holm's correction for {tested} claims, "
-        f"with which the chance of any such verdict is 5%, {_counts(claims['verdict_holm'])}."
+        f"of '{HOLDS}' and as many of '{FAILS}'. After Holm's correction for {tested} claims (all "
+        "that this run decides: of a run of some parts only they are fewer, and corrected for "
+        "less), with which the chance of any such verdict is 5%, "
+        f"{_counts(claims['verdict_holm'])}."
     )
 
 

@@ -30,16 +30,14 @@ PAIRS = 200
 
 def prepare(context: Context[Settings]) -> dict[str, Any]:
     """The constants of a run: ``step_size``, ``threshold``, ``top_cosine`` and all ``scales``."""
-    is_paper = has_papers_sae(_sae_of(context)) and is_published(context.settings, SETUP)
+    # Where no SAE is needed the paper's lengths are still those of its model and site.
+    is_papers_sae = "sae" not in context.needs or has_papers_sae(context.used_sae.identity)
+    is_paper = is_papers_sae and is_published(context.settings, SETUP)
     scales = choose(context.settings, typical(context), is_paper=is_paper)
     constants = {"step_size": scales["step_size"], "threshold": scales["threshold"]}
     if scales["cosine"] is not None:
         constants["top_cosine"] = scales["cosine"]
     return {**constants, "scales": scales}
-
-
-def _sae_of(context: Context[Settings]) -> dict[str, Any] | None:
-    return context.used_sae.identity if "sae" in context.needs else None
 
 
 def typical(context: Context[Settings]) -> dict[str, Any]:
@@ -90,15 +88,17 @@ def choose(settings: Settings, typical: Mapping[str, Any], *, is_paper: bool) ->
         In the model's own units: ``step_size`` of absolute paths; plateau ``threshold`` on L2 and
         the thresholds of the ``sweep``; ``min_slope``, the smallest L2 rise in one step that counts
         as a slope (``code`` reading); ``output_ratio``, L2 at the output per unit of GPT-2's;
-        ``cosine`` that the structured top latent should have with the base's; ``origin``, where
+        ``cosine`` that the structured top latent should have with the base's, None without an SAE;
+        ``origin``, where
         all came from, in words; ``typical``.
     """
-    input_ratio, output_ratio, cosine = 1.0, 1.0, COSINE
+    input_ratio, output_ratio, cosine = 1.0, 1.0, typical["cosine"]
     origin = "the paper's constants"
-    if not is_paper:
+    if is_paper:
+        cosine = None if cosine is None else COSINE
+    else:
         input_ratio = typical["target_distance"] / TARGET_DISTANCE
         output_ratio = typical["output_distance"] / OUTPUT_DISTANCE
-        cosine = typical["cosine"]
         origin += (
             f", scaled to this model: lengths at the site by {input_ratio:.3g} (mean "
             f"base-to-target distance {typical['target_distance']:.3g} for {TARGET_DISTANCE:g}), "

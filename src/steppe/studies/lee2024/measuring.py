@@ -24,6 +24,7 @@ from steppe.studies.lee2024.plan import BLEND, WITH_FIRST, Series
 from steppe.studies.lee2024.saes import plan_of
 from steppe.studies.lee2024.settings import Settings
 from steppe.study import Context
+from steppe.study.part import attributes
 from steppe.study.published import four_digits
 
 Arrays = dict[str, NDArray[Any]]
@@ -207,19 +208,12 @@ def _template(
         name: (SERIES, np.array([getattr(one, attribute) for one in series], object))
         for name, attribute in labels.items()
     }
-    attributes = {
-        "model": context.model.name,
-        # Not "coordinates": xarray takes that attribute for its own.
-        "residual_coordinates": context.model.coordinates,
-        "site": context.site.name,
-        "positions": context.settings.positions,
-        "scale": context.constants["scale"],
-    }
+    said = {**attributes(context), "positions": context.settings.positions}
     return Template(
         samples=context.settings.samples,
         shard_size=SHARD_SIZE,
         variables=variables,
-        fixed=xr.Dataset(coords=named | coordinates, attrs=attributes),
+        fixed=xr.Dataset(coords=named | coordinates, attrs=said),
         sizes={POSITION: context.prompts.tokens.shape[1]} if coordinates else {},
     )
 
