@@ -15,13 +15,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.calibration import giglemiani2024, heimersheim2024, janiak2024, ks, lee2024
+from benchmarks.calibration import (
+    giglemiani2024,
+    heimersheim2024,
+    janiak2024,
+    ks,
+    lee2024,
+    shinkle2025,
+)
 from benchmarks.calibration.rates import Rates, Study, faults, rates
 from benchmarks.calibration.tables import coverage_table, rates_table, together_table
 
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
-    for module in (giglemiani2024, heimersheim2024, janiak2024, lee2024)
+    for module in (giglemiani2024, heimersheim2024, janiak2024, lee2024, shinkle2025)
 }
 KS = "ks"
 QUICK_RUNS = 200

@@ -33,6 +33,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "lee2024": {
         "samples": 6, "prompt_length": 10, "moments_samples": 500, "lengths": [1, 51],
     },
+    "shinkle2025": {
+        "samples": 24, "n_points": 4, "jacobian_samples": 2, "jacobian_points": 3, "probes": 2,
+        "bootstrap": 100,
+    },
 }  # fmt: skip
 
 
@@ -51,7 +55,7 @@ def run(study: str, tiny_files: Any, folder: Path, *workers: Workers) -> Path:
         "model": str(tiny_files.model),
         "prompts": str(tiny_files.prompts),
     }
-    if study != "janiak2024":
+    if study not in ("janiak2024", "shinkle2025"):
         files["sae"] = str(tiny_files.sae)
     asked = {"study": study, "device": "cpu", **files, **SMALL[study]}
     for one in workers:

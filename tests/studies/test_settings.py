@@ -8,7 +8,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("study", ["giglemiani2024", "heimersheim2024", "janiak2024", "lee2024"])
+@pytest.mark.parametrize(
+    "study", ["giglemiani2024", "heimersheim2024", "janiak2024", "lee2024", "shinkle2025"]
+)
 def test_settings_load_neither_torch_nor_tables(study: str) -> None:
     code = f"import sys, steppe.studies.{study}.settings; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

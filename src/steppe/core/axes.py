@@ -26,6 +26,9 @@ AXIS = "axis"
 START = "start"
 MOMENT = "moment"
 CONTROL = "control"
+MOVED = "moved"
+READ = "read"
+BLOCK = "block"
 
 MEANING: dict[str, str] = {
     KIND: "how targets (or bases) are made",
@@ -53,4 +56,7 @@ MEANING: dict[str, str] = {
     START: "one of several directions that an ascent starts from",
     MOMENT: "before or after an ascent",
     CONTROL: "another model, or site, with which effects are set beside",
+    MOVED: "the block at whose output activations are moved",
+    READ: "the site, or logits, at which the output is looked at",
+    BLOCK: "the block in which something is measured",
 }

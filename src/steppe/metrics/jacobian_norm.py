@@ -14,6 +14,9 @@ from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.propagation.gradient import GradientSuffix
 
+# Rows of one pass.
+_ROWS = 512
+
 
 def jacobian_norm(
     suffix: GradientSuffix, points: Tensor, read: Site | str, *, probes: int = 0, seed: int = 0
@@ -50,7 +53,8 @@ def jacobian_norm(
         vectors = 2.0 * torch.randint(2, (probes, width), generator=generator) - 1.0
     else:
         vectors = torch.eye(width)
-    squares = torch.stack([_squares(suffix, point, vectors, read) for point in points])
+    together = max(1, _ROWS // len(vectors))
+    squares = torch.cat([_squares(suffix, p, vectors, read) for p in torch.split(points, together)])
     if not probes:
         norms = squares.sum(dim=1).sqrt()
         return norms, torch.zeros_like(norms)
@@ -60,6 +64,7 @@ def jacobian_norm(
     return norms, torch.where(norms > 0, errors, 0.0)
 
 
-def _squares(suffix: GradientSuffix, point: Tensor, vectors: Tensor, read: Site | str) -> Tensor:
-    pulled = suffix.pull(point.expand(len(vectors), -1), vectors, read)
-    return pulled.double().square().sum(dim=-1).cpu()
+def _squares(suffix: GradientSuffix, points: Tensor, vectors: Tensor, read: Site | str) -> Tensor:
+    rows = points.repeat_interleave(len(vectors), dim=0)
+    pulled = suffix.pull(rows, vectors.repeat(len(points), 1), read)
+    return pulled.double().square().sum(dim=-1).view(len(points), -1).cpu()

@@ -99,6 +99,13 @@ STUDIES: Registry[StudyEntry] = Registry(
             settings="steppe.studies.janiak2024.settings:Settings",
             study="steppe.studies.janiak2024.study:STUDY",
         ),
+        StudyEntry(
+            name="shinkle2025",
+            paper="Activation plateau mechanisms (Shinkle & Heimersheim, 2025; LessWrong)",
+            question="Which parts of a model make its activation plateaus?",
+            settings="steppe.studies.shinkle2025.settings:Settings",
+            study="steppe.studies.shinkle2025.study:STUDY",
+        ),
     ],
 )
 

@@ -1,0 +1,1 @@
+"""shinkle2025: which parts of a model make its activation plateaus."""
