@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import steppe
+from steppe.core.errors import InputError
 from steppe.store import Run
 from steppe.studies.janiak2024.study import AFTER_NORM, NEXT, ONE_CHANGED, SAME_TOKEN
+from steppe.study.running import kept_directions
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +89,31 @@ def test_every_output_is_written(done: Run) -> None:
         "claims",
     }
     assert (done.tables["sharpness"]["mean"] >= 1).all()
+
+
+def test_directions_that_were_asked_for_are_targets_too(tiny_files: Any, tmp_path: Any) -> None:
+    run = steppe.run(
+        "janiak2024", model=tiny_files.model, prompts=tiny_files.prompts, samples=4,
+        moments_samples=100, bootstrap=100, device="cpu", out=tmp_path / "run",
+        only=("interpolations",), directions=("pca:1", "pca:1_against"),
+    )  # fmt: skip
+    curves = run.dataset("interpolations").sel(mode="linear")
+    kept = kept_directions(run.path)
+    assert kept is not None
+    model = steppe.load_model(tiny_files.model, device="cpu")
+    site, tokens = "blocks.0.hook_resid_post", curves["tokens"].values
+    base = steppe.read_residuals(model, tokens, site)
+    for kind, sign in (("pca:1", 1.0), ("pca:1_against", -1.0)):
+        length = torch.from_numpy(curves["target_distance"].sel(kind=kind).values)[:, None, None]
+        shares = torch.linspace(0, 1, 11)[:, None]
+        points = base[:, None] + sign * length * shares * kept.vectors[0]
+        plain = steppe.measure(model, tokens, site, points, ["l2"])
+        np.testing.assert_allclose(curves["l2"].sel(kind=kind), plain["l2"], atol=1e-4)
+
+
+def test_a_direction_that_is_no_target_is_refused(tiny_files: Any) -> None:
+    with pytest.raises(InputError, match="towards_zero"):
+        steppe.run(
+            "janiak2024", model=tiny_files.model, prompts=tiny_files.prompts, device="cpu",
+            directions=("towards_zero",),
+        )  # fmt: skip

@@ -8,7 +8,7 @@ which is after the final norm: both are measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from steppe.activations import KINDS
 from steppe.comparisons import earlier_within
 from steppe.core.axes import COLUMN, CORNER, KIND, MODE, ROW, SAMPLE, STEP
 from steppe.reports import Drawing, Setting, Slice, slices
@@ -73,15 +74,21 @@ def targets(context: Context[Settings], bases: Bases) -> dict[str, Tensor]:
     return found
 
 
-def interpolations(settings: Settings) -> CurvePart:
+def and_directions(context: Context[Settings], bases: Bases) -> dict[str, Tensor]:
+    """Beside them, activations on the directions asked for, as far as a real one."""
+    return targets(context, bases) | context.targets(bases, context.settings.directions)
+
+
+def interpolations(settings: Settings, further: Sequence[str] = ()) -> CurvePart:
     """L2 from the base along the straight line and the arc about the mean, to each kind."""
     return CurvePart(
         "interpolations",
-        (NEXT, SAME_TOKEN, ONE_CHANGED),
+        (NEXT, SAME_TOKEN, ONE_CHANGED, *further),
         paths=("linear", "arc"),
         metrics=("l2", AFTER_NORM),
         n_points=settings.n_points,
-        targets=targets,
+        targets=and_directions if further else targets,
+        further_needs=frozenset().union(*(KINDS.find(kind).needs for kind in further)),
     )
 
 
@@ -132,7 +139,7 @@ def measure_slices(context: Context[Settings], samples: range) -> dict[str, Any]
 def parts(settings: Settings) -> list[Part]:
     """Interpolations, the same on untrained weights, and slices."""
     return [
-        interpolations(settings),
+        interpolations(settings, settings.directions),
         ControlPart("untrained", interpolations(settings)),
         FunctionPart(
             "slices",
