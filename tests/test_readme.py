@@ -9,6 +9,7 @@ import pytest
 
 from steppe.cli.main import app
 from steppe.settings.study_settings import StudySettings
+from steppe.studies.ferreira2026.settings import Settings as Ferreira
 from steppe.studies.giglemiani2024.settings import Settings as Giglemiani
 from steppe.studies.heimersheim2024.settings import Settings as Heimersheim
 from steppe.studies.janiak2024.settings import Settings as Janiak
@@ -46,9 +47,9 @@ def test_every_link_and_picture_is_there() -> None:
 
 def test_the_studies_that_run_without_an_sae_are_named() -> None:
     (line,) = re.findall(r"\(`--accept-sae` goes on\);(.*?)run without an SAE", README, re.DOTALL)
-    studies = (Giglemiani, Heimersheim, Janiak, Lee)
+    studies = (Ferreira, Giglemiani, Heimersheim, Janiak, Lee)
     optional = {s.model_fields["study"].annotation.__args__[0] for s in studies}
-    assert set(re.findall(r"\w+2024", line)) == optional
+    assert set(re.findall(r"\w+202\d", line)) == optional
 
 
 def test_help_says_what_is_read() -> None:

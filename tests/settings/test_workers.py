@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,18 @@ from steppe.settings.configuration import settings_of
 from steppe.store import Opening, open_run
 
 # Small, with several shards, and every part that has shards of its own.
+# Directions from prompts of token ids: the tiny model has no tokenizer.
+PAIRS = "".join(
+    json.dumps({"name": f"set{n}", "positive": [n, n + 1, 7], "negative": [n + 2, n, 9]}) + "\n"
+    for n in range(8)
+    for _ in range(2)
+)
+
 SMALL: dict[str, dict[str, Any]] = {
+    "ferreira2026": {
+        "samples": 24, "pairs": 2, "n_points": 7, "melbo_steps": 2, "moments_samples": 100,
+        "bootstrap": 100,
+    },
     "giglemiani2024": {"samples": 40, "bootstrap": 100},
     "heimersheim2024": {
         "samples": 12, "n_points": 21, "draws": 2, "families": 1, "planes": 2, "plane_points": 5,
@@ -57,6 +69,10 @@ def run(study: str, tiny_files: Any, folder: Path, *workers: Workers) -> Path:
     }
     if study not in ("janiak2024", "shinkle2025"):
         files["sae"] = str(tiny_files.sae)
+    if study == "ferreira2026":
+        pairs = folder.with_suffix(".jsonl")
+        pairs.write_text(PAIRS)
+        files["contrastive"] = [str(pairs)]
     asked = {"study": study, "device": "cpu", **files, **SMALL[study]}
     for one in workers:
         outcome = run_study(settings_of(asked, "test"), Opening(folder), one)

@@ -9,7 +9,8 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "study", ["giglemiani2024", "heimersheim2024", "janiak2024", "lee2024", "shinkle2025"]
+    "study",
+    ["ferreira2026", "giglemiani2024", "heimersheim2024", "janiak2024", "lee2024", "shinkle2025"],
 )
 def test_settings_load_neither_torch_nor_tables(study: str) -> None:
     code = f"import sys, steppe.studies.{study}.settings; print(*sys.modules)"

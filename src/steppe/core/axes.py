@@ -26,6 +26,8 @@ AXIS = "axis"
 START = "start"
 MOMENT = "moment"
 CONTROL = "control"
+PAIR = "pair"
+FACTOR = "factor"
 MOVED = "moved"
 READ = "read"
 BLOCK = "block"
@@ -47,7 +49,7 @@ MEANING: dict[str, str] = {
     SAE: "one sparse autoencoder",
     DRAW: "one of several directions drawn for a sample and kind",
     POINT: "target on the barycentric grid of a triangle",
-    FAMILY: "one 2-D family of directions",
+    FAMILY: "one 2-D family of directions, or one way of making directions",
     NEIGHBOUR: "a direction of such a family: its corner, or near it",
     CORNER: "one of the activations that span a plane or a triangle",
     ROW: "place along the second axis of a plane",
@@ -55,6 +57,8 @@ MEANING: dict[str, str] = {
     AXIS: "the two axes of a plane",
     START: "one of several directions that an ascent starts from",
     MOMENT: "before or after an ascent",
+    PAIR: "two directions that span a plane",
+    FACTOR: "what a threshold is multiplied by",
     CONTROL: "another model, or site, with which effects are set beside",
     MOVED: "the block at whose output activations are moved",
     READ: "the site, or logits, at which the output is looked at",

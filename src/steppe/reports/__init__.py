@@ -3,6 +3,13 @@
 from steppe.reports.bands import Band, Panel, draw_bands
 from steppe.reports.bars import BarPanel, Bars, Level, draw_bars
 from steppe.reports.by_count import ChangePanel, CountPanel, by_count, changes, count_histogram
+from steppe.reports.contours import (
+    Plane,
+    beeswarm,
+    combination_sweep,
+    exponents_along,
+    fitted_boundaries,
+)
 from steppe.reports.crossings import CrossingRow, crossing_distributions, crossing_shares
 from steppe.reports.curve_bands import BandPanel, Spread, curve_bands, single_curves
 from steppe.reports.drawing import Drawing, Setting, n_of, save_drawing
@@ -29,6 +36,7 @@ __all__ = [
     "KindStyle",
     "Level",
     "Panel",
+    "Plane",
     "PlaneMap",
     "Setting",
     "Slice",
@@ -37,8 +45,10 @@ __all__ = [
     "TableEntry",
     "TriangleMap",
     "add_style",
+    "beeswarm",
     "by_count",
     "changes",
+    "combination_sweep",
     "count_histogram",
     "crossing_distributions",
     "crossing_shares",
@@ -46,6 +56,8 @@ __all__ = [
     "draw_bands",
     "draw_bars",
     "example_curves",
+    "exponents_along",
+    "fitted_boundaries",
     "label_of",
     "latent_cosines",
     "latent_counts",

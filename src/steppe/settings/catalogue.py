@@ -106,6 +106,14 @@ STUDIES: Registry[StudyEntry] = Registry(
             settings="steppe.studies.shinkle2025.settings:Settings",
             study="steppe.studies.shinkle2025.study:STUDY",
         ),
+        StudyEntry(
+            name="ferreira2026",
+            paper="Evidence for feature-specific error correction in LLMs "
+            "(Ferreira da Silva & Heimersheim, 2026; arXiv 2606.24964)",
+            question="Are feature directions privileged: are mixtures of two tolerated longer?",
+            settings="steppe.studies.ferreira2026.settings:Settings",
+            study="steppe.studies.ferreira2026.study:STUDY",
+        ),
     ],
 )
 

@@ -13,7 +13,7 @@ from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import crossing_step, is_censored, plateau_step
 from steppe.statistics.search import EVALUATIONS, Crossings, find_crossings
 from steppe.statistics.sharpness import sharpness
-from steppe.statistics.superellipse import Superellipse, superellipse_exponent
+from steppe.statistics.superellipse import Superellipse, fit_superellipse, superellipse_exponent
 from steppe.statistics.transition import transition_width
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ends_at_target",
     "find_crossings",
     "find_statistic",
+    "fit_superellipse",
     "is_censored",
     "max_slope_step",
     "nonlinearity_step",

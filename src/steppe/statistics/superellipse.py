@@ -71,22 +71,38 @@ def superellipse_exponent(
             positive.
     """
     values, angles = np.asarray(l2, np.float64), np.asarray(angles_degrees, np.float64)
-    check_names("normalization", [normalization], _NORMALIZATIONS)
     _check(values, angles, threshold)
     median = np.median(values, axis=0)
     steps = [crossing_step(axis, threshold) for axis in (median[:, 0], median[0])]
     intercepts = np.interp(steps, np.arange(len(angles)), angles)
     first, second = map(float, np.where(np.isnan(steps), np.nan, intercepts))
-    x, y = _scaled(_contour(median, angles, threshold), (first, second), normalization)
+    return fit_superellipse(_contour(median, angles, threshold), (first, second), normalization)
+
+
+def fit_superellipse(
+    points_degrees: ArrayLike,
+    intercepts: tuple[float, float],
+    normalization: Normalization = "geodesic",
+) -> Superellipse:
+    """Fit a superellipse to points of a contour.
+
+    Args:
+        points_degrees: ``(point, 2)`` angles along the first and the second direction.
+        intercepts: Angles at which the contour meets both axes.
+        normalization: As of `superellipse_exponent`.
+    """
+    check_names("normalization", [normalization], _NORMALIZATIONS)
+    points = np.asarray(points_degrees, np.float64)
+    x, y = _scaled(points, intercepts, normalization)
     if len(x) < _FEWEST:
-        return Superellipse(np.nan, (first, second), np.nan, len(x))
+        return Superellipse(np.nan, intercepts, np.nan, len(x))
 
     def misses(p: float) -> float:
         return float(((x**p + y**p - 1) ** 2).sum())
 
     p = float(minimize_scalar(misses, bounds=_EXPONENTS, method="bounded").x)
     misfit = float(np.abs((x**p + y**p) ** (1 / p) - 1).mean())
-    return Superellipse(p, (first, second), misfit, len(x))
+    return Superellipse(p, intercepts, misfit, len(x))
 
 
 def _contour(median: Floats, angles: Floats, threshold: float) -> Floats:
