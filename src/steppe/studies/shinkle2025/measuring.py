@@ -183,7 +183,8 @@ def _steps(values: Tensor) -> Tensor:
 def _flips(outputs: Outputs, block: int) -> NDArray[np.float32]:
     """Share of neurons that change their sign in each step, per unit that ``resid_mid`` moves.
 
-    GELU and its like keep the sign of what enters them (as far as they have one), as ReLU does.
+    GELU and SiLU keep the sign of what enters them, ReLU tells positive from the rest. A gated
+    neuron is a product: its sign flips with that of either factor.
     """
     signs = outputs.residuals[f"blocks.{block}.mlp.hook_post"] > 0
     moved = _steps(outputs.residuals[f"blocks.{block}.hook_resid_mid"])

@@ -138,7 +138,7 @@ def _jacobian_table(analysis: Analysis) -> pd.DataFrame:
         for kind in NORMS
         for block in dataset[BLOCK].values
     ]
-    whole = {KIND: "suffix", BLOCK: -1, "n": dataset.sizes[SAMPLE]}
+    whole = {KIND: "suffix", BLOCK: "all", "n": dataset.sizes[SAMPLE]}
     whole |= {"norm": float(dataset["suffix_norm"].mean())}
     return pd.DataFrame(
         [*rows, whole | {"standard_error_of_one": float(dataset["suffix_norm_error"].mean())}]
