@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.calibration import (
+    ferreira2026,
     giglemiani2024,
     heimersheim2024,
     janiak2024,
@@ -28,7 +29,14 @@ from benchmarks.calibration.tables import coverage_table, rates_table, together_
 
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
-    for module in (giglemiani2024, heimersheim2024, janiak2024, lee2024, shinkle2025)
+    for module in (
+        ferreira2026,
+        giglemiani2024,
+        heimersheim2024,
+        janiak2024,
+        lee2024,
+        shinkle2025,
+    )
 }
 KS = "ks"
 QUICK_RUNS = 200

@@ -15,6 +15,7 @@ from steppe.checks.sequence_loss import SequenceLoss
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.models import Model, load_model
+from steppe.propagation import plan
 
 SITE = Site(1, "resid_pre", "all")
 VOCABULARY, LENGTH, SEQUENCES = 67, 9, 5
@@ -119,7 +120,7 @@ def test_blocks_run_once_and_logits_are_made_for_few_tokens_at_a_time(
         block.clear()
         head.clear()
         per_row = sequence_loss.bytes_per_point(model, 1, 1, logits=True)
-        monkeypatch.setattr("steppe.propagation.plan.BATCH_BYTES", 7 * per_row)
+        monkeypatch.setitem(plan.BATCH_BYTES, "cpu", 7 * per_row)
         _, found = loss.clean(tokens[:1])
     assert max(head) <= 7
     # Beside the one run of the sequence only rows that are handed through on the way to the head.

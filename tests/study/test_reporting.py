@@ -24,5 +24,5 @@ def test_the_same_number_elsewhere_and_the_published_one_stand_beside_it() -> No
     row = Decision(0.5, 0.4, 0.6, 0.001).row("A1", "It holds.", quantity="a number", **further)
     without = {**row, "number_at_length_51": np.nan, "published": np.nan}
     sentences = sentences_of(claims_frame([row, without], "quantity", *further))
-    assert sentences[0].endswith("to 0.60; at length 51: 0.70; GPT-2 as published: 0.80)")
+    assert sentences[0].endswith("to 0.60; at length 51: 0.70; as published: 0.80)")
     assert sentences[1].endswith("to 0.60)")

@@ -99,7 +99,7 @@ def _further(row: Mapping[str, Any]) -> str:
         name: name.removeprefix("number_").replace("_", " ")
         for name in row
         if name.startswith("number_at_") and not name.endswith(("_low", "_high"))
-    } | {"published": "GPT-2 as published"}
+    } | {"published": "as published"}
     found = {text: row.get(name) for name, text in names.items()}
     return "".join(f"; {text}: {x:.2f}" for text, x in found.items() if not pd.isna(x))
 

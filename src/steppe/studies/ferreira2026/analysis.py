@@ -9,11 +9,10 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from steppe.comparisons import parts_of
 from steppe.core.axes import AXIS, FACTOR, FAMILY, PAIR, POINT, ROW, SAMPLE
 from steppe.core.errors import NotMeasuredError
 from steppe.statistics import Superellipse, fit_superellipse, superellipse_exponent
-from steppe.study import Analysis
+from steppe.study import Analysis, positive
 
 Floats = NDArray[np.float64]
 # What half of the smaller of both axes' largest responses is multiplied by.
@@ -90,17 +89,16 @@ def table(analysis: Analysis) -> pd.DataFrame:
     for family in map(str, found[FAMILY].values):
         for factor in map(float, found[FACTOR].values):
             fit = found.sel({FAMILY: family, FACTOR: factor}).transpose(PAIR, "fit").values
-            p = fit[~np.isnan(fit[:, 0]), 0]
-            parts = parts_of(
-                np.array(p.mean()), np.array([np.delete(p, i).mean() for i in range(len(p))])
-            )
-            interval = parts.interval()
+            fit = fit[~np.isnan(fit[:, 0])]
+            p = positive(lambda values: float(values.mean()), fit[:, 0])
             rows.append(
                 {
-                    FAMILY: family, "threshold_times": factor, "pairs": len(p),
-                    "p": float(p.mean()), "p_low": interval.low, "p_high": interval.high,
-                    "median": float(np.median(p)), "std": float(p.std()),
-                    "misfit": float(np.nanmean(fit[:, 3])), "undefined": len(fit) - len(p),
+                    FAMILY: family, "threshold_times": factor, "pairs": len(fit),
+                    "p": p.number, "p_low": p.low, "p_high": p.high,
+                    "median": float(np.quantile(fit[:, 0], 0.5)) if len(fit) else np.nan,
+                    "std": float(fit[:, 0].std()) if len(fit) else np.nan,
+                    "misfit": float(fit[:, 3].mean()) if len(fit) else np.nan,
+                    "undefined": found.sizes[PAIR] - len(fit),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)

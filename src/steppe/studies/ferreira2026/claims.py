@@ -18,8 +18,9 @@ from steppe.studies.ferreira2026.families import (
 from steppe.study import Analysis, Claim
 from steppe.study.verdicts import Decision
 
-# Exponents that differ by less are taken for the same.
-BOUND = 0.1
+# Exponents that differ by less are taken for the same: half of what contrastive ones were published
+# to lie above 2.
+BOUND = 0.2
 ROUND = 2.0
 
 
@@ -28,7 +29,7 @@ def all_positive(numbers: Floats) -> Decision:
     kept = numbers[~np.isnan(numbers).any(axis=1)]
     if len(kept) < 2:
         return Decision(*[float("nan")] * 4)
-    left = np.array([np.delete(kept, i, axis=0).mean(axis=0) for i in range(len(kept))])
+    left = (kept.sum(axis=0) - kept) / (len(kept) - 1)
     return Decision.of_parts(parts_of(kept.mean(axis=0)[:, None], left[:, :, None]))
 
 
@@ -89,17 +90,17 @@ CLAIMS = [
     Claim(
         "FE2",
         f"Contours of random, random-difference and PCA directions are ellipses: p is 2 within "
-        f"{BOUND:g}.",
+        f"{BOUND:g}. As near as published, this cannot be decided with 16 pairs.",
         f"{BOUND:g} minus the largest distance of a family's mean p from 2",
         all_positive,
         ("fits",),
-        published=BOUND - 0.05,
+        published=0.15,
         values=structureless,
     ),
     Claim(
         "FE3",
         "Decoder rows of the most active SAE latents lie between: p is above 2 and below that of "
-        "contrastive directions.",
+        "contrastive directions. As far apart as published, this cannot be decided with 16 pairs.",
         f"{_LEAST} mean p minus 2, and mean p of contrastive pairs minus it",
         all_positive,
         ("fits",),
@@ -108,7 +109,8 @@ CLAIMS = [
     ),
     Claim(
         "FE4",
-        "MELBO directions lie between: p is above 2 and below that of contrastive directions.",
+        "MELBO directions lie between: p is above 2 and below that of contrastive directions. As "
+        "far apart as published, this cannot be decided with 16 pairs.",
         f"{_LEAST} mean p minus 2, and mean p of contrastive pairs minus it",
         all_positive,
         ("fits",),

@@ -26,7 +26,7 @@ class Settings(BaseSettings):
         description="pairs of prompts behind contrastive directions: bundled sets or files",
     )
     pairs: int = Field(
-        12, ge=2, le=16, description="pairs of directions per family; no direction is in two"
+        16, ge=2, le=16, description="pairs of directions per family; no direction is in two"
     )
     reading: Literal["code", "searched"] = Field(
         "code",

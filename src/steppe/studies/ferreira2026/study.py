@@ -57,6 +57,8 @@ def _planes(analysis: Analysis) -> list[Plane]:
     for family in plain(analysis):
         fit = analysis["fits"].sel({FAMILY: family, FACTOR: 1.0})
         p = fit.sel(fit="p").values
+        if np.isnan(p).all():
+            continue
         pair = int(np.nanargmin(np.abs(p - np.nanmedian(p))))
         median = analysis["median"].sel({FAMILY: family}).isel({PAIR: pair})
         _, first, second, _, _ = map(float, fit.isel({PAIR: pair}).values)
