@@ -90,7 +90,8 @@ CLAIMS = [
     Claim(
         "FE2",
         f"Contours of random, random-difference and PCA directions are ellipses: p is 2 within "
-        f"{BOUND:g}. As near as published, this cannot be decided with 16 pairs.",
+        f"{BOUND:g}. As their pairs scatter on the bundled model, this cannot be decided with 16 "
+        "pairs.",
         f"{BOUND:g} minus the largest distance of a family's mean p from 2",
         all_positive,
         ("fits",),
