@@ -57,7 +57,26 @@ def started(workers: Workers, device: str) -> Iterator[Crew]:
                 _join_or_start(ray, workers, folder)
             yield _crew(ray.cluster_resources(), workers, device)
         finally:
-            ray.shutdown()
+            with _core_unheard():
+                ray.shutdown()
+
+
+@contextmanager
+def _core_unheard() -> Iterator[None]:
+    """Let nobody hear Ray's core, which writes past Python of tasks that leaving ends."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed: nobody hears it
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def import_ray() -> Any:
