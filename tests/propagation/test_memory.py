@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,19 @@ def test_weights_and_prefixes_are_known_from_the_configuration(family: str, dtyp
     assert found.prefixes == expected or (sliding and found.prefixes > expected)
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
-def test_matrices_kept_a_second_time_are_counted(family: str) -> None:
-    model = load_model(make_model(*FAMILIES[family]), engine="fast")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "falcon"])
+def test_matrices_kept_a_second_time_are_counted(family: str, dtype: str) -> None:
+    model = load_model(make_model(*FAMILIES[family]), dtype=dtype, engine="fast")
     prefix = build_prefix(model, torch.arange(12), SITE)
     with Suffix(model, SITE, read=[], logits=True) as suffix:
         suffix(prefix, prefix.base[None])
     kept = [_packed[module] for module in model.hf_model.modules() if module in _packed]
-    found = expected_memory(model.hf_model.config, Workload(SITE, 12))
-    assert found.packed == sum(one.matrix.numel() * 4 for one in kept)
-    assert expected_memory(model.hf_model.config, Workload(SITE, 12, on_cpu=False)).packed == 0
+    workload = Workload(SITE, 12, dtype=getattr(torch, dtype))
+    found = expected_memory(model.hf_model.config, workload)
+    # Tied to the embedding or not, the unembedding stays float32 in half precision.
+    assert found.packed == sum(one.matrix.numel() * one.matrix.element_size() for one in kept)
+    assert expected_memory(model.hf_model.config, replace(workload, on_cpu=False)).packed == 0
 
 
 def test_seven_billion_parameters_in_half_precision() -> None:
@@ -82,7 +86,7 @@ def held():
     return int(rows["RssAnon"].split()[0]) * 1024
 
 def model():
-    model = load_model(sys.argv[1])
+    model = load_model(sys.argv[1], dtype=sys.argv[2])
     for parameter in model.hf_model.parameters():
         parameter.data = parameter.data.clone()  # out of the file's mapping
     return model
@@ -116,14 +120,15 @@ print(peak - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such file here")
-def test_what_is_stated_is_what_is_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_is_stated_is_what_is_used(tmp_path: Path, dtype: str) -> None:
     config = transformers.LlamaConfig(
         hidden_size=768, intermediate_size=2048, num_hidden_layers=8, num_attention_heads=12,
         vocab_size=8192, max_position_embeddings=64, bos_token_id=0, eos_token_id=0,
     )  # fmt: skip
     transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-c", _MEASURE, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    stated = expected_memory(config, Workload(Site(2, "resid_pre"), 12)).total
+    command = [sys.executable, "-c", _MEASURE, str(tmp_path), dtype]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    workload = Workload(Site(2, "resid_pre"), 12, dtype=getattr(torch, dtype))
+    stated = expected_memory(config, workload).total
     assert stated == pytest.approx(int(done.stdout.split()[-1]), rel=0.1)

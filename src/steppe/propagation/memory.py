@@ -13,11 +13,9 @@ from transformers.pytorch_utils import Conv1D
 
 from steppe.core.sites import Site
 from steppe.models.anatomy import find_blocks_path
-from steppe.models.half_precision import HALF, matrices_of
+from steppe.models.half_precision import HALF, loaded_format, matrices_of
 from steppe.propagation.plan import BATCH_BYTES, bytes_of_point
-from steppe.propagation.replacements import PACKED_BYTES
-
-_FLOAT32 = 4
+from steppe.propagation.replacements import PACKED_BYTES, can_be_packed
 
 
 @dataclass(frozen=True)
@@ -81,33 +79,48 @@ def expected_memory(config: PretrainedConfig, workload: Workload) -> Memory:
     blocks: Any = hf_model.get_submodule(find_blocks_path(hf_model, str(config.model_type)))
     first = workload.site.blocks_before(len(blocks))
     after = [*blocks[first:], *([hf_model.get_output_embeddings()] if workload.logits else [])]
-    is_half = workload.dtype in HALF
-    halved = matrices_of(blocks) if is_half else []
-    width = torch.empty(0, dtype=workload.dtype).element_size()
+    formats = _Formats(blocks, workload.dtype)
     return Memory(
-        weights=_weights(hf_model, halved, width),
-        packed=_packed(blocks, after, width) if workload.on_cpu else 0,
-        prefixes=_prefixes(config, len(blocks) - first, workload, _FLOAT32 if is_half else width),
+        weights=_weights(hf_model, formats),
+        packed=_packed(blocks, after, formats) if workload.on_cpu else 0,
+        prefixes=_prefixes(config, len(blocks) - first, workload, formats.rest.itemsize),
         batch=_batch(config, hf_model, workload),
     )
 
 
-def _weights(hf_model: nn.Module, halved: Iterable[nn.Module], width: int) -> int:
+class _Formats:
+    """In which number format each module of a model keeps its parameters."""
+
+    def __init__(self, blocks: nn.Module, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.rest = loaded_format(dtype)
+        self.halved = set(matrices_of(blocks)) if dtype in HALF else set()
+
+    def of(self, module: nn.Module) -> torch.dtype:
+        return self.dtype if module in self.halved else self.rest
+
+
+def _weights(hf_model: nn.Module, formats: _Formats) -> int:
     """Every parameter once, tied ones too, in the number format that it is kept in."""
-    in_half = {id(own) for one in halved for own in one.parameters(recurse=False)}
-    rest = _FLOAT32 if in_half else width
-    parameters = sum(
-        one.numel() * (width if id(one) in in_half else rest) for one in hf_model.parameters()
-    )
-    return parameters + sum(buffer.nbytes for buffer in hf_model.buffers())
+    sizes = {
+        id(own): own.numel() * formats.of(module).itemsize
+        for module in hf_model.modules()
+        for own in module.parameters(recurse=False)
+    }
+    return sum(sizes.values()) + sum(buffer.nbytes for buffer in hf_model.buffers())
 
 
-def _packed(blocks: nn.Module, after: Iterable[nn.Module], width: int) -> int:
+def _packed(blocks: nn.Module, after: Iterable[nn.Module], formats: _Formats) -> int:
     """Matrices of all blocks, for prefixes, and of what runs after the site: each if it fits."""
     kept: dict[int, int] = {}
     for modules in (blocks.modules(), [part for one in after for part in one.modules()]):
-        matrices: list[Any] = [one for one in modules if type(one) in (nn.Linear, Conv1D)]
-        sizes = {id(one): one.weight.numel() * width for one in matrices}
+        matrices: list[Any] = [
+            one
+            for one in modules
+            if (type(one) in (nn.Linear, Conv1D) or one in formats.halved)
+            and can_be_packed(formats.of(one))
+        ]
+        sizes = {id(one): one.weight.numel() * formats.of(one).itemsize for one in matrices}
         if sum(sizes.values()) <= PACKED_BYTES:
             kept |= sizes
     return sum(kept.values())

@@ -100,10 +100,15 @@ def _can_be_packed(module: Any) -> bool:
     weight = module.weight
     if not is_plain(weight):  # quantised: what it holds is no matrix to be packed
         return False
-    if weight.device.type != "cpu" or not torch._C._has_mkldnn:
+    return weight.device.type == "cpu" and can_be_packed(weight.dtype)
+
+
+def can_be_packed(dtype: torch.dtype) -> bool:
+    """Whether this processor multiplies packed matrices of a number format."""
+    if not torch._C._has_mkldnn:
         return False
     has_bfloat16: Callable[[], bool] = torch.ops.mkldnn._is_mkldnn_bf16_supported
-    return weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and has_bfloat16())
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16())
 
 
 def _multiplication(module: Any, layout: Layout) -> Forward:
