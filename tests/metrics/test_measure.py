@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.conftest import tiny_model, write_sae
 from torch import Tensor
 
 from steppe.core.errors import InputError
@@ -13,13 +16,14 @@ from steppe.metrics import (
     CATALOGUE,
     Metric,
     find_metrics,
+    latents_l1,
     measure,
     measure_path,
     measure_paths,
     needs_logits,
 )
 from steppe.metrics.measure import paths_at_once
-from steppe.models import Model
+from steppe.models import Model, load_model
 from steppe.propagation import (
     Suffix,
     build_prefix,
@@ -28,6 +32,7 @@ from steppe.propagation import (
     read_residuals,
     set_memory_budget,
 )
+from steppe.sae import load_sae
 
 TOKENS = torch.arange(3 * 10).reshape(3, 10)
 SITE = Site.parse("blocks.1.hook_resid_pre")
@@ -241,3 +246,24 @@ def test_relative_distance_is_of_whole_paths_however_they_are_cut(model: Model) 
     np.testing.assert_allclose(
         cut["relative_distance"], whole["relative_distance"], rtol=1e-4, atol=1e-6
     )
+
+
+def test_two_metrics_of_one_name_are_refused_and_one_given_twice_is_one() -> None:
+    mine = Metric("mine", "1", "mine", "residual", lambda rows: rows[..., 0])
+    assert find_metrics([mine, "l2", mine]) == [mine, CATALOGUE["l2"]]
+    with pytest.raises(InputError, match="two metrics of this name"):
+        find_metrics([mine, replace(mine, measure=lambda rows: rows[..., 1])])
+
+
+def test_latents_are_not_measured_in_coordinates_that_are_not_the_saes(tmp_path: Path) -> None:
+    write_sae(tmp_path / "sae")
+    sae = load_sae(tmp_path / "sae")
+    metric = latents_l1(replace(sae, config=replace(sae.config, coordinates="raw")))
+    for coordinates in ("raw", "centered"):
+        model = load_model(tiny_model(), coordinates=coordinates)
+        points = straight(model)
+        if coordinates == "raw":
+            assert (measure(model, TOKENS, SITE, points, [metric])["latents_l1"][:, -1] > 0).all()
+            continue
+        with pytest.raises(InputError, match="an SAE of raw residuals"):
+            measure(model, TOKENS, SITE, points, [metric])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.metrics import CATALOGUE
 from steppe.metrics.probe import Probe
@@ -41,3 +42,12 @@ def test_points_are_compared_with_their_own_reference(sharp_gpt2: Any) -> None:
         found = probe.values(outputs[:2], torch.tensor([0, 1, 1, 0]), outputs[1:])
     expected = (outputs[1:] - outputs[[0, 1, 1, 0]]).norm(dim=1)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("name", ["linear_prediction", "relative_distance"])
+def test_metrics_of_whole_paths_have_no_single_points(sharp_gpt2: Any, name: str) -> None:
+    with (
+        Suffix(load_model(sharp_gpt2), SITE, read=[READ]) as suffix,
+        pytest.raises(InputError, match="whole curves"),
+    ):
+        Probe(suffix, CATALOGUE[name], READ)

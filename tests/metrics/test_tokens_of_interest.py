@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
@@ -92,3 +95,14 @@ def test_they_are_measured_along_a_path(model: Model) -> None:
     found = torch.from_numpy(curves["probability[3, 7]"].values)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
     assert curves["entropy"].attrs["unit"] == "nats"
+
+
+def test_a_text_that_is_another_token_elsewhere_is_refused_there(demo: Model) -> None:
+    metric = probability_of([" the"], demo)
+    [the] = token_ids([" the"], demo)
+    tokenizer: Any = lambda *_args, **_options: {"input_ids": [the + 1]}  # noqa: E731
+    elsewhere = replace(demo, tokenizer=tokenizer)
+    metric.check_fits(demo)
+    for refused in (metric, log_odds_of([" the"], demo), rank_of(" the", demo)):
+        with pytest.raises(InputError, match="looked up for another model"):
+            refused.check_fits(elsewhere)

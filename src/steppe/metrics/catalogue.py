@@ -41,6 +41,7 @@ class Metric:
             point, ``(path, step)``. None: nothing.
         content: What tells it from another of its name: the hash of an SAE.
         whole: Whether it needs the outputs of a whole path at once, its last point too.
+        fits: Raises `InputError` for a model that it does not belong to; None: it fits any.
     """
 
     name: str
@@ -52,6 +53,16 @@ class Metric:
     divisor: Divisor | None = None
     content: str = ""
     whole: bool = False
+    fits: Callable[[Model], None] | None = None
+
+    def check_fits(self, model: Model) -> None:
+        """Refuse a model that the metric does not belong to.
+
+        Raises:
+            InputError: Its SAE or its tokens are those of another model.
+        """
+        if self.fits is not None:
+            self.fits(model)
 
 
 CATALOGUE: Registry[Metric] = Registry(
@@ -96,7 +107,7 @@ def find_metrics(asked: Sequence[str | Metric]) -> list[Metric]:
             read at that site, whatever site the call names.
 
     Raises:
-        InputError: An unknown name, or none at all.
+        InputError: An unknown name, none at all, or two metrics of one name.
     """
     if not asked:
         raise InputError(
@@ -106,7 +117,16 @@ def find_metrics(asked: Sequence[str | Metric]) -> list[Metric]:
             fix="name at least one metric, for instance 'l2'",
         )
     found = [one if isinstance(one, Metric) else _find(one) for one in asked]
-    return list({one.name: one for one in found}.values())
+    by_name = {one.name: one for one in found}
+    for one in found:
+        if by_name[one.name] != one:
+            raise InputError(
+                f"metric {one.name!r}",
+                got="two metrics of this name",
+                expected="a name for each: it is that of their curves",
+                fix="rename one: dataclasses.replace(metric, name='...')",
+            )
+    return list(by_name.values())
 
 
 def read_sites(metrics: Sequence[Metric], read: Site) -> list[Site]:

@@ -13,6 +13,7 @@ from steppe.core.errors import InputError
 from steppe.core.sites import Site, as_site
 from steppe.metrics.catalogue import Metric
 from steppe.sae.autoencoder import Autoencoder, encode
+from steppe.sae.belonging import check_fits
 from steppe.sae.blocks import row_slices
 from steppe.sae.model import Sae
 
@@ -28,7 +29,8 @@ def latents_changed(sae: Autoencoder, read: Site | str | None = None) -> Metric:
         read: Its site; None: the one that the SAE's file names, else the one of the call.
 
     Returns:
-        A metric without unit, 0 at the base.
+        A metric without unit, 0 at the base. Measuring with it refuses a model that an `Sae` does
+        not fit (`steppe.sae.check_fits`): of another width, or in other coordinates.
     """
     return _metric("latents_changed", "number of latents switched on or off", sae, read, _switched)
 
@@ -62,7 +64,10 @@ def _metric(
     unit = "1" if compare is _switched else "activation units"
     measure = partial(_change, sae=sae, compare=compare)
     place = None if site is None else as_site(site)
-    return Metric(name, unit, long_name, "residual", measure, place, content=_sha256(sae))
+    fits = partial(check_fits, sae) if isinstance(sae, Sae) else None
+    return Metric(
+        name, unit, long_name, "residual", measure, place, content=_sha256(sae), fits=fits
+    )
 
 
 def _change(residual: Tensor, *, sae: Autoencoder, compare: Compare) -> Tensor:

@@ -88,6 +88,8 @@ def measure_paths(
         InputError: An unknown metric, or inputs that do not fit the suffix.
     """
     chosen, read = find_metrics(metrics), as_site(read)
+    for metric in chosen:
+        metric.check_fits(suffix.model)
     steps = paths.shape[-prefix.base.ndim - (prefix.tokens.ndim == 1)]
     found: dict[str, list[Tensor]] = {metric.name: [] for metric in chosen}
     for prompts, group in _groups(prefix, paths, paths_at_once(suffix, prefix, steps)):

@@ -35,7 +35,8 @@ class Probe:
     read: Site
 
     def __post_init__(self) -> None:
-        if self.metric.divisor is not None:
+        self.metric.check_fits(self.suffix.model)
+        if self.metric.divisor is not None or self.metric.whole:
             raise InputError(
                 f"metric {self.metric.name!r} at single points",
                 got="a metric of whole paths",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -96,7 +97,8 @@ def probability_of(tokens: Sequence[Token], model: Model) -> Metric:
     ids = token_ids(tokens, model)
     text = f"probability of {_named(tokens)}"
     name = f"probability{_named(tokens)}"
-    return Metric(name, "1", text, "logits", lambda logits: probability(logits, ids))
+    fits = partial(_require_ids, tokens, ids)
+    return Metric(name, "1", text, "logits", lambda logits: probability(logits, ids), fits=fits)
 
 
 def log_odds_of(tokens: Sequence[Token], model: Model) -> Metric:
@@ -104,14 +106,28 @@ def log_odds_of(tokens: Sequence[Token], model: Model) -> Metric:
     ids = token_ids(tokens, model)
     text = f"log-odds of {_named(tokens)}"
     name = f"log_odds{_named(tokens)}"
-    return Metric(name, "nats", text, "logits", lambda logits: log_odds(logits, ids))
+    fits = partial(_require_ids, tokens, ids)
+    return Metric(name, "nats", text, "logits", lambda logits: log_odds(logits, ids), fits=fits)
 
 
 def rank_of(token: Token, model: Model) -> Metric:
     """The metric `rank` of one token, given as id or text (`token_ids`)."""
     [place] = token_ids([token], model)
     name, text = f"rank{_named([token])}", f"rank of {_named([token])}"
-    return Metric(name, "1", text, "logits", lambda logits: rank(logits, place))
+    fits = partial(_require_ids, [token], (place,))
+    return Metric(name, "1", text, "logits", lambda logits: rank(logits, place), fits=fits)
+
+
+def _require_ids(tokens: Sequence[Token], ids: tuple[int, ...], model: Model) -> None:
+    """Refuse a model for whose tokenizer the tokens are others than those that were looked up."""
+    found = token_ids(tokens, model)
+    if found != ids:
+        raise InputError(
+            f"tokens of interest {_named(tokens)}",
+            got=f"ids {list(ids)}, looked up for another model; {model.name} has {list(found)}",
+            expected="the ids of the model that is measured",
+            fix="make the metric with this model",
+        )
 
 
 def _named(tokens: Sequence[Token]) -> str:
