@@ -15,6 +15,7 @@ from steppe.models import Model, load_model
 from steppe.propagation import (
     Suffix,
     build_prefix,
+    packing,
     propagate,
     read_residuals,
     require_self_check,
@@ -41,6 +42,18 @@ def test_two_sites_two_prompts_and_two_quantities_are_compared(gpt2: Model) -> N
         for length in (10, 17)
         for what in ("residual", "logits")
     }
+
+
+def test_weights_are_compared_with_what_was_packed_of_them_once_a_check(
+    gpt2: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    own = packing.content_of
+    monkeypatch.setattr(
+        packing, "content_of", lambda weight: compared.append(weight.data_ptr()) or own(weight)
+    )
+    assert self_check(gpt2, SITE, 12).engine == "fast"
+    assert len(compared) == len(set(compared))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -31,7 +31,7 @@ from steppe.sae import Sae, doubts, firing_rates, load_sae, quality
 from steppe.study.using_saes import in_coordinates_of
 
 LENGTH = 128
-TOKENS = 25_600
+TOKENS = 32_768
 # Nats: the standard error at which a loss is known well enough, from so many sequences at least.
 PRECISION, FEWEST = 0.02, 32
 
@@ -54,7 +54,7 @@ class CheckRequest:
         length: Tokens per sequence, BOS included; None: 128, or the model's context if that is
             shorter.
         tokens: On how many tokens; None: as many as give the loss, and what each SAE adds to it, to
-            within 0.02 nats (standard error), at most 25,600.
+            within 0.02 nats (standard error), at most 32,768.
         bos: Whether sequences get BOS: ``yes``, ``no``, or ``auto``, as the SAEs and the tokenizer
             say.
         column: The prompts' column with the text or the token ids; None: the first known one.

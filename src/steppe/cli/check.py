@@ -89,7 +89,7 @@ def check(
         typer.Option(
             min=2,
             help="On how many tokens.",
-            show_default="until losses are known to 0.02 nats, at most 25600",
+            show_default="until losses are known to 0.02 nats, at most 32768",
         ),
     ] = None,
     record: Annotated[

@@ -18,6 +18,7 @@ from steppe.models.devices import is_out_of_memory
 from steppe.models.mode import evaluating
 from steppe.models.model import Model
 from steppe.propagation.forward import entering_stream, stream_of, to_site
+from steppe.propagation.packing import weights_stay
 from steppe.propagation.prefix import (
     Prefix,
     build_prefix,
@@ -114,14 +115,15 @@ def _check(model: Model, site: Site, length: int | None) -> SelfCheck:
     cases = [(place, tokens) for place in places for tokens in _LENGTHS]
     details: dict[str, float] = {}
     noise = 0.0
-    for place, tokens in cases:
-        errors, floor = _errors(model, place, tokens)
-        noise = max(noise, floor)
-        details |= {f"{place.name}, {tokens} tokens, {name}": e for name, e in errors.items()}
-    if length is not None and (site, length) not in cases:
-        errors = _errors_of_run(model, site, length)
-        where = f"{site.name} at position {site.position}, {length} tokens"
-        details |= {f"{where}, {name}": error for name, error in errors.items()}
+    with weights_stay():
+        for place, tokens in cases:
+            errors, floor = _errors(model, place, tokens)
+            noise = max(noise, floor)
+            details |= {f"{place.name}, {tokens} tokens, {name}": e for name, e in errors.items()}
+        if length is not None and (site, length) not in cases:
+            errors = _errors_of_run(model, site, length)
+            where = f"{site.name} at position {site.position}, {length} tokens"
+            details |= {f"{where}, {name}": error for name, error in errors.items()}
     tolerance = TOLERANCE[model.dtype]
     # Written so that NaN fails, and is the largest.
     passed = all(error <= tolerance for error in details.values())
