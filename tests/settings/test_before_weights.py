@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from steppe.core.errors import InputError
+from steppe.models import load_model
 from steppe.settings.before_weights import read_stated
 from steppe.studies.giglemiani2024.settings import Settings as Giglemiani
 from steppe.studies.heimersheim2024.settings import Settings as Heimersheim
@@ -117,6 +118,28 @@ def test_what_config_json_states(given: dict[str, Any]) -> None:
     stated = read_stated(given["model"], None)
     assert (stated.n_layers, stated.d_model, stated.context_length) == (3, 16, 32)
     assert not stated.has_papers_shape
+
+
+@pytest.mark.parametrize("key", ["vocab_size", "n_layer", "n_embd", "model_type"])
+@pytest.mark.parametrize("value", [4096.5, None, [4], "many"])
+def test_faults_of_config_json_are_left_to_loading_which_names_them(
+    given: dict[str, Any], tmp_path: Path, key: str, value: object
+) -> None:
+    model = shutil.copytree(given["model"], tmp_path / "model")
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(settings | {key: value}))
+    assert read_stated(str(model), None).n_layers is None
+    with pytest.raises(AssertionError, match="weights were read"):
+        open_model(Heimersheim(**given | {"model": str(model)}))
+    with pytest.raises(InputError, match=r"config\.json"):
+        load_model(model)
+
+
+def test_a_length_below_one_is_none(given: dict[str, Any], tmp_path: Path) -> None:
+    model = shutil.copytree(given["model"], tmp_path / "model")
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(settings | {"n_positions": -1}))
+    assert read_stated(str(model), None).context_length is None
 
 
 def test_an_sae_of_another_site_may_be_accepted(given: dict[str, Any]) -> None:

@@ -138,7 +138,7 @@ def load_hf_model(
         InputError: The files do not make up a whole model of transformers as they are, or the hub
             cannot be reached or has no such model.
     """
-    config = _load_config(source, revision)
+    config = read_config(source, revision)
     quantised = getattr(config, QUANTISATION, None)
     # Only then are accelerate and what it needs asked for.
     placed: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
@@ -178,10 +178,23 @@ def load_hf_model(
     return loaded
 
 
-def _load_config(source: str, revision: str | None) -> PretrainedConfig:
-    """Read config.json; how attention is computed is not its business where that needs more."""
+def read_config(source: str, revision: str | None = None) -> PretrainedConfig:
+    """Read config.json; how attention is computed is not its business where that needs more.
+
+    Args:
+        source: A folder, or a hub id.
+        revision: Commit on the hub.
+
+    Raises:
+        InputError: There is none, or its values do not make up a configuration.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not (folder / "config.json").exists():
+        raise loading_error("model", source, FileNotFoundError("no config.json"))
     try:
-        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+        config: PretrainedConfig = AutoConfig.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
     except OSError as fault:
         raise loading_error("model", source, fault) from fault
     except (StrictDataclassError, ValueError) as fault:

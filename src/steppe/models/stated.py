@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transformers import AutoConfig, PretrainedConfig
+from transformers import PretrainedConfig
 
 from steppe.core.bundled import DEMO, demo_model
+from steppe.core.errors import InputError
 from steppe.core.fetched import MODELS, fetched_model
 from steppe.models.gguf import gguf_config, is_gguf
-from steppe.models.loading import find_folder, is_local
+from steppe.models.loading import find_folder, is_local, read_config
 
 
 def stated_config(source: str, revision: str | None = None) -> PretrainedConfig | None:
@@ -32,7 +33,6 @@ def stated_config(source: str, revision: str | None = None) -> PretrainedConfig 
         is_local(source)
         folder = find_folder(source, revision)
     try:
-        found: PretrainedConfig = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError):
+        return read_config(str(folder))
+    except InputError:
         return None
-    return found

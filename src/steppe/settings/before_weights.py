@@ -122,7 +122,7 @@ def saes_in(source: str) -> list[str]:
 
 def _whole_number(config: Any, name: str) -> int | None:
     value = getattr(config, name, None)
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _refuse_revision_of_a_folder(settings: StudySettings) -> None:
