@@ -2,6 +2,7 @@
 
 python benchmarks/study_cost.py                        random weights, SAE and prompts
 python benchmarks/study_cost.py --samples 100 --json cost.json
+python benchmarks/study_cost.py --points full,adaptive   both, shard by shard in turns
 
 Model, SAE and prompts are random: they cost what trained ones do. Samples are timed in the
 study's own shards, in two parts of different size, so that the cost can be seen to be linear; what
@@ -15,7 +16,7 @@ import json
 import resource
 import tempfile
 import time
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from transformers import GPT2Config
 from random_files import bias_for, random_model, unit_rows, write_prompts, write_sae
 from steppe.studies.giglemiani2024.settings import Settings
 from steppe.studies.giglemiani2024.study import STUDY
+from steppe.study import Context
 from steppe.study.part import SHARD_SIZE
-from steppe.study.running import open_context, split
+from steppe.study.running import Shard, open_context, split
 
 D_MODEL, D_SAE, VOCABULARY, LENGTH = 768, 24_576, 50_257, 10
 SITE = "blocks.1.hook_resid_pre"
@@ -49,8 +51,8 @@ def build(folder: Path, prompts: int) -> dict[str, str]:
     }
 
 
-def cost(samples: int, moments: int, engine: str) -> dict[str, Any]:
-    """Time the two parts of the study on some samples."""
+def cost(samples: int, moments: int, engine: str, ways: list[str]) -> dict[str, Any]:
+    """Time the two parts of the study on some samples, at all points of a path or at some."""
     before = _peak()
     with tempfile.TemporaryDirectory() as folder:
         files = build(Path(folder), max(2 * moments, 2 * samples))
@@ -63,28 +65,45 @@ def cost(samples: int, moments: int, engine: str) -> dict[str, Any]:
         found: dict[str, Any] = {"before": time.perf_counter() - started}
         weights = sum(p.nbytes for p in context.model.hf_model.parameters())
         weights += sum(getattr(context.sae, name).nbytes for name in ("W_enc", "W_dec"))
-        parts = STUDY.plan(context.settings).parts
         shards = split("", samples, SHARD_SIZE)
+        timed = dict.fromkeys(ways, 0.0)
         for some in (shards[: len(shards) // 3], shards[len(shards) // 3 :]):
-            seconds = dict.fromkeys((one.name for one in parts), 0.0)
-            for shard, one in product(some, parts):
-                started = time.perf_counter()
-                one.measure(context, shard.samples)
-                seconds[one.name] += time.perf_counter() - started
             count = sum(len(shard.samples) for shard in some)
-            found |= {f"{name}, {count} samples": value for name, value in seconds.items()}
+            for way, seconds in _in_turns(context, some, ways).items():
+                timed[way] += sum(seconds.values())
+                found |= {
+                    f"{name}, {way}, {count} samples": value for name, value in seconds.items()
+                }
             found[f"peak_gb after {count} samples more"] = _peak() / 1e9
-    timed = sum(value for name, value in found.items() if name.startswith(("curves", "plateaus")))
     peak = _peak()
     return found | {
         "engine": context.check.engine,
         "threads": torch.get_num_threads(),
-        "minutes_for_1000": timed / samples * PAPER_SAMPLES / 60,
+        "minutes_for_1000": {
+            way: value / samples * PAPER_SAMPLES / 60 for way, value in timed.items()
+        },
         "weights_gb": weights / 1e9,
         "peak_gb": peak / 1e9,
         "python_and_libraries_gb": before / 1e9,
         "peak_beyond_both_gb": (peak - weights - before) / 1e9,
     }
+
+
+def _in_turns(
+    context: Context[Any], shards: Sequence[Shard], ways: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Seconds by way and part."""
+    seconds: dict[str, dict[str, float]] = {way: {} for way in ways}
+    for number, shard in enumerate(shards):
+        # What runs first makes the prefixes, for all.
+        for way in ways[:: 1 if number % 2 else -1]:
+            context.settings = context.settings.model_copy(update={"points": way})
+            for part in STUDY.plan(context.settings).parts:
+                started = time.perf_counter()
+                part.measure(context, shard.samples)
+                took = time.perf_counter() - started
+                seconds[way][part.name] = seconds[way].get(part.name, 0.0) + took
+    return seconds
 
 
 def _peak() -> int:
@@ -98,9 +117,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=60)
     parser.add_argument("--moments", type=int, default=3200)
     parser.add_argument("--engine", default="auto")
+    parser.add_argument("--points", default="full", help="full, adaptive, or both")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    found = cost(options.samples, options.moments, options.engine)
+    ways = options.points.split(",")
+    found = cost(options.samples, options.moments, options.engine, ways)
     print(json.dumps(found, indent=2))
     if options.json:
         options.json.write_text(json.dumps(found, indent=2))

@@ -1,6 +1,23 @@
 """The hinge between measuring and analysing: labelled curves, and what they must hold."""
 
 from steppe.curves.curves import mean_curves
-from steppe.curves.schema import check_curves, metrics
+from steppe.curves.schema import (
+    CHECKED,
+    COMPUTED,
+    INTERPOLATED,
+    check_curves,
+    is_metric,
+    metrics,
+    points_of,
+)
 
-__all__ = ["check_curves", "mean_curves", "metrics"]
+__all__ = [
+    "CHECKED",
+    "COMPUTED",
+    "INTERPOLATED",
+    "check_curves",
+    "is_metric",
+    "mean_curves",
+    "metrics",
+    "points_of",
+]

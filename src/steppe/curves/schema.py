@@ -18,9 +18,31 @@ BESIDE: dict[str, set[str]] = {
 }
 
 
+# How each point of a metric's curves was come by, in a variable of its own beside it.
+POINTS = "_points"
+INTERPOLATED, COMPUTED, CHECKED = 0, 1, 2
+
+
+def points_of(metric: str) -> str:
+    """The variable that says of each point of a metric's curves how it was come by.
+
+    0: on the spline between its neighbours; 1: computed; 2: computed to check the spline.
+    """
+    return f"{metric}{POINTS}"
+
+
+def is_metric(name: str, variable: xr.DataArray) -> bool:
+    """Whether a variable holds curves: it has steps, and does not say how others were come by."""
+    return STEP in variable.dims and not name.endswith(POINTS)
+
+
 def metrics(dataset: xr.Dataset) -> list[str]:
     """Names of the variables that hold curves: those with a step dimension and one of samples."""
-    return [str(name) for name, v in dataset.data_vars.items() if {SAMPLE, STEP} <= set(v.dims)]
+    return [
+        str(name)
+        for name, variable in dataset.data_vars.items()
+        if SAMPLE in variable.dims and is_metric(str(name), variable)
+    ]
 
 
 def check_curves(dataset: xr.Dataset, place: str = "curves") -> xr.Dataset:

@@ -121,6 +121,7 @@ def _run(
                 "wall_seconds": round(perf_counter() - started_at, 1),
                 "engine_of_workers": workers.engine,
                 "shards_asked": len(asked),
+                **study.reported,
             }
         )
     left = 0 if reported else len(study.left(Part()))

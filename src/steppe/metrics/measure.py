@@ -161,12 +161,16 @@ def paths_at_once(suffix: Suffix, prefix: Prefix, steps: int) -> int:
         prefix: The prompt.
         steps: Points of a path.
     """
-    entries = suffix.model.d_vocab if suffix.logits else 4 * suffix.model.d_model
-    device = suffix.model.device
-    rows = min(of_device(_ROWS, device), of_device(_ENTRIES, device) // entries)
-    paths = max(1, rows // (steps * prefix.positions))
+    paths = max(1, rows_at_once(suffix) // (steps * prefix.positions))
     # When memory is short, a path alone is cut more finely than several are.
     return paths if suffix.fits(prefix, paths * steps) else 1
+
+
+def rows_at_once(suffix: Suffix) -> int:
+    """How many rows, points times positions, a batch of several paths has at most."""
+    entries = suffix.model.d_vocab if suffix.logits else 4 * suffix.model.d_model
+    device = suffix.model.device
+    return min(of_device(_ROWS, device), of_device(_ENTRIES, device) // entries)
 
 
 def needs_logits(metrics: Sequence[str | Metric]) -> bool:

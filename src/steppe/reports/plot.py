@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
 from steppe.core.errors import InputError
+from steppe.curves import is_metric
 from steppe.reports.curve_bands import BandPanel, Spread, curve_bands
 from steppe.reports.drawing import Setting
 
@@ -32,7 +33,7 @@ def plot(curves: xr.Dataset | xr.DataArray, *metrics: str) -> Figure:
         dataset = curves.to_dataset(name=curves.name or "value")
     else:
         dataset = curves
-    names = metrics or tuple(str(n) for n, v in dataset.data_vars.items() if STEP in v.dims)
+    names = metrics or tuple(str(n) for n, v in dataset.data_vars.items() if is_metric(str(n), v))
     for name in names:
         dims = set(dataset[name].dims) if name in dataset else set()
         if not {STEP, SAMPLE} <= dims or dims - {STEP, SAMPLE, KIND, MODE}:

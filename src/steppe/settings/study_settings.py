@@ -23,6 +23,9 @@ from steppe.settings.papers_model import NAMES, is_papers_model
 PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
 
 
+ADAPTIVE = "adaptive"
+
+
 class StudySettings(BaseModel):
     """Settings that every study has; a study adds its own.
 
@@ -276,6 +279,32 @@ class ResamplingSettings(StudySettings):
     bootstrap: int = Field(
         2000, ge=100, le=1_000_000, description="resamples behind intervals that are bootstrapped"
     )
+
+
+class PointSettings(StudySettings):
+    """Settings of a study that can compute some points of its curves instead of all."""
+
+    points: Literal["full", "adaptive"] = Field(
+        "full",
+        description="which points of a curve are computed. full: all. adaptive: those that the "
+        "study's statistics rest on, with a spline between them; a run says how far that agrees "
+        "with all points on 2% of its curves",
+    )
+
+    @field_validator("points")
+    @classmethod
+    @as_fault
+    def _whole_paths_in_half_precision(cls, value: str, info: ValidationInfo) -> str:
+        dtype = info.data.get("dtype", "float32")
+        if value == ADAPTIVE and dtype not in {"float32", "float64"}:
+            raise InputError(
+                "points",
+                got=f"adaptive in {dtype}",
+                expected="float32 or float64: in half precision the steps between neighbouring "
+                "points are multiplied, so that all of them are needed",
+                fix="leave out --points, or --dtype",
+            )
+        return value
 
 
 class DirectionSettings(StudySettings):

@@ -4,7 +4,7 @@ A study declares; this package prepares what its parts need, measures them shard
 reports.
 """
 
-from steppe.settings.study_settings import BaseSettings
+from steppe.settings.study_settings import BaseSettings, PointSettings
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim, mostly, positive
 from steppe.study.context import Bases, Context
@@ -39,6 +39,7 @@ __all__ = [
     "MeanTable",
     "Need",
     "Part",
+    "PointSettings",
     "Study",
     "StudyRun",
     "Table",

@@ -10,18 +10,31 @@ from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
+from numpy.typing import NDArray
 from torch import Tensor
 
 from steppe.activations import KINDS
 from steppe.core.axes import KIND, MODE, SAMPLE, STEP
+from steppe.curves import points_of
 from steppe.metrics import Metric, find_metrics, measure_paths, needs_logits, read_sites
+from steppe.metrics.points import check_single_points
 from steppe.paths import PATHS, Ends, lay_path
 from steppe.store import Template, Variable
+from steppe.study.adaptive import (
+    AdaptiveCurves,
+    Places,
+    ReadOff,
+    checked,
+    is_adaptive,
+    points_that_count,
+)
 from steppe.study.code_identity import code_of
 from steppe.study.context import Arrays, Bases, Context
 from steppe.study.needs import Need, wanted
 from steppe.study.part import dataset_spec
 
+HOW = "0: on the spline between its neighbours; 1: computed; 2: computed to check the spline"
 TARGET_DISTANCE = {"target_distance": Variable((KIND, SAMPLE), "residual stream", "base to target")}
 
 
@@ -62,6 +75,8 @@ class CurvePart:
             paths that are not measured need not be there.
         dims: The dimensions of kinds and paths, in the dataset's order.
         variables: What ``lay`` knows beside the paths.
+        read_off: The steps that the study reads off its curves. With it a study whose settings have
+            ``points`` (`PointSettings`) measures adaptive points where these ask for them.
     """
 
     name: str
@@ -74,6 +89,7 @@ class CurvePart:
     lay: Lay | None = None
     dims: tuple[str, str] = (KIND, MODE)
     variables: Mapping[str, Variable] = field(default_factory=lambda: TARGET_DISTANCE)
+    read_off: ReadOff | None = None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -96,6 +112,7 @@ class CurvePart:
                 one.name: f"{code_of(one.measure)} {one.content}".rstrip() for one in self._metrics
             },
             "n_points": self.n_points,
+            **({} if self.read_off is None else {"read_off": code_of(self.read_off)}),
         }
 
     def points_of(self, settings: Any) -> int:
@@ -137,10 +154,14 @@ class CurvePart:
         """One variable per metric, and where the steps lie."""
         dims = (*self.dims, SAMPLE, STEP)
         steps = {STEP: np.arange(self.n_points)} if self.lay else self._positions()
+        curves = {one.name: Variable(dims, one.unit, one.long_name) for one in self._metrics}
+        how: dict[str, Variable] = {}
+        if self._is_adaptive(context):
+            check_single_points(context.model, self._metrics)
+            how = {points_of(name): Variable(dims, "1", HOW, "int8") for name in curves}
         return dataset_spec(
             context,
-            {one.name: Variable(dims, one.unit, one.long_name) for one in self._metrics}
-            | dict(self.variables),
+            curves | how | dict(self.variables),
             labels=self._labels,
             sizes={STEP: self.n_points},
             coordinates=steps,
@@ -161,8 +182,17 @@ class CurvePart:
         bases = context.bases(samples)
         make = self.targets or (lambda context, bases: context.targets(bases, self.kinds))
         laid = (self.lay or self._lay)(context, bases, make(context, bases))
+        labels = list(product(*self._labels.values()))
+        distinct = {id(path): path for key, path in laid.paths.items() if key in labels}
+        order = list(distinct)
+        places = Places(np.array([order.index(id(laid.paths[key])) for key in labels]), len(order))
+        paths = list(distinct.values())
+        if self._is_adaptive(context):
+            curves = self._adaptive(context, bases, paths, (places, laid.variables))
+        else:
+            curves = self._full(context, bases, paths)
         return {
-            **self._curves(context, bases, laid.paths),
+            **{name: self._arranged(places.spread(values)) for name, values in curves.items()},
             **laid.variables,
             **bases.variables(),
         }
@@ -185,28 +215,60 @@ class CurvePart:
             {"target_distance": torch.stack(distances).numpy()},
         )
 
-    def _curves(
-        self, context: Context[Any], bases: Bases, paths: Mapping[tuple[str, ...], Tensor]
-    ) -> Arrays:
-        """By metric: ``(*dims, sample, step)``."""
-        labels = list(product(*self._labels.values()))
-        distinct = {id(path): path for key, path in paths.items() if key in labels}
+    def _full(self, context: Context[Any], bases: Bases, paths: Sequence[Tensor]) -> Arrays:
+        """By metric: ``(path, sample, step)``."""
         reads, logits = read_sites(self._metrics, context.read), needs_logits(self._metrics)
         curves, first = [], 0
         with context.suffix(read=reads, logits=logits) as suffix:
             for batch in bases.batches:
                 some = slice(first, first + batch.prompts)
-                laid = torch.stack([path[some] for path in distinct.values()], dim=1)
+                laid = torch.stack([path[some] for path in paths], dim=1)
                 curves.append(measure_paths(suffix, batch, laid, self._metrics, context.read))
                 first = some.stop
-        found = {
-            one.name: np.concatenate([some[one.name] for some in curves]) for one in self._metrics
-        }
-        order = list(distinct)
-        places = [order.index(id(paths[key])) for key in labels]
-        shape = [len(names) for names in self._labels.values()]
-        # From (sample, path, step) to the dataset's order.
         return {
-            name: values.swapaxes(0, 1)[places].reshape(*shape, *values.shape[:1], -1)
-            for name, values in found.items()
+            one.name: np.concatenate([some[one.name] for some in curves]).swapaxes(0, 1)
+            for one in self._metrics
         }
+
+    def _adaptive(
+        self,
+        context: Context[Any],
+        bases: Bases,
+        paths: Sequence[Tensor],
+        laid: tuple[Places, Arrays],
+    ) -> Arrays:
+        """The same at adaptive points, and how each point was come by."""
+        places, beside = laid
+        further = {name: (variable.dims, beside[name]) for name, variable in self.variables.items()}
+        coords = {dim: list(names) for dim, names in self._labels.items()}
+
+        def rests_on(curves: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.bool_]]:
+            """The points that the study's steps rest on, by metric, ``(path, sample, step)``."""
+            measured = {
+                name: ((*self.dims, SAMPLE, STEP), self._arranged(places.spread(values)))
+                for name, values in curves.items()
+            }
+            labelled = xr.Dataset({**measured, **further}, coords)
+            steps = self._read(context, labelled)
+            wanted = points_that_count(steps, self.dims, self.n_points)
+            return {
+                name: places.gathered(points.reshape(-1, *points.shape[2:]))
+                for name, points in wanted.items()
+            }
+
+        whole = checked(context.settings.seed, self.name, self._labels, bases.samples)
+        whole = places.gathered(whole.reshape(-1, len(bases.samples)))
+        curves = AdaptiveCurves(context, bases, self._metrics)
+        values, how = curves.measure(paths, rests_on, whole)
+        return values | {points_of(name): one for name, one in how.items()}
+
+    def _is_adaptive(self, context: Context[Any]) -> bool:
+        return self.read_off is not None and is_adaptive(context.settings)
+
+    def _read(self, context: Context[Any], curves: xr.Dataset) -> Mapping[str, xr.DataArray]:
+        assert self.read_off is not None
+        return self.read_off(context.settings, context.constants, curves)
+
+    def _arranged(self, values: NDArray[Any]) -> NDArray[Any]:
+        """From ``(label, sample, ...)`` to the dataset's order."""
+        return values.reshape(*map(len, self._labels.values()), *values.shape[1:])

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from steppe.reports import Drawing
 from steppe.store import open_run
 from steppe.store.directions import read_directions
 from steppe.study import reporting
+from steppe.study.agreement import TABLE as AGREEMENT
+from steppe.study.agreement import Agreement, agreement
+from steppe.study.agreement import caption as agreement_caption
 from steppe.study.analysis import Analysis
 from steppe.study.claims import claims_table
+from steppe.study.needs import as_need
 from steppe.study.outputs import Figure, Table
 from steppe.study.prompt_facts import prompt_facts
 from steppe.study.study import Study
@@ -57,12 +63,15 @@ def direction_facts(path: Path) -> Iterator[tuple[str, str]]:
         yield name, ", ".join(shown)
 
 
-def report(study: Study, path: str | Path) -> None:
+def report(study: Study, path: str | Path) -> dict[str, Any]:
     """Write every table and figure of a run, its claims, and the summary.
 
     Args:
         study: The study that the run is of.
         path: The run folder.
+
+    Returns:
+        What the run's provenance is to hold of it, as plain data.
 
     Raises:
         InputError: There is no run.
@@ -70,31 +79,70 @@ def report(study: Study, path: str | Path) -> None:
     """
     run = open_run(path)
     analysis = study.analysis.of(run, study.settings, study.derived)
-    written = reporting.Report(run=run)
-
-    def is_made(output: Table | Figure) -> bool:
-        asked = study.wants(analysis.settings, [output.name], output.needs)
-        return asked and analysis.has(*output.needs, whole=False)
-
+    agreed = agreement(study, analysis)
+    written = _Written(study, analysis, agreed, reporting.Report(run=run))
     for table in study.tables:
-        made = table.make(analysis) if is_made(table) else None
-        if made is None or not len(made):
-            continue
-        if table.is_data:
-            written.add_data(table.name, made)
-            continue
-        text = table.caption
-        caption = f"{text} Model: {analysis.model}." if isinstance(text, str) else text(analysis)
-        written.add_table(table.name, made, caption)
+        written.add_table(table)
+    if agreed is not None:
+        written.report.add_table(AGREEMENT, agreed.table, agreement_caption())
     for figure in study.figures:
-        if is_made(figure):
-            drawn = figure.draw(analysis)
-            pairs = [("", drawn)] if isinstance(drawn, Drawing) else drawn
-            for ending, drawing in pairs:
-                written.add_figure(f"{figure.name}{ending}", drawing)
+        written.add_figure(figure)
     known = study.claims(analysis) if callable(study.claims) else study.claims
     claims = [one for one in known if study.wants(analysis.settings, one.outputs, one.needs)]
     said = study.claims_caption
     caption = said if isinstance(said, str) else said(analysis)
     title, facts = study.paper or study.question, facts_of(study, analysis)
-    written.finish(title, facts, claims_table(claims, analysis), caption)
+    if agreed is not None:
+        facts |= {"points": agreed.note, "agreement with all points": agreed.verdict}
+    written.report.finish(title, facts, claims_table(claims, analysis), caption)
+    return {} if agreed is None else agreed.facts
+
+
+@dataclass(frozen=True, eq=False)
+class _Written:
+    """What has been written of a study's tables and figures.
+
+    Attributes:
+        study: The study.
+        analysis: The run.
+        agreed: What adaptive points are worth, where there are some.
+        report: Where it goes.
+    """
+
+    study: Study
+    analysis: Analysis
+    agreed: Agreement | None
+    report: reporting.Report
+
+    def add_table(self, table: Table) -> None:
+        """Make a table, unless it was not asked for or has no rows."""
+        made = table.make(self.analysis) if self._is_made(table) else None
+        if made is None or not len(made):
+            return
+        if table.is_data:
+            self.report.add_data(table.name, made)
+            return
+        text, model = table.caption, self.analysis.model
+        caption = f"{text} Model: {model}." if isinstance(text, str) else text(self.analysis)
+        self.report.add_table(table.name, made, self._noted(caption, table))
+
+    def add_figure(self, figure: Figure) -> None:
+        """Draw a figure, or several, unless it was not asked for."""
+        if not self._is_made(figure):
+            return
+        drawn = figure.draw(self.analysis)
+        pairs = [("", drawn)] if isinstance(drawn, Drawing) else drawn
+        for ending, drawing in pairs:
+            noted = replace(drawing, caption=self._noted(drawing.caption, figure))
+            self.report.add_figure(f"{figure.name}{ending}", noted)
+
+    def _is_made(self, output: Table | Figure) -> bool:
+        asked = self.study.wants(self.analysis.settings, [output.name], output.needs)
+        return asked and self.analysis.has(*output.needs, whole=False)
+
+    def _noted(self, caption: str, output: Table | Figure) -> str:
+        """A caption that says where not all points of the curves were computed."""
+        made_from = {as_need(need).dataset for need in output.needs}
+        if self.agreed is None or not made_from & {*self.agreed.points, *self.study.derived}:
+            return caption
+        return f"{caption} {self.agreed.note}"

@@ -69,6 +69,8 @@ class StudyRun:
         self.plan = plan
         self.context = context
         self.folder = folder
+        # What the report found that belongs into the provenance.
+        self.reported: dict[str, Any] = {}
         self._parts = {part.name: part for part in plan.parts}
         specs = {part.name: part.spec(context) for part in plan.parts}
         self._specs = {name: spec for name, spec in specs.items() if spec is not None}
@@ -133,7 +135,7 @@ class StudyRun:
 
     def report(self) -> None:
         """Write tables, figures, claims and the summary."""
-        report(self.study, self.folder.path)
+        self.reported = report(self.study, self.folder.path)
 
 
 def kept_directions(path: Path) -> DirectionSet | None:

@@ -252,3 +252,25 @@ def test_where_nothing_is_drawn_from_a_gaussian_few_prompts_are_enough(
     assert "moments_from" not in done.config["resolved"]
     with pytest.raises(InputError, match="8 activations"):
         run_study(tiny_files, tmp_path / "other", prompts=few)
+
+
+def test_adaptive_points_are_points_of_the_full_curves(make_context: Make, shard: Arrays) -> None:
+    some = measured(make_context(points="adaptive"), range(0, 6))
+    for name in ("l2", "kl", "cosine"):
+        how = some[f"{name}_points"]
+        span = np.ptp(shard[name], axis=-1, keepdims=True)
+        off = np.abs(some[name] - shard[name]) / span
+        assert off[how > 0].max() < 1e-5
+        assert (how > 0).mean() < 0.7
+        assert off.max() < 0.1
+
+
+def test_adaptive_points_follow_every_step_that_is_read_off(make_context: Make) -> None:
+    context = make_context(points="adaptive", only=("figure_3",))
+    some = measured(context, range(0, 3), "plateaus")
+    assert "kl" not in some
+    levels = context.constants["scales"]["sweep"]
+    for level in levels:
+        reached = (some["l2"] >= level).argmax(axis=-1)
+        at = np.take_along_axis(some["l2_points"], reached[..., None], axis=-1)
+        assert at.all(), "a crossing is read off points that were computed"

@@ -32,6 +32,7 @@ from steppe.studies.giglemiani2024.outputs import (
 )
 from steppe.studies.giglemiani2024.scales import cosines
 from steppe.studies.giglemiani2024.settings import Settings
+from steppe.studies.giglemiani2024.steps import steps_of_curves, steps_of_plateaus
 from steppe.study import Bases, Context, CurvePart, Laid, WholePart, attributes
 
 BIN = "bin"
@@ -58,6 +59,7 @@ def parts(settings: Settings) -> list[CurvePart]:
                 **_ends(KIND),
                 "target_cosine": Variable((KIND, SAMPLE), "1", _COSINE),
             },
+            read_off=steps_of_curves,
         ),
         make(
             PLATEAUS,
@@ -67,6 +69,7 @@ def parts(settings: Settings) -> list[CurvePart]:
             dims=(CONTEXT, KIND),
             further_needs=frozenset({"moments"}),
             variables={**DRAWN, **_ends(CONTEXT, KIND)},
+            read_off=steps_of_plateaus,
         ),
     ]
 

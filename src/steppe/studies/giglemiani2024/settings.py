@@ -12,7 +12,7 @@ from steppe.core.lazy import load
 from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.settings.faults import as_fault
-from steppe.settings.study_settings import PAPER_PROMPTS, BaseSettings
+from steppe.settings.study_settings import PAPER_PROMPTS, BaseSettings, PointSettings
 from steppe.studies.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
@@ -34,7 +34,7 @@ PUBLISHED = SETUP | {
 }
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, PointSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE
@@ -93,9 +93,10 @@ class Settings(BaseSettings):
 
     @property
     def variant(self) -> tuple[str, ...]:
-        """What was singled out by --reading and --only."""
+        """What was singled out by --reading and --only, and adaptive points."""
         reading = () if self.reading == "code" else (self.reading,)
-        return (*reading, *self.only)
+        points = () if self.points == "full" else (self.points,)
+        return (*reading, *points, *self.only)
 
 
 def has_papers_sae(identity: Mapping[str, Any] | None) -> bool:

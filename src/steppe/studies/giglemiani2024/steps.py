@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -15,9 +16,9 @@ from steppe.comparisons import beside, compare, mean_interval, read_published
 from steppe.core.axes import CONTEXT, KIND, MODE, RANK, SAMPLE, STEP
 from steppe.statistics import ends_at_target, is_censored, steps_of
 from steppe.store import CURVES, LATENTS, PLATEAUS
-from steppe.studies.giglemiani2024.outputs import KINDS, PLATEAU_OUTPUT, StepTable
+from steppe.studies.giglemiani2024.outputs import KINDS, PLATEAU_OUTPUT, STEP_TABLES, StepTable
 from steppe.studies.giglemiani2024.scales import MIN_SLOPE, THRESHOLD
-from steppe.studies.giglemiani2024.settings import PUBLISHED, has_papers_sae
+from steppe.studies.giglemiani2024.settings import PUBLISHED, Settings, has_papers_sae
 from steppe.study import Analysis, is_published
 
 # Beside each curve's step: whether there was a step to find.
@@ -47,11 +48,7 @@ def table_steps(analysis: Analysis, table: StepTable) -> xr.DataArray:
     chosen = curves.sel({KIND: those_of(curves, table.kinds), MODE: modes})
     values = chosen[table.metric].load()
     reading = analysis.settings.reading
-    settings: dict[str, Any] = {}
-    if table.statistic == "max_slope" and reading == "code":
-        scaled = analysis.constants["scales"]["min_slope"]
-        settings["min_slope"] = scaled if table.metric == "l2" else MIN_SLOPE
-        settings["end"] = ends_at_target(values, chosen["target_step"])
+    settings = _settings(table, chosen, analysis.settings, analysis.constants)
     steps = steps_of(values, table.statistic, reading=reading, **settings)
     if table.statistic == "nonlinearity" and reading == "code":
         none = steps == values.sizes[STEP]
@@ -61,6 +58,51 @@ def table_steps(analysis: Analysis, table: StepTable) -> xr.DataArray:
     steps = steps.assign_coords({CENSORED: none})
     waits = reading == "text" and table.statistic in WAITING
     return _up_to_the_end(steps, values) if waits else steps
+
+
+def _settings(
+    table: StepTable, curves: xr.Dataset, settings: Settings, constants: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the statistic of a table is asked with: the authors cut absolute curves."""
+    if table.statistic != "max_slope" or settings.reading != "code":
+        return {}
+    scaled = constants["scales"]["min_slope"]
+    return {
+        "min_slope": scaled if table.metric == "l2" else MIN_SLOPE,
+        "end": ends_at_target(curves[table.metric], curves["target_step"]),
+    }
+
+
+def steps_of_curves(
+    settings: Settings, constants: Mapping[str, Any], curves: xr.Dataset
+) -> dict[str, xr.DataArray]:
+    """Every step that tables read off the curves, of all kinds and modes."""
+    known = {(table.statistic, table.metric): table for table in STEP_TABLES}
+    return {
+        f"{statistic} of {metric}": steps_of(
+            curves[metric],
+            statistic,
+            reading=settings.reading,
+            **_settings(table, curves, settings, constants),
+        )
+        for (statistic, metric), table in known.items()
+        if metric in curves
+    }
+
+
+def steps_of_plateaus(
+    settings: Settings, constants: Mapping[str, Any], plateaus: xr.Dataset
+) -> dict[str, xr.DataArray]:
+    """The plateau steps at every threshold of the table."""
+    cut: dict[str, Any] = {}
+    if settings.reading == "code":
+        cut["end"] = ends_at_target(plateaus["l2"], plateaus["target_step"])
+    return {
+        f"plateau of l2 at {threshold:.4g}": steps_of(
+            plateaus["l2"], "plateau", reading=settings.reading, threshold=threshold, **cut
+        )
+        for threshold in constants["scales"]["sweep"]
+    }
 
 
 def plateau_steps(analysis: Analysis, threshold: float | None = None) -> xr.DataArray:
