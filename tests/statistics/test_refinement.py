@@ -34,7 +34,7 @@ def refined(
         return {"x": np.where(wanted, curves, np.nan)}
 
     def read_off(found: Mapping[str, Any]) -> Mapping[str, NDArray[np.bool_]]:
-        near = [around(statistic(found["x"]), curves.shape[1]) for statistic in statistics]
+        near = [around(statistic(found["x"]), curves.shape[1], (-2, 1)) for statistic in statistics]
         return {"x": np.logical_or.reduce(near)} if near else {}
 
     found = refine(evaluate, read_off, ["x"], curves.shape)["x"]
@@ -49,15 +49,10 @@ def test_the_first_grid_has_both_ends_and_the_first_slope() -> None:
 
 
 def test_a_step_rests_on_the_rises_around_it() -> None:
-    steps = np.array([4.0, 0.0, 8.5, 10.0, np.nan, 100.0])
-    assert [np.flatnonzero(row).tolist() for row in around(steps, 11)] == [
-        [2, 3, 4, 5],
-        [0, 1],
-        [7, 8, 9],
-        [8, 9, 10],
-        [],
-        [],
-    ]
+    steps = np.array([4.0, 0.0, 10.0, np.nan, 100.0])
+    near = [np.flatnonzero(row).tolist() for row in around(steps, 11, (-2, 1))]
+    assert near == [[2, 3, 4, 5], [0, 1], [8, 9, 10], [], []]
+    assert np.flatnonzero(around(4.0, 11, (-1, 0))).tolist() == [3, 4]
 
 
 def test_a_cubic_is_exact_from_the_first_grid() -> None:

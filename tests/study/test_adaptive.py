@@ -158,6 +158,22 @@ def test_a_metric_of_whole_paths_is_refused(tiny_files: Any, tmp_path: Path) -> 
         steppe.run(made, **files, samples=2, points="adaptive", out=tmp_path / "run")
 
 
+def test_each_statistic_rests_on_points_of_its_own() -> None:
+    steps = {
+        name: xr.DataArray([6.0], dims="sample", attrs={"metric": "l2", "statistic": name})
+        for name in ("max_slope", "plateau", "of_my_own")
+    }
+    found = {
+        name: np.flatnonzero(adaptive.points_that_count({name: one}, [], 11)["l2"][0]).tolist()
+        for name, one in steps.items()
+    }
+    assert found == {"max_slope": [4, 5, 6, 7], "plateau": [5, 6], "of_my_own": [4, 5, 6, 7]}
+    several = {"a": steps["plateau"], "b": steps["plateau"] + 3}
+    several["b"].attrs = steps["plateau"].attrs
+    both = adaptive.points_that_count(several, [], 11)["l2"][0]
+    assert np.flatnonzero(both).tolist() == [5, 6, 8, 9]
+
+
 def test_agreement_by_value() -> None:
     exact = np.array([1.0, 2.0, 3.0, 4.0, np.nan, np.nan, 7.0, 8.0])
     found = np.array([1.0, 3.0, 5.0, 4.0, np.nan, 6.0, np.nan, 8.0])
@@ -180,7 +196,7 @@ def test_too_little_agreement_is_said_in_words() -> None:
     table = pd.DataFrame([row("", 0, np.nan), row("plateau", 0, np.nan), good, bad])
     told = Agreement(table, {"curves": (30.0, 100)}).verdict
     assert "99.00% of the steps equal" in told
-    assert "LESS THAN 99% WITHIN ONE STEP: curves, max_slope of l2: 98.00% of 100" in told
+    assert "LESS THAN 99% WITHIN ONE STEP: curves, max_slope of l2: 98.00% of 100 steps" in told
     assert "--points full" in told
     assert "LESS THAN" not in Agreement(pd.DataFrame([good]), {}).verdict
     assert "not measured" in Agreement(pd.DataFrame([row("area", 0, np.nan)]), {}).verdict

@@ -29,6 +29,8 @@ class Statistic:
         takes_end: Whether the function can cut each curve (``end=``). The authors cut absolute
             curves at the target for these statistics, and for no others.
         unit: The unit of the numbers.
+        rests_on: The first and the last point that a step rests on, counted from the step. At
+            adaptive points these are computed, so that others would not change it.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Statistic:
     short: str
     takes_end: bool = False
     unit: str = "step"
+    # The rises before, at and after a steepest one.
+    rests_on: tuple[int, int] = (-2, 1)
 
 
 CATALOGUE: Registry[Statistic] = Registry(
@@ -44,9 +48,18 @@ CATALOGUE: Registry[Statistic] = Registry(
     "statistics",
     (
         Statistic("max_slope", max_slope_step, "max slope (MS) step", "MS", takes_end=True),
-        Statistic("area", area_step, "area under curve (AUC) step", "AUC", takes_end=False),
-        Statistic("nonlinearity", nonlinearity_step, "non-linear (NL) step", "NL", takes_end=False),
-        Statistic("plateau", plateau_step, "activation plateau (AP) step", "AP", takes_end=True),
+        Statistic("area", area_step, "area under curve (AUC) step", "AUC", rests_on=(-1, 1)),
+        Statistic(
+            "nonlinearity", nonlinearity_step, "non-linear (NL) step", "NL", rests_on=(-1, 0)
+        ),
+        Statistic(
+            "plateau",
+            plateau_step,
+            "activation plateau (AP) step",
+            "AP",
+            takes_end=True,
+            rests_on=(-1, 0),
+        ),
         Statistic("sharpness", sharpness, "steepest relative slope", "sharpness", unit="1"),
         Statistic(
             "transition_width", transition_width, "width of the transition", "width", unit="1"

@@ -29,8 +29,6 @@ EVERY = 5
 # How far a point may be off the spline through every other point, in parts of the curve's range.
 # The curve itself is off the spline through all of them by about a tenth of that.
 TOLERANCE = 0.02
-# Around a step that is read off: the rises before, at and after a steepest one.
-AROUND = (-2, -1, 0, 1)
 # A curve that asks for more than this part of its points is computed whole.
 MOST = 0.6
 
@@ -95,20 +93,21 @@ def first_grid(n_steps: int) -> Bools:
     return grid
 
 
-def around(steps: ArrayLike, n_steps: int) -> Bools:
+def around(steps: ArrayLike, n_steps: int, rests_on: tuple[int, int]) -> Bools:
     """The points that a step rests on.
 
     Args:
         steps: ``(...)`` steps that were read off; NaN where there was none.
         n_steps: Points of a curve. A step beyond them, which stands for none, rests on none.
+        rests_on: The first and the last of them, counted from the step; see `Statistic`.
 
     Returns:
         ``(..., step)``
     """
     read = np.asarray(steps, np.float64)[..., None]
-    places = np.arange(n_steps)
+    places, (first, last) = np.arange(n_steps), rests_on
     with np.errstate(invalid="ignore"):
-        near = (places >= read + AROUND[0]) & (places <= read + AROUND[-1])
+        near = (places >= read + first) & (places <= read + last)
         return np.asarray(near & (read < n_steps))
 
 

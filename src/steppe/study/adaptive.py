@@ -24,6 +24,7 @@ from steppe.curves import CHECKED, COMPUTED, INTERPOLATED
 from steppe.metrics import Metric, needs_logits, read_sites
 from steppe.metrics.points import PointMetrics
 from steppe.settings.study_settings import ADAPTIVE
+from steppe.statistics import CATALOGUE, Statistic
 from steppe.statistics.refinement import around, refine
 from steppe.study.context import Arrays, Bases, Context
 
@@ -31,7 +32,7 @@ from steppe.study.context import Arrays, Bases, Context
 CHECKED_SHARE = 0.02
 
 # From settings, constants, and labelled curves with what stands beside them, to the steps that are
-# read off, by name; each says in its attributes of which metric it is.
+# read off, by name; each says in its attributes of which metric and statistic it is (`steps_of`).
 ReadOff = Callable[[Any, Mapping[str, Any], xr.Dataset], Mapping[str, xr.DataArray]]
 
 
@@ -159,7 +160,9 @@ def points_that_count(
     """The points that steps rest on, by metric, ``(*dims, sample, step)``."""
     found: dict[str, NDArray[np.bool_]] = {}
     for one in steps.values():
-        metric = str(one.attrs["metric"])
-        near = around(one.transpose(*dims, SAMPLE).values, n_steps)
+        metric, statistic = str(one.attrs["metric"]), str(one.attrs["statistic"])
+        # A function that is in no catalogue may be the steepest of something, too.
+        span = CATALOGUE[statistic].rests_on if statistic in CATALOGUE else Statistic.rests_on
+        near = around(one.transpose(*dims, SAMPLE).values, n_steps, span)
         found[metric] = found[metric] | near if metric in found else near
     return found

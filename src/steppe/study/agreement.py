@@ -76,7 +76,7 @@ class Agreement:
         if not len(low):
             return told
         which = "; ".join(
-            f"{row.dataset}, {row.statistic} of {row.metric}: {row.within_one:.2%} of {row.n}"
+            f"{row.dataset}, {row.statistic} of {row.metric}: {row.within_one:.2%} of {row.n} steps"
             for row in low.itertuples()
         )
         return (
