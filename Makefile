@@ -71,4 +71,8 @@ $(VENV)/.dev: $(VENV)/.core
 	$(PIP) install -c constraints.txt -e '.[dev,datasets,parity,probe,ray]'
 	# Beside the environment: where torchao is found, transformers imports it for every model.
 	$(PIP) install -c constraints.txt --no-deps --target $(VENV)/torchao --upgrade torchao
+	# A run's page is tried in Debian's Chromium; where there is none, those tests are skipped.
+	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& { apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+		install --no-install-recommends chromium; } >/dev/null; } || true
 	touch $@

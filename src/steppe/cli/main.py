@@ -28,6 +28,7 @@ from steppe.cli.status import status
 from steppe.cli.studies import reproduce, run
 from steppe.cli.sweep import report, sweep
 from steppe.cli.telling import say, stop, writing_anything
+from steppe.cli.view import view
 from steppe.core.command import command_line
 from steppe.core.errors import RunFailedError, SteppeError
 
@@ -72,6 +73,7 @@ app.command()(report)
 app.command()(explain)
 app.command()(status)
 app.command()(show)
+app.command()(view)
 app.command()(check)
 app.command("check-run")(check_run)
 app.command("list")(listing)

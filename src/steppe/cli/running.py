@@ -81,6 +81,7 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
         return
     say(f"done: {folder}")
     say(f"  read      {folder / 'summary.md'}")
+    say(f"  explore   {folder / 'report.html'}")
     say(f"  tables    {folder / 'tables'}")
     say(f"  figures   {folder / 'figures'}")
     say(f"  again     steppe show {shlex.quote(str(folder))}")

@@ -105,17 +105,17 @@ _FILES = """- `config.yaml`: the settings as asked and as resolved
 
 def _table(entry: TableEntry) -> str:
     return (
-        f"### {_title(entry.name)}\n\n{to_markdown(entry.table)}\n"
+        f"### {title_of(entry.name)}\n\n{to_markdown(entry.table)}\n"
         f"{markdown(entry.caption)} (`tables/{entry.name}.csv`)\n"
     )
 
 
 def _figure(entry: FigureEntry) -> str:
-    title = _title(entry.name)
+    title = title_of(entry.name)
     return f"### {title}\n\n![{title}](figures/{entry.name}.png)\n\n{markdown(entry.caption)}\n"
 
 
-def _title(name: str) -> str:
+def title_of(name: str) -> str:
     """``table_a1`` as ``Table A.1``."""
     kind, _, number = name.partition("_")
     if number[:1].isalpha() and number[1:].isdigit():

@@ -71,14 +71,14 @@ def to_markdown(table: pd.DataFrame) -> str:
     """The table as Markdown, numbers rounded, intervals in brackets."""
     cells = for_reading(table)
     rows = [list(map(markdown, row)) for row in cells.to_numpy().tolist()]
-    rule = ["---:" if right else "---" for right in _right_aligned(table, cells)]
+    rule = ["---:" if right else "---" for right in right_aligned(table, cells)]
     return "".join(f"| {' | '.join(row)} |\n" for row in [list(cells.columns), rule, *rows])
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
     """The table as a LaTeX table (package booktabs), with its caption."""
     cells = for_reading(table)
-    columns = "".join("r" if right else "l" for right in _right_aligned(table, cells))
+    columns = "".join("r" if right else "l" for right in right_aligned(table, cells))
     rows = [_latex_row(row) for row in cells.to_numpy().tolist()]
     lines = [
         r"\begin{table}",
@@ -100,7 +100,7 @@ def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
 def terminal_table(table: pd.DataFrame, title: str = "") -> str:
     """The table as aligned text, kinds under the names that options take."""
     cells = for_reading(table, kind_labels=False).map(lambda text: printable(text, keep=""))
-    right = _right_aligned(table, cells)
+    right = right_aligned(table, cells)
     rows = [list(cells.columns), *cells.to_numpy().tolist()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(right))]
     lines = [
@@ -184,7 +184,8 @@ def _heading(name: str) -> str:
     return " ".join(_WORDS.get(word.lower(), word) for word in words)
 
 
-def _right_aligned(table: pd.DataFrame, cells: pd.DataFrame) -> list[bool]:
+def right_aligned(table: pd.DataFrame, cells: pd.DataFrame) -> list[bool]:
+    """Which columns of ``cells``, made by `for_reading`, hold numbers."""
     numeric = {_heading(str(c)) for c in table.columns if pd.api.types.is_numeric_dtype(table[c])}
     return [heading in numeric for heading in cells.columns]
 

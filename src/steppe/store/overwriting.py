@@ -15,6 +15,8 @@ from steppe.store.writing import writing
 _OWN = (
     layout.DONE,
     layout.SUMMARY,
+    layout.PAGE,
+    layout.TOKENS,
     layout.TABLES,
     layout.FIGURES,
     layout.MOMENTS,

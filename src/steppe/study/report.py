@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from steppe.reports import Drawing
+from steppe.reports.page import write_page
 from steppe.store import open_run
 from steppe.store.directions import read_directions
+from steppe.store.layout import PAGE
 from steppe.study import reporting
 from steppe.study.agreement import TABLE as AGREEMENT
 from steppe.study.agreement import Agreement, agreement
@@ -19,6 +21,7 @@ from steppe.study.claims import claims_table
 from steppe.study.needs import as_need
 from steppe.study.outputs import Figure, Table
 from steppe.study.prompt_facts import prompt_facts
+from steppe.study.run_page import page_of, shown_in
 from steppe.study.study import Study
 
 
@@ -94,7 +97,10 @@ def report(study: Study, path: str | Path) -> dict[str, Any]:
     title, facts = study.paper or study.question, facts_of(study, analysis)
     if agreed is not None:
         facts |= {"points": agreed.note, "agreement with all points": agreed.verdict}
-    written.report.finish(title, facts, claims_table(claims, analysis), caption)
+    decided = claims_table(claims, analysis)
+    written.report.finish(title, facts, decided, caption)
+    links = {one.id: shown_in(one, study, written.report) for one in claims}
+    write_page(run.path / PAGE, page_of(analysis, written.report, facts, decided, links))
     return {} if agreed is None else agreed.facts
 
 

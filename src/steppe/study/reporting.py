@@ -33,11 +33,13 @@ class Report:
         run: The run.
         tables: Tables written.
         figures: Figures written.
+        title: The heading.
     """
 
     run: Run
     tables: list[TableEntry] = field(default_factory=list)
     figures: list[FigureEntry] = field(default_factory=list)
+    title: str = ""
 
     @property
     def root(self) -> Path:
@@ -71,6 +73,7 @@ class Report:
                 and ``number_at_...`` where the same number was also taken elsewhere.
             caption: What is said under the claims' table.
         """
+        self.title = title
         note = multiplicity_text(claims) if len(claims) else ""
         if len(claims):
             write_table(self.root / TABLES, CLAIMS, claims, f"{caption} {note}")

@@ -29,6 +29,7 @@ from steppe.study.report import report
 from steppe.study.starting import DECIDES_NO_NUMBER
 from steppe.study.study import Plan, Study
 from steppe.study.study_prompts import BOS_REASON
+from steppe.study.token_texts import write_token_texts
 
 # Attribute of a dataset that was measured in one go: of how many samples the run was.
 OF_SAMPLES = "of_samples"
@@ -134,7 +135,8 @@ class StudyRun:
         return found
 
     def report(self) -> None:
-        """Write tables, figures, claims and the summary."""
+        """Write tables, figures, claims, the summary and the page."""
+        write_token_texts(self.folder.path, self.context.model.tokenizer)
         self.reported = report(self.study, self.folder.path)
 
 

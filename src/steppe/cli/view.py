@@ -1,0 +1,28 @@
+"""`steppe view`: a run's page in the browser."""
+
+from __future__ import annotations
+
+import webbrowser
+
+from steppe.cli import options
+from steppe.cli.telling import say
+from steppe.core.errors import InputError
+from steppe.core.lazy import load
+
+
+def view(run: options.RunPath) -> None:
+    """Open a run's page: claims, curves of single prompts, tables and figures to explore.
+
+    The page is one file, report.html in the run folder, and needs neither a server nor a network:
+    send it as it is. Its address keeps what is being looked at.
+    """
+    path = load("steppe.store:open_run")(run).path / load("steppe.store.layout:PAGE")
+    if not path.exists():
+        raise InputError(
+            f"run {run}",
+            got="no report.html",
+            expected="a finished run, whose report has been written",
+            fix=f"steppe report {run}, or repeat the run's command where it is not finished",
+        )
+    say(path.resolve().as_uri())
+    webbrowser.open(path.resolve().as_uri())

@@ -1,0 +1,234 @@
+"""Curves of a run for its page: means and bands of all samples, and the curves of some."""
+
+from __future__ import annotations
+
+import base64
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.colors import to_hex
+from numpy.typing import NDArray
+
+from steppe.core.axes import KIND, SAMPLE, STEP
+from steppe.core.text import printable
+from steppe.reports.style import Dash, label_of, style_of
+from steppe.statistics import max_slope_step
+
+TOKENS = "tokens"
+# Bytes of all single curves on a page, before they are written as text.
+BUDGET = 2_400_000
+# Samples whose numbers are in the histograms.
+MOST = 2_000
+# The metrics that are looked at first.
+_FIRST = ("l2", "kl")
+_UNDEFINED = 2**16 - 1
+_SCALE = _UNDEFINED - 1
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """The variables of a dataset that are curves, with one order of dimensions."""
+
+    dataset: xr.Dataset
+    names: tuple[str, ...]
+    facets: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset) -> list[_Curves]:
+        """Those with the same dimensions together."""
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for name, values in dataset.data_vars.items():
+            if {SAMPLE, STEP} <= set(values.dims) and np.issubdtype(values.dtype, np.floating):
+                others = [str(dim) for dim in values.dims if dim not in (SAMPLE, STEP)]
+                # Kinds are told apart by colour: they come last, next to the samples.
+                facets = tuple(sorted(others, key=lambda dim: (dim == KIND, others.index(dim))))
+                groups.setdefault(facets, []).append(str(name))
+        return [
+            cls(dataset, tuple(dict.fromkeys([*(n for n in _FIRST if n in names), *names])), facets)
+            for facets, names in groups.items()
+        ]
+
+    @property
+    def cost(self) -> int:
+        """Bytes that the curves of one sample take."""
+        sizes = [self.dataset.sizes[dim] for dim in (*self.facets, STEP)]
+        return 2 * len(self.names) * int(np.prod(sizes))
+
+    def rows(self, name: str, samples: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``(*facets, sample, step)``."""
+        order = (*self.facets, SAMPLE, STEP)
+        chosen = self.dataset[name].isel({SAMPLE: samples}).transpose(*order)
+        return np.asarray(chosen.values, dtype=np.float64)
+
+
+def curve_sets(
+    datasets: Mapping[str, xr.Dataset], tokens: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """The curves of every dataset that has some.
+
+    Args:
+        datasets: By name.
+        tokens: The text of each token id; an id that is not there is shown as a number.
+    """
+    groups = [(name, one) for name, data in datasets.items() for one in _Curves.of(data)]
+    cost = sum(one.cost for _, one in groups)
+    return [_plain(name, one, tokens, max(1, BUDGET // max(1, cost))) for name, one in groups]
+
+
+def _plain(name: str, curves: _Curves, tokens: Mapping[int, str], at_most: int) -> dict[str, Any]:
+    data = curves.dataset
+    count = data.sizes[SAMPLE]
+    counted = spread(count, MOST)
+    shown = counted[spread(len(counted), at_most)]
+    return {
+        "dataset": name,
+        "facets": [
+            {"name": dim, "labels": [_label(dim, one) for one in _labels(data, dim)]}
+            for dim in curves.facets
+        ],
+        "styles": [
+            {"color": to_hex(style_of(one).color), "dash": _dash(style_of(one).dash)}
+            for one in (_labels(data, KIND) if KIND in curves.facets else ["curves"])
+        ],
+        "steps": data.sizes[STEP],
+        "positions": _positions(data),
+        "samples": count,
+        "counted": _numbers(data, counted),
+        "shown": np.searchsorted(counted, shown).tolist(),
+        "metrics": [_metric(curves, one, counted, shown) for one in curves.names],
+        "cards": _cards(data, shown, tokens),
+    }
+
+
+def spread(count: int, at_most: int) -> NDArray[np.int64]:
+    """Indices of some samples, evenly spread: all of them where they are few enough."""
+    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
+
+
+def _metric(
+    curves: _Curves, name: str, counted: NDArray[np.int64], shown: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Means and bands of all samples, numbers of the counted ones, curves of the shown ones."""
+    values = curves.dataset[name]
+    all_rows = curves.rows(name, counted)
+    with _undefined_is_nan():
+        low, mean, high = (
+            np.nanquantile(all_rows, 0.1, axis=-2),
+            np.nanmean(all_rows, axis=-2),
+            np.nanquantile(all_rows, 0.9, axis=-2),
+        )
+        slope = max_slope_step(np.abs(all_rows - all_rows[..., :1]))
+    return {
+        "name": name,
+        "unit": str(values.attrs.get("unit", "1")),
+        "label": str(values.attrs.get("long_name", name)),
+        "mean": _floats(mean),
+        "low": _floats(low),
+        "high": _floats(high),
+        "numbers": [
+            {"name": "step of the largest slope", "values": _floats(slope)},
+            {"name": "value at the last step", "values": _floats(all_rows[..., -1])},
+        ],
+        "curves": _packed(all_rows[..., np.searchsorted(counted, shown), :]),
+    }
+
+
+@contextmanager
+def _undefined_is_nan() -> Iterator[None]:
+    """Curves that are undefined throughout have no mean: NaN says so, and nothing else has to."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
+def _packed(rows: NDArray[np.float64]) -> dict[str, str]:
+    """Curves in 16 bits a value, each between its own smallest and largest value."""
+    with _undefined_is_nan():
+        low, high = np.nanmin(rows, axis=-1), np.nanmax(rows, axis=-1)
+        width = np.where(high > low, high - low, 1.0)
+        scaled = (rows - low[..., None]) / width[..., None] * _SCALE
+    whole = np.where(np.isfinite(scaled), np.round(scaled), _UNDEFINED).astype("<u2")
+    return {
+        "values": base64.b64encode(whole.tobytes()).decode(),
+        "low": _floats(low),
+        "width": _floats(width),
+    }
+
+
+def _floats(values: NDArray[Any]) -> str:
+    return base64.b64encode(np.asarray(values, dtype="<f4").tobytes()).decode()
+
+
+def _positions(data: xr.Dataset) -> dict[str, Any]:
+    """Where the steps of each path lie, by the path's name."""
+    ending = "_position"
+    return {
+        str(name).removesuffix(ending): {
+            "unit": str(one.attrs.get("unit", "position")),
+            "values": np.round(np.asarray(one.values, dtype=float), 6).tolist(),
+        }
+        for name, one in data.variables.items()
+        if str(name).endswith(ending) and one.dims == (STEP,)
+    }
+
+
+def _cards(
+    data: xr.Dataset, shown: NDArray[np.int64], tokens: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """What is known of each shown sample: its prompt, and one number a name."""
+    prompts = data[TOKENS].isel({SAMPLE: shown}).values.tolist() if TOKENS in data else []
+    facts: dict[str, list[Any]] = {}
+    for name, values in data.data_vars.items():
+        if SAMPLE not in values.dims or values.dtype.kind not in "fiub":
+            continue
+        others = [str(dim) for dim in values.dims if dim != SAMPLE]
+        if others not in ([], [KIND]):
+            continue
+        chosen = values.isel({SAMPLE: shown}).transpose(SAMPLE, *others).values
+        for place, kind in enumerate(_labels(data, KIND) if others else [""]):
+            column = chosen[:, place] if others else chosen
+            title = f"{name} ({label_of(kind)})" if kind else str(name)
+            facts[title.replace("_", " ")] = [_round(value) for value in column]
+    return [
+        {
+            "sample": number,
+            "tokens": [_text(one, tokens) for one in prompts[row]] if prompts else [],
+            "facts": [[title, values[row]] for title, values in facts.items()],
+        }
+        for row, number in enumerate(_numbers(data, shown))
+    ]
+
+
+def _text(token: int, tokens: Mapping[int, str]) -> str:
+    return printable(tokens.get(token, f"[{token}]"), keep="")
+
+
+def _round(value: Any) -> float | None:
+    return float(f"{float(value):.5g}") if np.isfinite(value) else None
+
+
+def _numbers(data: xr.Dataset, samples: NDArray[np.int64]) -> list[int]:
+    """The samples' numbers in the run."""
+    known = data[SAMPLE].values if SAMPLE in data.coords else np.arange(data.sizes[SAMPLE])
+    return [int(one) for one in known[samples]]
+
+
+def _labels(data: xr.Dataset, dim: str) -> Sequence[str]:
+    return [str(one) for one in data[dim].values]
+
+
+def _label(dim: str, value: str) -> str:
+    return printable(label_of(value) if dim == KIND else value)
+
+
+def _dash(dash: Dash) -> str:
+    """A line style in plotly's words."""
+    names = {"solid": "solid", "dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
+    if isinstance(dash, str):
+        return names[dash]
+    return ",".join(f"{2 * length:g}px" for length in dash[1])

@@ -1,0 +1,57 @@
+"""The texts of a run's tokens, kept in its folder: whoever reads the run may have no tokenizer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steppe.store import open_run
+from steppe.store.layout import TOKENS
+from steppe.store.writing import write_atomically
+
+# The variable of a dataset that holds its prompts.
+TOKEN_IDS = "tokens"
+# What stands for a space in front, in vocabularies whose single tokens are decoded without it.
+_SPACE = "▁"
+_PART_OF_A_CHARACTER = "\ufffd"
+
+
+def write_token_texts(path: Path, tokenizer: Any) -> None:
+    """Write the text of every token that occurs in a run's prompts.
+
+    Args:
+        path: The run folder.
+        tokenizer: The model's; None: nothing is written.
+
+    Raises:
+        RunFailedError: The disk is full, or cannot be written.
+    """
+    if tokenizer is None:
+        return
+    run = open_run(path)
+    datasets = [run.dataset(name) for name in run.datasets()]
+    rows = [np.unique(one[TOKEN_IDS].values) for one in datasets if TOKEN_IDS in one]
+    ids = sorted({int(token) for row in rows for token in row})
+    content = json.dumps({token: text_of(token, tokenizer) for token in ids}, ensure_ascii=False)
+    write_atomically(path / TOKENS, content.encode())
+
+
+def read_token_texts(path: Path) -> dict[int, str]:
+    """The texts that were written; none where there was no tokenizer."""
+    file = path / TOKENS
+    if not file.exists():
+        return {}
+    return {int(token): str(text) for token, text in json.loads(file.read_text("utf-8")).items()}
+
+
+def text_of(token: int, tokenizer: Any) -> str:
+    """One token as text, its leading space included; its name in the vocabulary if it has none."""
+    text = str(tokenizer.decode([token]))
+    [name] = tokenizer.convert_ids_to_tokens([token])
+    if not text or _PART_OF_A_CHARACTER in text:
+        return str(name)
+    is_spaced = str(name).startswith(_SPACE) and not text.startswith(" ")
+    return f" {text}" if is_spaced else text
