@@ -50,7 +50,8 @@ def refined(part: CurvePart, run: Analysis, curves: xr.Dataset) -> tuple[xr.Data
     def read_off(values: Mapping[str, NDArray[Any]]) -> Arrays:
         assert part.read_off is not None
         steps = part.read_off(run.settings, run.constants, labelled(values))
-        wanted = points_that_count(steps, part.dims, shape[-1])
+        arranged = {name: one.reshape(shape) for name, one in values.items()}
+        wanted = points_that_count(steps, arranged, part.dims)
         return {name: points.reshape(-1, shape[-1]) for name, points in wanted.items()}
 
     rows = next(iter(flat.values())).shape

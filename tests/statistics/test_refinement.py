@@ -10,7 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from steppe.statistics import area_step, max_slope_step, nonlinearity_step, plateau_step
-from steppe.statistics.refinement import Refined, around, first_grid, interpolated, refine
+from steppe.statistics.refinement import (
+    Refined,
+    around,
+    first_grid,
+    interpolated,
+    marked,
+    refine,
+)
 
 Curves = NDArray[np.float32]
 N_STEPS = 101
@@ -34,7 +41,10 @@ def refined(
         return {"x": np.where(wanted, curves, np.nan)}
 
     def read_off(found: Mapping[str, Any]) -> Mapping[str, NDArray[np.bool_]]:
-        near = [around(statistic(found["x"]), curves.shape[1], (-2, 1)) for statistic in statistics]
+        near = [
+            around(marked(statistic(found["x"]), curves.shape[1]), (-2, 1))
+            for statistic in statistics
+        ]
         return {"x": np.logical_or.reduce(near)} if near else {}
 
     found = refine(evaluate, read_off, ["x"], curves.shape)["x"]
@@ -49,10 +59,11 @@ def test_the_first_grid_has_both_ends_and_the_first_slope() -> None:
 
 
 def test_a_step_rests_on_the_rises_around_it() -> None:
-    steps = np.array([4.0, 0.0, 10.0, np.nan, 100.0])
-    near = [np.flatnonzero(row).tolist() for row in around(steps, 11, (-2, 1))]
-    assert near == [[2, 3, 4, 5], [0, 1], [8, 9, 10], [], []]
-    assert np.flatnonzero(around(4.0, 11, (-1, 0))).tolist() == [3, 4]
+    marks = marked(np.array([4.0, 0.0, 10.0, 6.5, np.nan, 100.0]), 11)
+    assert [np.flatnonzero(row).tolist() for row in marks] == [[4], [0], [10], [7], [], []]
+    near = [np.flatnonzero(row).tolist() for row in around(marks, (-2, 1))]
+    assert near == [[2, 3, 4, 5], [0, 1], [8, 9, 10], [5, 6, 7, 8], [], []]
+    assert np.flatnonzero(around(marks[0], (-1, 0))).tolist() == [3, 4]
 
 
 def test_a_cubic_is_exact_from_the_first_grid() -> None:

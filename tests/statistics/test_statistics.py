@@ -20,6 +20,7 @@ from steppe.statistics import (
     nonlinearity_step,
     plateau_step,
 )
+from steppe.statistics.max_slope import nearly_steepest
 
 PLATEAU = partial(plateau_step, threshold=20.0)
 ALL = (max_slope_step, area_step, nonlinearity_step, PLATEAU)
@@ -254,3 +255,12 @@ def test_blocks_give_what_one_block_gives(monkeypatch: pytest.MonkeyPatch) -> No
     whole = every()
     monkeypatch.setattr("steppe.statistics.per_curve._BLOCK", 7)
     np.testing.assert_array_equal(whole, every())
+
+
+def test_rises_that_are_nearly_the_steepest() -> None:
+    rises = np.array([0, 8.1, 1, 10, 9, 2, 8.5, 12, 11, 7.9])
+    curves = np.stack([rises.cumsum(), -rises.cumsum(), np.full(10, np.nan)])
+    found = nearly_steepest(curves, [3.0, np.nan, np.nan])
+    # 12 is steeper (beyond the end of the curve that was read), 9 lies beside a steeper one.
+    assert np.flatnonzero(found[0]).tolist() == [1, 3]
+    assert not found[1:].any()

@@ -159,19 +159,21 @@ def test_a_metric_of_whole_paths_is_refused(tiny_files: Any, tmp_path: Path) -> 
 
 
 def test_each_statistic_rests_on_points_of_its_own() -> None:
-    steps = {
-        name: xr.DataArray([6.0], dims="sample", attrs={"metric": "l2", "statistic": name})
-        for name in ("max_slope", "plateau", "of_my_own")
-    }
-    found = {
-        name: np.flatnonzero(adaptive.points_that_count({name: one}, [], 11)["l2"][0]).tolist()
-        for name, one in steps.items()
-    }
-    assert found == {"max_slope": [4, 5, 6, 7], "plateau": [5, 6], "of_my_own": [4, 5, 6, 7]}
-    several = {"a": steps["plateau"], "b": steps["plateau"] + 3}
-    several["b"].attrs = steps["plateau"].attrs
-    both = adaptive.points_that_count(several, [], 11)["l2"][0]
-    assert np.flatnonzero(both).tolist() == [5, 6, 8, 9]
+    flat = {"l2": np.zeros((1, 11))}
+
+    def points(name: str, *steps: float, curves: Any = flat) -> list[int]:
+        attrs = {"metric": "l2", "statistic": name}
+        read = {str(one): xr.DataArray([one], dims="sample", attrs=attrs) for one in steps}
+        return np.flatnonzero(adaptive.points_that_count(read, curves, [])["l2"][0]).tolist()
+
+    assert points("area", 6.0) == [5, 6, 7]
+    assert points("plateau", 6.0) == [5, 6]
+    assert points("plateau", 6.0, 9.0) == [5, 6, 8, 9]
+    assert points("of_my_own", 6.0) == [4, 5, 6, 7]
+    # Rises of 5, 4.5 and 3 among ones of 1: the second may be the steepest, too.
+    rises = np.array([0.0, 1, 5, 1, 1, 1, 4.5, 1, 1, 3, 1])
+    two = {"l2": np.cumsum(rises)[None]}
+    assert points("max_slope", 2.0, curves=two) == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_agreement_by_value() -> None:

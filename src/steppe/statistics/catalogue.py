@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from steppe.core.registry import Registry, entry_of
 from steppe.statistics.area import area_step
-from steppe.statistics.max_slope import max_slope_step
+from steppe.statistics.max_slope import max_slope_step, nearly_steepest
 from steppe.statistics.nonlinearity import nonlinearity_step
 from steppe.statistics.plateau import plateau_step
 from steppe.statistics.sharpness import sharpness
@@ -31,6 +32,8 @@ class Statistic:
         unit: The unit of the numbers.
         rests_on: The first and the last point that a step rests on, counted from the step. At
             adaptive points these are computed, so that others would not change it.
+        rivals: From curves ``(..., step)`` and their steps to other steps, ``(..., step)``, that
+            may be the answer where a curve is known roughly.
     """
 
     name: str
@@ -41,13 +44,21 @@ class Statistic:
     unit: str = "step"
     # The rises before, at and after a steepest one.
     rests_on: tuple[int, int] = (-2, 1)
+    rivals: Callable[..., NDArray[np.bool_]] | None = None
 
 
 CATALOGUE: Registry[Statistic] = Registry(
     "statistic",
     "statistics",
     (
-        Statistic("max_slope", max_slope_step, "max slope (MS) step", "MS", takes_end=True),
+        Statistic(
+            "max_slope",
+            max_slope_step,
+            "max slope (MS) step",
+            "MS",
+            takes_end=True,
+            rivals=nearly_steepest,
+        ),
         Statistic("area", area_step, "area under curve (AUC) step", "AUC", rests_on=(-1, 1)),
         Statistic(
             "nonlinearity", nonlinearity_step, "non-linear (NL) step", "NL", rests_on=(-1, 0)

@@ -17,6 +17,9 @@ from steppe.statistics.per_curve import (
     within,
 )
 
+# Between points that were not computed a spline's slopes are off by less than that, mostly.
+_NEARLY = 0.2
+
 
 def max_slope_step(
     values: ArrayLike,
@@ -54,6 +57,30 @@ def max_slope_step(
         return _code(rows, ends, floor) if code else _text(rows, ends, floor)
 
     return per_curve(kernel, values, end)
+
+
+def nearly_steepest(values: ArrayLike, steps: ArrayLike) -> NDArray[np.bool_]:
+    """Where a curve has another rise nearly as steep as that of its max-slope step.
+
+    Args:
+        values: ``(..., step)`` curves.
+        steps: ``(...)`` their max-slope steps.
+
+    Returns:
+        ``(..., step)``: the right ends of intervals that are steeper than those beside them, no
+        steeper than that of the step, and by no more than a fifth less steep.
+    """
+    rises = np.diff(np.asarray(values), axis=-1, prepend=np.nan)
+    found = np.asarray(steps, np.float64)[..., None]
+    at = np.clip(np.nan_to_num(found), 0, rises.shape[-1] - 1).astype(np.int64)
+    steepest = np.where(np.isnan(found), np.nan, np.take_along_axis(rises, at, axis=-1))
+    before, after = (np.roll(rises, shift, axis=-1) for shift in (1, -1))
+    after[..., -1] = np.nan
+    with np.errstate(invalid="ignore"):
+        # A comparison with NaN, outside of the curve, is no objection.
+        is_top = ~(before > rises) & ~(after > rises)
+        near = (rises <= steepest) & (rises >= (1 - _NEARLY) * steepest)
+        return np.asarray(is_top & near)
 
 
 def _text(rows: Rows, ends: Ends, floor: float) -> NDArray[np.float64]:

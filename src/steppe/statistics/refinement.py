@@ -93,22 +93,38 @@ def first_grid(n_steps: int) -> Bools:
     return grid
 
 
-def around(steps: ArrayLike, n_steps: int, rests_on: tuple[int, int]) -> Bools:
-    """The points that a step rests on.
+def marked(steps: ArrayLike, n_steps: int) -> Bools:
+    """Steps as marks on their curves.
 
     Args:
-        steps: ``(...)`` steps that were read off; NaN where there was none.
-        n_steps: Points of a curve. A step beyond them, which stands for none, rests on none.
-        rests_on: The first and the last of them, counted from the step; see `Statistic`.
+        steps: ``(...)`` steps that were read off; NaN where there was none. One beyond the curve,
+            which stands for none, is not marked.
+        n_steps: Points of a curve.
 
     Returns:
         ``(..., step)``
     """
-    read = np.asarray(steps, np.float64)[..., None]
-    places, (first, last) = np.arange(n_steps), rests_on
-    with np.errstate(invalid="ignore"):
-        near = (places >= read + first) & (places <= read + last)
-        return np.asarray(near & (read < n_steps))
+    read = np.ceil(np.asarray(steps, np.float64))[..., None]
+    return np.asarray(np.arange(n_steps) == read)
+
+
+def around(marks: Bools, rests_on: tuple[int, int]) -> Bools:
+    """The points that marked steps rest on.
+
+    Args:
+        marks: ``(..., step)``
+        rests_on: The first and the last of them, counted from a step; see `Statistic`.
+
+    Returns:
+        ``(..., step)``
+    """
+    near = np.zeros_like(marks)
+    n_steps = marks.shape[-1]
+    for shift in range(rests_on[0], rests_on[1] + 1):
+        to = slice(max(shift, 0), n_steps + min(shift, 0))
+        of = slice(max(-shift, 0), n_steps + min(-shift, 0))
+        near[..., to] |= marks[..., of]
+    return near
 
 
 def interpolated(values: Floats, computed: Bools) -> Floats:

@@ -25,7 +25,7 @@ from steppe.metrics import Metric, needs_logits, read_sites
 from steppe.metrics.points import PointMetrics
 from steppe.settings.study_settings import ADAPTIVE
 from steppe.statistics import CATALOGUE, Statistic
-from steppe.statistics.refinement import around, refine
+from steppe.statistics.refinement import around, marked, refine
 from steppe.study.context import Arrays, Bases, Context
 
 # What part of the curves is computed whole to see what adaptive points are worth.
@@ -155,14 +155,31 @@ class AdaptiveCurves:
 
 
 def points_that_count(
-    steps: Mapping[str, xr.DataArray], dims: Sequence[str], n_steps: int
+    steps: Mapping[str, xr.DataArray],
+    curves: Mapping[str, NDArray[Any]],
+    dims: Sequence[str],
 ) -> dict[str, NDArray[np.bool_]]:
-    """The points that steps rest on, by metric, ``(*dims, sample, step)``."""
+    """The points that steps rest on.
+
+    Args:
+        steps: What was read off, by name; see `ReadOff`.
+        curves: By metric, ``(*dims, sample, step)``.
+        dims: The dimensions of labels.
+
+    Returns:
+        By metric, as the curves.
+    """
     found: dict[str, NDArray[np.bool_]] = {}
     for one in steps.values():
-        metric, statistic = str(one.attrs["metric"]), str(one.attrs["statistic"])
-        # A function that is in no catalogue may be the steepest of something, too.
-        span = CATALOGUE[statistic].rests_on if statistic in CATALOGUE else Statistic.rests_on
-        near = around(one.transpose(*dims, SAMPLE).values, n_steps, span)
+        metric, name = str(one.attrs["metric"]), str(one.attrs["statistic"])
+        read, values = one.transpose(*dims, SAMPLE).values, curves[metric]
+        marks = marked(read, values.shape[-1])
+        span = Statistic.rests_on
+        if name in CATALOGUE:
+            statistic = CATALOGUE[name]
+            span = statistic.rests_on
+            if statistic.rivals is not None:
+                marks = marks | statistic.rivals(values, read)
+        near = around(marks, span)
         found[metric] = found[metric] | near if metric in found else near
     return found

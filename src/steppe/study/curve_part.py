@@ -245,12 +245,12 @@ class CurvePart:
         def rests_on(curves: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.bool_]]:
             """The points that the study's steps rest on, by metric, ``(path, sample, step)``."""
             measured = {
-                name: ((*self.dims, SAMPLE, STEP), self._arranged(places.spread(values)))
-                for name, values in curves.items()
+                name: self._arranged(places.spread(values)) for name, values in curves.items()
             }
-            labelled = xr.Dataset({**measured, **further}, coords)
-            steps = self._read(context, labelled)
-            wanted = points_that_count(steps, self.dims, self.n_points)
+            dims = (*self.dims, SAMPLE, STEP)
+            labelled = {name: (dims, values) for name, values in measured.items()}
+            steps = self._read(context, xr.Dataset({**labelled, **further}, coords))
+            wanted = points_that_count(steps, measured, self.dims)
             return {
                 name: places.gathered(points.reshape(-1, *points.shape[2:]))
                 for name, points in wanted.items()
