@@ -72,14 +72,19 @@ def rows_of(
     of_path = np.logical_or.reduce([computed[name] for name in metrics(curves)])
     yield {"dataset": part.name, "metric": "all", "points": of_path.sum(axis=-1).mean()}
     dims = [dim for dim in part.dims if dim in by]
-    for name, exact in both[0].items():
-        metric = str(exact.attrs["metric"])
-        three = (exact, both[1][name], computed[metric].sum(STEP), curves[metric], found[metric])
-        stacked = [one.stack(label=dims) if dims else one.expand_dims("label") for one in three]
+    for name, given in both[0].items():
+        metric = str(given.attrs["metric"])
+        five = (given, both[1][name], computed[metric], curves[metric], found[metric])
+        stacked = [one.stack(label=dims) if dims else one.expand_dims("label") for one in five]
         for at in range(stacked[0].sizes["label"]):
             steps, ours, points, whole, rebuilt = (one.isel(label=at) for one in stacked)
             labels = {dim: str(steps[dim].values) for dim in dims}
             difference = ours - steps
+            exact, rebuilt_rows = (
+                one.transpose(..., STEP).values.reshape(-1, one.sizes[STEP])
+                for one in (whole, rebuilt)
+            )
+            falls = falling(exact)
             yield {
                 "dataset": part.name,
                 "metric": metric,
@@ -87,12 +92,18 @@ def rows_of(
                 **labels,
                 **compared(steps.values.ravel(), ours.values.ravel()),
                 "mean_moved": float(difference.mean()),
-                "points": float(points.mean()),
-                **errors(
-                    whole.transpose(..., STEP).values.reshape(-1, whole.sizes[STEP]),
-                    rebuilt.transpose(..., STEP).values.reshape(-1, whole.sizes[STEP]),
-                ),
+                "falling": int(falls.sum()),
+                "off_of_falling": int((np.abs(difference.values.ravel()[falls]) > 1).sum()),
+                "points": float(points.sum(STEP).mean()),
+                "whole": float(points.all(STEP).mean()),
+                **errors(exact, rebuilt_rows),
             }
+
+
+def falling(curves: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which curves ``(curve, step)`` fall somewhere by over 1% of their range."""
+    below = (np.maximum.accumulate(curves, axis=1) - curves).max(axis=1)
+    return np.asarray(below > 0.01 * np.ptp(curves, axis=1))
 
 
 def table(path: Path, by: list[str], of: str) -> pd.DataFrame:
