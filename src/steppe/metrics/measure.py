@@ -94,7 +94,7 @@ def measure_paths(
     found: dict[str, list[Tensor]] = {metric.name: [] for metric in chosen}
     for prompts, group in _groups(prefix, paths, paths_at_once(suffix, prefix, steps)):
         pieces: dict[str, list[Tensor]] = {one.name: [] for one in chosen if one.whole}
-        for first, outputs in _outputs(suffix, prompts, group):
+        for first, outputs in path_outputs(suffix, prompts, group):
             for metric in chosen:
                 source = source_of(metric, outputs, read)
                 if metric.whole:
@@ -142,8 +142,14 @@ def _groups(prefix: Prefix, paths: Tensor, at_once: int) -> Iterator[tuple[Prefi
         yield prefix[some], paths[some].flatten(0, 1)
 
 
-def _outputs(suffix: Suffix, prefix: Prefix, group: Tensor) -> Iterator[tuple[int, Outputs]]:
-    """Outputs of some paths at once, or of one path in batches, and the first row that is new."""
+def path_outputs(suffix: Suffix, prefix: Prefix, group: Tensor) -> Iterator[tuple[int, Outputs]]:
+    """Outputs of some paths at once, or of one path in batches, and the first row that is new.
+
+    Args:
+        suffix: Open.
+        prefix: The prompt, or several.
+        group: ``(path, step, d_model)``, as many as `paths_at_once` says.
+    """
     if len(group) > 1:
         yield 0, suffix(prefix, group.flatten(0, 1), path_length=group.shape[1])
         return

@@ -307,6 +307,17 @@ class PointSettings(StudySettings):
         return value
 
 
+class PageSettings(StudySettings):
+    """Settings of a study that keeps what the model would say along its paths."""
+
+    next_tokens: int = Field(
+        64,
+        ge=0,
+        description="samples whose likeliest next tokens along the paths are kept for the run's "
+        "page, where logits are read; 0: none",
+    )
+
+
 class DirectionSettings(StudySettings):
     """Settings of a study of directions, which measures more of them beside its own."""
 

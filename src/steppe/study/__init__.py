@@ -4,7 +4,7 @@ A study declares; this package prepares what its parts need, measures them shard
 reports.
 """
 
-from steppe.settings.study_settings import BaseSettings, PointSettings
+from steppe.settings.study_settings import BaseSettings, PageSettings, PointSettings
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim, mostly, positive
 from steppe.study.context import Bases, Context
@@ -38,6 +38,7 @@ __all__ = [
     "Laid",
     "MeanTable",
     "Need",
+    "PageSettings",
     "Part",
     "PointSettings",
     "Study",

@@ -146,7 +146,17 @@ class CurvePart:
         return find_metrics(self.metrics)
 
     @property
-    def _labels(self) -> dict[str, Sequence[str]]:
+    def reads_logits(self) -> bool:
+        """Whether one of its metrics looks at logits."""
+        return needs_logits(self._metrics)
+
+    @property
+    def label_pairs(self) -> list[tuple[str, ...]]:
+        """Every pair of labels along both dimensions, in the dataset's order."""
+        return list(product(*self.labels.values()))
+
+    @property
+    def labels(self) -> dict[str, Sequence[str]]:
         """The labels along both dimensions, in the dataset's order."""
         return {dim: self.kinds if dim == KIND else self.paths for dim in self.dims}
 
@@ -162,7 +172,7 @@ class CurvePart:
         return dataset_spec(
             context,
             curves | how | dict(self.variables),
-            labels=self._labels,
+            labels=self.labels,
             sizes={STEP: self.n_points},
             coordinates=steps,
         )
@@ -180,9 +190,7 @@ class CurvePart:
     def measure(self, context: Context[Any], samples: range) -> Arrays:
         """Measure every kind and path of some samples."""
         bases = context.bases(samples)
-        make = self.targets or (lambda context, bases: context.targets(bases, self.kinds))
-        laid = (self.lay or self._lay)(context, bases, make(context, bases))
-        labels = list(product(*self._labels.values()))
+        laid, labels = self.laid(context, bases), self.label_pairs
         distinct = {id(path): path for key, path in laid.paths.items() if key in labels}
         order = list(distinct)
         places = Places(np.array([order.index(id(laid.paths[key])) for key in labels]), len(order))
@@ -196,6 +204,11 @@ class CurvePart:
             **laid.variables,
             **bases.variables(),
         }
+
+    def laid(self, context: Context[Any], bases: Bases) -> Laid:
+        """The paths of some samples, each to a target of each kind."""
+        make = self.targets or (lambda context, bases: context.targets(bases, self.kinds))
+        return (self.lay or self._lay)(context, bases, make(context, bases))
 
     def _lay(self, context: Context[Any], bases: Bases, targets: Mapping[str, Tensor]) -> Laid:
         """The paths of the registry."""
@@ -240,7 +253,7 @@ class CurvePart:
         """The same at adaptive points, and how each point was come by."""
         places, beside = laid
         further = {name: (variable.dims, beside[name]) for name, variable in self.variables.items()}
-        coords = {dim: list(names) for dim, names in self._labels.items()}
+        coords = {dim: list(names) for dim, names in self.labels.items()}
 
         def rests_on(curves: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.bool_]]:
             """The points that the study's steps rest on, by metric, ``(path, sample, step)``."""
@@ -256,7 +269,7 @@ class CurvePart:
                 for name, points in wanted.items()
             }
 
-        whole = checked(context.settings.seed, self.name, self._labels, bases.samples)
+        whole = checked(context.settings.seed, self.name, self.labels, bases.samples)
         whole = places.gathered(whole.reshape(-1, len(bases.samples)))
         curves = AdaptiveCurves(context, bases, self._metrics)
         values, how = curves.measure(paths, rests_on, whole)
@@ -271,4 +284,4 @@ class CurvePart:
 
     def _arranged(self, values: NDArray[Any]) -> NDArray[Any]:
         """From ``(label, sample, ...)`` to the dataset's order."""
-        return values.reshape(*map(len, self._labels.values()), *values.shape[1:])
+        return values.reshape(*map(len, self.labels.values()), *values.shape[1:])

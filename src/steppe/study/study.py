@@ -14,8 +14,10 @@ from steppe.settings.study_settings import BaseSettings, SiteSettings
 from steppe.study.analysis import Analysis
 from steppe.study.claims import Claim
 from steppe.study.context import Context
+from steppe.study.curve_part import CurvePart
 from steppe.study.given import Given
 from steppe.study.needs import Need, as_need
+from steppe.study.next_tokens import NextTokens
 from steppe.study.outputs import Figure, Table
 from steppe.study.part import FunctionPart, Part, WholePart
 
@@ -72,6 +74,7 @@ class Study:
         objects = given or Given()
         has_sae = objects.sae is not None or settings.has_sae
         every: list[Part | WholePart] = [*self.parts(settings), *self.wholes(settings)]
+        said = int(getattr(settings, "next_tokens", 0))
         kept: list[Part | WholePart] = []
         left_out = {}
         for part in self._singled_out(settings, every):
@@ -81,6 +84,11 @@ class Study:
             gone = _gone(part, rest)
             if gone:
                 left_out[gone] = "it needs an SAE of the site (--sae)"
+        kept += [
+            NextTokens(part, said)
+            for part in kept
+            if said and isinstance(part, CurvePart) and part.reads_logits
+        ]
         if not kept:
             raise InputError(
                 f"study {self.name} on {settings.model}",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from steppe.reports.page.next_tokens import TOKEN
 from steppe.store import open_run
 from steppe.store.layout import TOKENS
 from steppe.store.writing import write_atomically
@@ -20,7 +21,7 @@ _PART_OF_A_CHARACTER = "\ufffd"
 
 
 def write_token_texts(path: Path, tokenizer: Any) -> None:
-    """Write the text of every token that occurs in a run's prompts.
+    """Write the text of every token that occurs in a run's prompts, or may follow them.
 
     Args:
         path: The run folder.
@@ -33,7 +34,12 @@ def write_token_texts(path: Path, tokenizer: Any) -> None:
         return
     run = open_run(path)
     datasets = [run.dataset(name) for name in run.datasets()]
-    rows = [np.unique(one[TOKEN_IDS].values) for one in datasets if TOKEN_IDS in one]
+    rows = [
+        np.unique(one[name].values)
+        for one in datasets
+        for name in (TOKEN_IDS, TOKEN)
+        if name in one
+    ]
     ids = sorted({int(token) for row in rows for token in row})
     content = json.dumps({token: text_of(token, tokenizer) for token in ids}, ensure_ascii=False)
     write_atomically(path / TOKENS, content.encode())

@@ -45,6 +45,27 @@ def curves_of(samples: int = SAMPLES, steps: int = STEPS) -> xr.Dataset:
     )
 
 
+def next_tokens_of(samples: int = 5) -> xr.Dataset:
+    """Two tokens at three places of every path, of the first samples; the second is surer."""
+    shape = (2, 2, samples, 3, 2)
+    tokens = np.broadcast_to(np.array([[0, 1], [1, 2], [2, 0]]), shape).copy()
+    tokens[1] = 1
+    dims = ("kind", "mode", "sample", "place", "rank")
+    shares = np.broadcast_to(np.array([0.75, 0.125]), shape).astype(np.float32)
+    return xr.Dataset(
+        {
+            "next_token": (dims, tokens.astype(np.int32)),
+            "probability": (dims, shares),
+            "step_of_place": (("place",), [0, 10, 20]),
+        },
+        coords={
+            "kind": ["real", "random"],
+            "mode": ["linear", "arc"],
+            "sample": np.arange(samples) + 100,
+        },
+    )
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
     figure = Figure(figsize=(3, 2))
@@ -67,6 +88,10 @@ def page(tmp_path: Path) -> Page:
         tables=[TableEntry("table_1", table, "A table.")],
         figures=[FigureEntry("figure_1", "A line.")],
         folder=tmp_path,
-        datasets={"curves": curves_of(), "other": curves_of(3, 5).drop_vars("tokens")},
+        datasets={
+            "curves": curves_of(),
+            "other": curves_of(3, 5).drop_vars("tokens"),
+            "curves_next_tokens": next_tokens_of(),
+        },
         tokens=TOKENS,
     )

@@ -85,6 +85,21 @@ def test_a_curve_leads_to_its_sample(tab: Any, address: str) -> None:
     assert not card.is_visible()
 
 
+def test_a_slider_says_what_the_model_would_say(tab: Any, address: str) -> None:
+    visit(tab, f"{address}#card?s=101")
+    rows = tab.locator("#next-tokens tr")
+    assert rows.count() == 2
+    assert rows.first.locator("td").first.inner_text().strip() == "the 75%"
+    tab.locator("#place").fill("1")
+    assert rows.first.locator("td").first.inner_text().strip() == "sea 75%"
+    assert rows.last.locator("td.new").count() == 1
+    assert HOSTILE in rows.last.inner_text()
+    assert "t=1" in tab.url
+    assert tab.locator("output").inner_text() == "step 10 (0.5 fraction)"
+    visit(tab, f"{address}#card?s=108")
+    assert "not for this one" in tab.locator("#card").inner_text()
+
+
 def lines(tab: Any) -> int:
     """How many single curves of the first kind are drawn."""
     found: int = tab.evaluate(

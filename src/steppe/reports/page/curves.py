@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from steppe.core.axes import KIND, SAMPLE, STEP
 from steppe.core.text import printable
+from steppe.reports.page.next_tokens import NEXT_TOKENS, next_tokens, token_text
 from steppe.reports.style import Dash, label_of, style_of
 from steppe.statistics import max_slope_step
 
@@ -77,14 +78,30 @@ def curve_sets(
     """
     groups = [(name, one) for name, data in datasets.items() for one in _Curves.of(data)]
     cost = sum(one.cost for _, one in groups)
-    return [_plain(name, one, tokens, max(1, BUDGET // max(1, cost))) for name, one in groups]
+    said = {
+        name.removesuffix(NEXT_TOKENS): data
+        for name, data in datasets.items()
+        if name.endswith(NEXT_TOKENS)
+    }
+    found = []
+    for name, one in groups:
+        first = said[name].sizes[SAMPLE] if name in said else 0
+        made = _plain(name, one, tokens, (max(1, BUDGET // max(1, cost)), first))
+        if name in said:
+            numbers = [card["sample"] for card in made["cards"]]
+            made["next"] = next_tokens(said[name], one.facets, numbers, tokens)
+        found.append(made)
+    return found
 
 
-def _plain(name: str, curves: _Curves, tokens: Mapping[int, str], at_most: int) -> dict[str, Any]:
+def _plain(
+    name: str, curves: _Curves, tokens: Mapping[int, str], keep: tuple[int, int]
+) -> dict[str, Any]:
+    """One dataset; ``keep``: of how many samples at most, and of which first ones in any case."""
     data = curves.dataset
-    count = data.sizes[SAMPLE]
-    counted = spread(count, MOST)
-    shown = counted[spread(len(counted), at_most)]
+    at_most, first = keep
+    counted = spread(data.sizes[SAMPLE], MOST, first)
+    shown = counted[spread(len(counted), at_most, first)]
     return {
         "dataset": name,
         "facets": [
@@ -97,7 +114,7 @@ def _plain(name: str, curves: _Curves, tokens: Mapping[int, str], at_most: int) 
         ],
         "steps": data.sizes[STEP],
         "positions": _positions(data),
-        "samples": count,
+        "samples": data.sizes[SAMPLE],
         "counted": _numbers(data, counted),
         "shown": np.searchsorted(counted, shown).tolist(),
         "metrics": [_metric(curves, one, counted, shown) for one in curves.names],
@@ -105,9 +122,11 @@ def _plain(name: str, curves: _Curves, tokens: Mapping[int, str], at_most: int) 
     }
 
 
-def spread(count: int, at_most: int) -> NDArray[np.int64]:
-    """Indices of some samples, evenly spread: all of them where they are few enough."""
-    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
+def spread(count: int, at_most: int, first: int = 0) -> NDArray[np.int64]:
+    """Indices of some samples: the first ones, and others evenly spread; all where they are few."""
+    first, at_most = min(first, count, at_most), min(count, at_most)
+    rest = np.linspace(first, count - 1, at_most - first).round().astype(np.int64)
+    return np.unique(np.concatenate([np.arange(first), rest]))
 
 
 def _metric(
@@ -197,15 +216,11 @@ def _cards(
     return [
         {
             "sample": number,
-            "tokens": [_text(one, tokens) for one in prompts[row]] if prompts else [],
+            "tokens": [token_text(one, tokens) for one in prompts[row]] if prompts else [],
             "facts": [[title, values[row]] for title, values in facts.items()],
         }
         for row, number in enumerate(_numbers(data, shown))
     ]
-
-
-def _text(token: int, tokens: Mapping[int, str]) -> str:
-    return printable(tokens.get(token, f"[{token}]"), keep="")
 
 
 def _round(value: Any) -> float | None:

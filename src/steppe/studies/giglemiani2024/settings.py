@@ -12,7 +12,7 @@ from steppe.core.lazy import load
 from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.settings.faults import as_fault
-from steppe.settings.study_settings import PAPER_PROMPTS, BaseSettings, PointSettings
+from steppe.settings.study_settings import PAPER_PROMPTS, BaseSettings, PageSettings, PointSettings
 from steppe.studies.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 
 PAPER_SITE = "blocks.1.hook_resid_pre"
@@ -34,7 +34,7 @@ PUBLISHED = SETUP | {
 }
 
 
-class Settings(BaseSettings, PointSettings):
+class Settings(BaseSettings, PointSettings, PageSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE
