@@ -145,6 +145,13 @@ def test_a_part_that_reads_nothing_off_is_measured_in_full(
     assert done.identical(runs["full"].dataset("paths").load())
 
 
+def test_how_many_points_run_is_not_known_before() -> None:
+    (part,) = study(("real",)).parts(None)
+    assert isinstance(part, CurvePart)
+    assert part.points_of(Settings(samples=3)) == 3 * 2 * N_POINTS
+    assert part.points_of(Settings(samples=3, points="adaptive")) is None
+
+
 def test_half_precision_is_refused_before_weights_are_read() -> None:
     with pytest.raises(ValueError, match="adaptive in bfloat16"):
         Settings(points="adaptive", dtype="bfloat16")

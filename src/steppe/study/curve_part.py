@@ -115,8 +115,10 @@ class CurvePart:
             **({} if self.read_off is None else {"read_off": code_of(self.read_off)}),
         }
 
-    def points_of(self, settings: Any) -> int:
-        """How many points it runs, at most: labels may share a path."""
+    def points_of(self, settings: Any) -> int | None:
+        """How many points it runs, at most: labels may share a path. None: the curves decide it."""
+        if self._is_adaptive(settings):
+            return None
         return int(settings.samples) * len(self.kinds) * len(self.paths) * self.n_points
 
     def without_sae(self) -> CurvePart | None:
@@ -166,7 +168,7 @@ class CurvePart:
         steps = {STEP: np.arange(self.n_points)} if self.lay else self._positions()
         curves = {one.name: Variable(dims, one.unit, one.long_name) for one in self._metrics}
         how: dict[str, Variable] = {}
-        if self._is_adaptive(context):
+        if self._is_adaptive(context.settings):
             check_single_points(context.model, self._metrics)
             how = {points_of(name): Variable(dims, "1", HOW, "int8") for name in curves}
         return dataset_spec(
@@ -195,7 +197,7 @@ class CurvePart:
         order = list(distinct)
         places = Places(np.array([order.index(id(laid.paths[key])) for key in labels]), len(order))
         paths = list(distinct.values())
-        if self._is_adaptive(context):
+        if self._is_adaptive(context.settings):
             curves = self._adaptive(context, bases, paths, (places, laid.variables))
         else:
             curves = self._full(context, bases, paths)
@@ -275,8 +277,8 @@ class CurvePart:
         values, how = curves.measure(paths, rests_on, whole)
         return values | {points_of(name): one for name, one in how.items()}
 
-    def _is_adaptive(self, context: Context[Any]) -> bool:
-        return self.read_off is not None and is_adaptive(context.settings)
+    def _is_adaptive(self, settings: Any) -> bool:
+        return self.read_off is not None and is_adaptive(settings)
 
     def _read(self, context: Context[Any], curves: xr.Dataset) -> Mapping[str, xr.DataArray]:
         assert self.read_off is not None
