@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -47,3 +49,19 @@ def test_one_probe_has_no_error_and_is_refused(model: Model) -> None:
     suffix, points = suffix_of(model, MID)
     with pytest.raises(InputError, match="probes"):
         jacobian_norm(suffix, points, OUT, probes=1)
+
+
+@pytest.mark.parametrize("probes", [0, 8])
+def test_few_rows_at_once_give_the_same(
+    model: Model, probes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suffix, points = suffix_of(model, MID)
+    whole = jacobian_norm(suffix, points, OUT, probes=probes)
+    rows: list[int] = []
+    pull = suffix.pull
+    monkeypatch.setattr(suffix, "pull", lambda p, v, r: rows.append(len(p)) or pull(p, v, r))
+    monkeypatch.setattr(sys.modules[jacobian_norm.__module__], "_ROWS", 5)
+    cut = jacobian_norm(suffix, points, OUT, probes=probes)
+    assert max(rows) <= 5
+    for found, expected in zip(cut, whole, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)

@@ -226,6 +226,20 @@ def test_prompts_together_give_what_each_gives_alone(
             )
 
 
+def test_one_of_several_prompts_is_chosen_and_of_one_prompt_none(gpt2: Model) -> None:
+    ids = torch.arange(24).reshape(3, 8)
+    prefix = build_prefix(gpt2, ids, Site(1, "resid_pre"))
+    for place in (2, -1):
+        cache = prefix[place].cache
+        assert cache is not None
+        # Blocks before the site keep lengths only.
+        assert [len(one.keys) for one in cache.layers if one.keys is not None] == [1, 1]
+    with pytest.raises(IndexError):
+        prefix[3]
+    with pytest.raises(IndexError, match="one prompt"):
+        build_prefix(gpt2, ids[0], Site(1, "resid_pre"))[0]
+
+
 def test_prompts_that_do_not_fit_together_run_one_by_one(gpt2: Model) -> None:
     site = Site(1, "resid_pre")
     prefix = build_prefix(gpt2, torch.arange(24).reshape(3, 8), site)

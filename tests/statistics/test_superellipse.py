@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from steppe.core.errors import InputError
-from steppe.statistics import superellipse_exponent
+from steppe.statistics import fit_superellipse, superellipse_exponent
+from steppe.statistics.superellipse import Superellipse
 
 ORACLE = np.load(Path(__file__).parents[1] / "data" / "superellipse.npz")
 ANGLES = np.linspace(0, 60, 31)
@@ -86,6 +87,7 @@ def test_what_is_not_reached_is_undefined() -> None:
         ({"l2": np.zeros((0, 31, 31))}, r"expected: \(anchor, 31, 31\)"),
         ({"angles_degrees": ANGLES[::-1]}, "each larger than the one before"),
         ({"angles_degrees": ANGLES + 1}, "from 0 on"),
+        ({"angles_degrees": np.where(ANGLES[7] == ANGLES, np.nan, ANGLES)}, "each larger than"),
         ({"l2": np.full((2, 31, 31), np.nan)}, "finite numbers"),
         ({"threshold": 0.0}, "a threshold above zero"),
         ({"threshold": np.nan}, "a threshold above zero"),
@@ -96,3 +98,20 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> 
     asked = {"l2": responses(2.0, 20.0, 20.0), "angles_degrees": ANGLES, "threshold": 1.0}
     with pytest.raises(InputError, match=message):
         superellipse_exponent(**{**asked, **changes})
+
+
+@pytest.mark.parametrize(("p", "is_at_bound"), [(3.0, False), (9.0, False), (40.0, True)])
+def test_an_exponent_at_the_end_of_the_search_says_so(p: float, is_at_bound: bool) -> None:
+    found = superellipse_exponent(responses(p, 25.0, 38.0), ANGLES, 1.0)
+    assert found.is_at_bound is is_at_bound
+    assert not Superellipse(np.nan, (np.nan, np.nan), np.nan, 0).is_at_bound
+
+
+@pytest.mark.parametrize(
+    ("points", "intercepts"),
+    [(np.ones(6), (20.0, 20.0)), (np.ones((6, 3)), (20.0, 20.0)), (np.ones((6, 2)), (20.0, 0.0)),
+     (np.ones((6, 2)), (np.nan, -1.0))],
+)  # fmt: skip
+def test_points_that_are_no_contour_are_refused(points: Any, intercepts: Any) -> None:
+    with pytest.raises(InputError, match="points of a contour"):
+        fit_superellipse(points, intercepts)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from steppe.metrics.divergence import CHUNK, kl_sum, reference
+from steppe.propagation.plan import of_device
 
 
 def top_probability(logits: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ def hellinger(logits: Tensor) -> Tensor:
 
 def in_chunks(logits: Tensor, number: Callable[[Tensor], Tensor]) -> Tensor:
     """Reduce logits ``(step, ..., vocab)`` a few steps at a time, as caches like it."""
-    size = CHUNK.get(logits.device.type, CHUNK["cuda"])
+    size = of_device(CHUNK, logits.device)
     parts = torch.split(logits, max(1, size // logits[:1].numel()))
     return torch.cat([number(part) for part in parts])
 

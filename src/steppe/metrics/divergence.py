@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from steppe.propagation.plan import of_device
+
 # exp(-80) is 2e-35: too small to matter in any sum here, and exp(80) still fits float32.
 FLOOR = -80.0
 # No KL of probabilities that are not meant to be 0 comes near it.
@@ -77,7 +79,7 @@ def kl_sum(log_base: Tensor, base: Tensor, log_p: Tensor) -> Tensor:
 def _from_first(logits: Tensor, measure: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
     """``measure(log P_0, P_0, log P_i)`` of a few steps at a time."""
     log_base, base = reference(logits[:1].log_softmax(-1))
-    steps = max(1, CHUNK.get(logits.device.type, CHUNK["cuda"]) // base.numel())
+    steps = max(1, of_device(CHUNK, logits.device) // base.numel())
     chunks = torch.split(logits, steps)
     out = torch.cat([measure(log_base, base, chunk.log_softmax(-1)) for chunk in chunks])
     # Step 0 is the reference itself; the floor above would leave 1e-30 there.

@@ -65,6 +65,9 @@ def jacobian_norm(
 
 
 def _squares(suffix: GradientSuffix, points: Tensor, vectors: Tensor, read: Site | str) -> Tensor:
-    rows = points.repeat_interleave(len(vectors), dim=0)
-    pulled = suffix.pull(rows, vectors.repeat(len(points), 1), read)
-    return pulled.double().square().sum(dim=-1).view(len(points), -1).cpu()
+    found = []
+    for some in torch.split(vectors, max(1, _ROWS // len(points))):
+        rows = points.repeat_interleave(len(some), dim=0)
+        pulled = suffix.pull(rows, some.repeat(len(points), 1), read)
+        found.append(pulled.double().square().sum(dim=-1).view(len(points), -1).cpu())
+    return torch.cat(found, dim=1)

@@ -90,7 +90,7 @@ def measure_paths(
     chosen, read = find_metrics(metrics), as_site(read)
     for metric in chosen:
         metric.check_fits(suffix.model)
-    steps = paths.shape[-prefix.base.ndim - (prefix.tokens.ndim == 1)]
+    steps = paths.shape[prefix.tokens.ndim]
     found: dict[str, list[Tensor]] = {metric.name: [] for metric in chosen}
     for prompts, group in _groups(prefix, paths, paths_at_once(suffix, prefix, steps)):
         pieces: dict[str, list[Tensor]] = {one.name: [] for one in chosen if one.whole}
@@ -222,11 +222,11 @@ def measure(
     curves = []
     reads = read_sites(chosen, first)
     with Suffix(model, site, read=reads, logits=needs_logits(chosen)) as suffix:
-        chunks = torch.split(torch.arange(len(ids)), prompts_together(model, ids.shape[1]))
-        for rows in progress(chunks, "paths", total=len(chunks)):
-            prefix = build_prefix(model, ids[rows], site)
-            paths = points[rows.to(points.device)][:, None]
-            curves.append(measure_paths(suffix, prefix, paths, chosen, first))
+        together = prompts_together(model, ids.shape[1])
+        chunks = list(zip(torch.split(ids, together), torch.split(points, together), strict=True))
+        for prompts, paths in progress(chunks, "paths", total=len(chunks)):
+            prefix = build_prefix(model, prompts, site)
+            curves.append(measure_paths(suffix, prefix, paths[:, None], chosen, first))
     dims = (axes.SAMPLE, axes.STEP, axes.POSITION)[: points.ndim - 1]
     return xr.Dataset(
         {

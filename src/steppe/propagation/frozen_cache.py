@@ -6,6 +6,7 @@ holds one row per prompt, joins it to what comes in, and keeps nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 from typing import Any
 
@@ -70,21 +71,24 @@ def freeze(cache: DynamicCache, first_layer: int, *, shared: bool = False) -> Dy
         first_layer: The first layer that will run; of the layers before it only lengths are kept.
         shared: Whether attention reads the prefix where it lies, for all points at once.
     """
-    frozen = DynamicCache()
-    frozen.layer_class_to_replicate = None
-    frozen.layers = [
+    return _cache_of(
         FrozenLayer(layer, lengths_only=index < first_layer, shared=shared)
         for index, layer in enumerate(cache.layers)
-    ]
-    return frozen
+    )
 
 
 def rows_of(cache: DynamicCache, prompts: slice) -> DynamicCache:
     """Some prompts of a frozen cache; nothing is copied."""
-    some = DynamicCache()
-    some.layer_class_to_replicate = None
-    some.layers = [copy(layer) for layer in cache.layers]
+    some = _cache_of(copy(layer) for layer in cache.layers)
     for layer in some.layers:
-        if hasattr(layer, "keys") and layer.keys is not None:
+        if layer.keys is not None:
             layer.keys, layer.values = layer.keys[prompts], layer.values[prompts]
     return some
+
+
+def _cache_of(layers: Iterable[Any]) -> DynamicCache:
+    """A cache of these layers alone: none is added to it."""
+    cache = DynamicCache()
+    cache.layer_class_to_replicate = None
+    cache.layers = list(layers)
+    return cache

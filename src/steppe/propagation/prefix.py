@@ -80,7 +80,15 @@ class Prefix:
         return sum(one.nbytes for one in [self.base, self.rows, *kept])
 
     def __getitem__(self, prompts: int | slice) -> Prefix:
-        """One of several prompts, or some of them; nothing is copied."""
+        """One of several prompts, or some of them; nothing is copied.
+
+        Raises:
+            IndexError: It is the prefix of one prompt, or there is no such prompt.
+        """
+        if self.tokens.ndim == 1:
+            raise IndexError("a prefix of one prompt has no prompts to choose from")
+        if isinstance(prompts, int):
+            prompts = range(self.prompts)[prompts]
         which = slice(prompts, prompts + 1) if isinstance(prompts, int) else prompts
         return replace(
             self,

@@ -149,8 +149,8 @@ class Suffix:
             InputError: The suffix is not open, or the prefix or the points do not fit it.
             RunFailedError: Not even one point fits in memory.
         """
-        self._check_call(prefix, points)
         if prefix.prompts > 1:
+            self._check_call(prefix, points)
             outputs = self._together(prefix, points, path_length)
             if outputs is not None:
                 return outputs

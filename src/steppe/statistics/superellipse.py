@@ -29,6 +29,8 @@ _EDGE = 1.0
 _FITTED = (0.05, 1.5)
 _EXPONENTS = (0.5, 10.0)
 _FEWEST = 3
+# The search ends so near to a bound that nothing beyond it was better.
+_NEAR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Superellipse:
     intercepts: tuple[float, float]
     misfit: float
     points: int
+
+    @property
+    def is_at_bound(self) -> bool:
+        """Whether the exponent ended at 0.5 or 10: the best one may lie beyond, and p says less."""
+        return bool(min(abs(self.p - bound) for bound in _EXPONENTS) < _NEAR)
 
 
 def superellipse_exponent(
@@ -73,10 +80,23 @@ def superellipse_exponent(
     values, angles = np.asarray(l2, np.float64), np.asarray(angles_degrees, np.float64)
     _check(values, angles, threshold)
     median = np.median(values, axis=0)
-    steps = [crossing_step(axis, threshold) for axis in (median[:, 0], median[0])]
-    intercepts = np.interp(steps, np.arange(len(angles)), angles)
-    first, second = map(float, np.where(np.isnan(steps), np.nan, intercepts))
+    first, second = (intercept(axis, threshold, angles) for axis in (median[:, 0], median[0]))
     return fit_superellipse(_contour(median, angles, threshold), (first, second), normalization)
+
+
+def intercept(response: ArrayLike, threshold: float, angles_degrees: ArrayLike) -> float:
+    """The angle at which a response along one direction first reaches the threshold.
+
+    Args:
+        response: ``(angle,)``.
+        threshold: The response that is to be reached.
+        angles_degrees: ``(angle,)``, rising.
+
+    Returns:
+        Degrees, linear between the angles; NaN where it is never reached.
+    """
+    angles = np.asarray(angles_degrees, np.float64)
+    return float(np.interp(crossing_step(response, threshold), np.arange(len(angles)), angles))
 
 
 def fit_superellipse(
@@ -90,9 +110,19 @@ def fit_superellipse(
         points_degrees: ``(point, 2)`` angles along the first and the second direction.
         intercepts: Angles at which the contour meets both axes.
         normalization: As of `superellipse_exponent`.
+
+    Raises:
+        InputError: Points of another shape, or intercepts at or below 0.
     """
     check_names("normalization", [normalization], _NORMALIZATIONS)
     points = np.asarray(points_degrees, np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or any(one <= 0 for one in intercepts):
+        raise InputError(
+            "points of a contour",
+            got=f"shape {points.shape}, intercepts {intercepts}",
+            expected="(point, 2), and intercepts above 0 (NaN where there is none)",
+            fix="give angles in degrees along the first and the second direction",
+        )
     x, y = _scaled(points, intercepts, normalization)
     if len(x) < _FEWEST:
         return Superellipse(np.nan, intercepts, np.nan, len(x))
@@ -138,7 +168,7 @@ def _check(values: Floats, angles: Floats, threshold: float) -> None:
             expected=f"(anchor, {count}, {count})",
             fix="give one response per anchor and pair of angles",
         )
-    if angles.ndim != 1 or count < 2 or angles[0] != 0 or (np.diff(angles) <= 0).any():
+    if angles.ndim != 1 or count < 2 or angles[0] != 0 or not (np.diff(angles) > 0).all():
         raise InputError(
             "angles",
             got=f"{count} angles that are not rising from 0",

@@ -55,7 +55,7 @@ class Bases:
         """float32 on the CPU, ``(sample, d_model)``."""
         return torch.cat([batch.base.float().cpu() for batch in self.batches])
 
-    @property
+    @cached_property
     def prefixes(self) -> list[Prefix]:
         """Those of the samples one by one."""
         return [batch[prompt] for batch in self.batches for prompt in range(batch.prompts)]

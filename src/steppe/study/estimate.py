@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -16,7 +16,7 @@ from steppe.propagation.memory import Memory, Workload, expected_memory
 from steppe.settings.before_weights import check_before_weights
 from steppe.settings.study_settings import SiteSettings
 from steppe.study.context import Context
-from steppe.study.part import SHARD_SIZE, Part, WholePart
+from steppe.study.part import SHARD_SIZE, Part, WholePart, points_of
 from steppe.study.running import open_context
 from steppe.study.study import Study
 
@@ -120,8 +120,7 @@ def estimate(study: Study, settings: SiteSettings, *, timed: bool = False) -> Es
         return found
     started = perf_counter()
     context = open_context(study, settings)
-    wanted = [name for name in ("pool", "moments", "gaussian") if name in context.needs]
-    for name in wanted:
+    for name in {"pool", "moments"} & context.needs:
         getattr(context, name)
     before = perf_counter() - started
     plan = study.plan(context.settings)
@@ -137,8 +136,7 @@ def estimate(study: Study, settings: SiteSettings, *, timed: bool = False) -> Es
 
 
 def _untimed(part: Part | WholePart, settings: Any) -> PartEstimate:
-    count: Callable[[Any], int | None] | None = getattr(part, "points_of", None)
-    return PartEstimate(part.name, None, None if count is None else count(settings))
+    return PartEstimate(part.name, None, points_of(part, settings))
 
 
 def _timed(part: Part | WholePart, context: Context[Any]) -> PartEstimate | None:

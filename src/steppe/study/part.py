@@ -46,6 +46,12 @@ class Part(Protocol):
         """Measure some samples: every variable with a sample axis, these samples only."""
 
 
+def points_of(part: object, settings: Any) -> int | None:
+    """How many points a part runs, before any weight is read; None: it cannot tell yet."""
+    told: Callable[[Any], int | None] | None = getattr(part, "points_of", None)
+    return None if told is None else told(settings)
+
+
 def dataset_spec(
     context: Context[Any],
     variables: Mapping[str, Variable],
@@ -189,8 +195,7 @@ class ControlPart:
 
     def points_of(self, settings: Any) -> int | None:
         """As many as the part."""
-        count: int | None = getattr(self.part, "points_of", lambda _settings: None)(settings)
-        return count
+        return points_of(self.part, settings)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -14,7 +14,8 @@ from steppe.core.axes import AXIS, COLUMN, FAMILY, PAIR, POINT, ROW, SAMPLE, STE
 from steppe.metrics import find_metrics, measure_paths
 from steppe.paths import family_of
 from steppe.propagation import Prefix, Suffix
-from steppe.statistics import crossing_step, find_crossings
+from steppe.statistics import find_crossings
+from steppe.statistics.superellipse import intercept
 from steppe.store import Template, Variable
 from steppe.studies.ferreira2026.families import families, names_of
 from steppe.studies.ferreira2026.settings import Settings
@@ -137,7 +138,7 @@ def search_contours(context: Context[Settings]) -> xr.Dataset:
         threshold = axes.max(axis=2).min(axis=1) / 2
         ends = np.array(
             [
-                [_crossing(axis, level, steps) for axis in both]
+                [intercept(axis, level, steps) for axis in both]
                 for both, level in zip(axes, threshold, strict=True)
             ]
         )
@@ -163,7 +164,3 @@ def search_contours(context: Context[Settings]) -> xr.Dataset:
         coords={FAMILY: list(names), STEP: steps},
         attrs={**attributes(context), "points_of_a_pair": used / count * settings.samples},
     )
-
-
-def _crossing(axis: Floats, level: float, steps: Floats) -> float:
-    return float(np.interp(crossing_step(axis, level), np.arange(len(steps)), steps))
