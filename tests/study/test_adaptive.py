@@ -68,6 +68,8 @@ def runs(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
 def test_what_is_computed_is_what_all_points_give(runs: Mapping[str, Run]) -> None:
     full, some = (runs[name].dataset("paths").load() for name in ("full", "adaptive"))
     assert {*metrics(some)} == {*metrics(full)} == {"l2", "kl"}
+    assert some["l2"].attrs["long_name"] == "L2 distance to the base, at adaptive points"
+    assert full["l2"].attrs["long_name"] == "L2 distance to the base"
     for name in ("l2", "kl"):
         how = some[f"{name}_points"].values
         span = np.ptp(full[name].values, axis=-1, keepdims=True)

@@ -166,11 +166,15 @@ class CurvePart:
         """One variable per metric, and where the steps lie."""
         dims = (*self.dims, SAMPLE, STEP)
         steps = {STEP: np.arange(self.n_points)} if self.lay else self._positions()
-        curves = {one.name: Variable(dims, one.unit, one.long_name) for one in self._metrics}
         how: dict[str, Variable] = {}
+        mark = ""
         if self._is_adaptive(context.settings):
             check_single_points(context.model, self._metrics)
-            how = {points_of(name): Variable(dims, "1", HOW, "int8") for name in curves}
+            how = {points_of(one.name): Variable(dims, "1", HOW, "int8") for one in self._metrics}
+            mark = ", at adaptive points"
+        curves = {
+            one.name: Variable(dims, one.unit, f"{one.long_name}{mark}") for one in self._metrics
+        }
         return dataset_spec(
             context,
             curves | how | dict(self.variables),
