@@ -16,8 +16,8 @@ import steppe
 from steppe.core.errors import InputError
 from steppe.curves import COMPUTED, metrics
 from steppe.settings.study_settings import BaseSettings, PointSettings
-from steppe.statistics import steps_of
-from steppe.statistics.refinement import interpolated
+from steppe.statistics import max_slope_step, steps_of
+from steppe.statistics.refinement import around, interpolated, marked, refine
 from steppe.store import Run
 from steppe.study import CurveFigure, CurvePart, MeanTable, Study, adaptive
 from steppe.study.agreement import Agreement, compared
@@ -195,6 +195,22 @@ def test_agreement_by_value() -> None:
         "largest_difference": 2,
         "undefined_in_one": 2,
     }
+
+
+def test_a_spike_that_no_point_meets_is_what_the_check_finds() -> None:
+    """One curve of four has a spike between points of the first grid."""
+    curves = np.tile(np.linspace(0, 1, 101, dtype=np.float32) ** 2, (4, 1))
+    curves[2, 43] += 5
+    steepest = max_slope_step(curves)
+    found = refine(
+        lambda _: {"x": curves},
+        lambda now: {"x": around(marked(max_slope_step(now["x"]), 101), (-2, 1))},
+        ["x"],
+        curves.shape,
+    )["x"]
+    told = compared(steepest, max_slope_step(found.values))
+    assert told["within_one"] == 0.75
+    assert told["largest_difference"] == 100 - 43
 
 
 def row(statistic: str, n: int, near: float) -> dict[str, Any]:
