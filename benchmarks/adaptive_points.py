@@ -112,7 +112,11 @@ def table(path: Path, by: list[str], of: str) -> pd.DataFrame:
     named = find_study(str(opened.config["resolved"]["study"])).study
     study: Study = load(named) if isinstance(named, str) else named
     run = study.analysis.of(opened, study.settings, study.derived)
-    parts = [one for one in study.parts(run.settings) if isinstance(one, CurvePart)]
+    parts = [
+        one
+        for one in study.parts(run.settings)
+        if isinstance(one, CurvePart) and one.read_off is not None
+    ]
     chosen = [replace(part, read_off=partial(_chosen, part.read_off, of)) for part in parts]
     return pd.DataFrame(
         row for part in chosen for row in rows_of(part, run, run.datasets[part.name].load(), by)

@@ -19,7 +19,7 @@ from steppe.settings.study_settings import BaseSettings, PointSettings
 from steppe.statistics import max_slope_step, steps_of
 from steppe.statistics.refinement import around, interpolated, marked, refine
 from steppe.store import Run
-from steppe.study import CurveFigure, CurvePart, MeanTable, Study, adaptive
+from steppe.study import ControlPart, CurveFigure, CurvePart, MeanTable, Study, adaptive
 from steppe.study.agreement import Agreement, compared
 
 STATISTICS = ("max_slope", "area")
@@ -117,6 +117,18 @@ def test_a_run_says_how_far_its_points_agree(runs: Mapping[str, Run]) -> None:
     assert record["points"]["paths"][1] == N_POINTS
     assert "Adaptive" not in (runs["full"].path / "summary.md").read_text()
     assert "agreement" not in json.loads((runs["full"].path / "provenance.json").read_text())[-1]
+
+
+def test_a_control_has_adaptive_points_and_an_agreement_too(
+    tiny_files: Any, tmp_path: Path
+) -> None:
+    (part,) = study(("real",)).parts(None)
+    made = Study("probe", "?", lambda _: [ControlPart("untrained", part)], settings=Settings)
+    files = {"model": tiny_files.model, "prompts": tiny_files.prompts, "device": "cpu"}
+    done = steppe.run(made, **files, samples=4, points="adaptive", out=tmp_path / "run")
+    table = pd.read_csv(done.path / "tables" / "agreement.csv")
+    assert set(table["dataset"]) == {"untrained"}
+    assert "l2_points" in done.dataset("untrained")
 
 
 def test_a_curve_hangs_on_nothing_but_its_own_sample(

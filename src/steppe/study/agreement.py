@@ -17,6 +17,7 @@ from steppe.statistics.refinement import interpolated
 from steppe.study.adaptive import CHECKED_SHARE, checked, is_adaptive
 from steppe.study.analysis import Analysis
 from steppe.study.curve_part import CurvePart
+from steppe.study.part import ControlPart
 from steppe.study.study import Study
 
 TABLE = "agreement"
@@ -85,17 +86,17 @@ class Agreement:
         )
 
 
-def adaptive_parts(study: Study, analysis: Analysis) -> list[CurvePart]:
-    """The parts of a run whose curves were measured at adaptive points."""
+def adaptive_parts(study: Study, analysis: Analysis) -> dict[str, CurvePart]:
+    """The parts of a run whose curves were measured at adaptive points, by dataset."""
     if not is_adaptive(analysis.settings):
-        return []
-    return [
-        part
-        for part in study.parts(analysis.settings)
-        if isinstance(part, CurvePart)
-        and part.read_off is not None
-        and part.name in analysis.datasets
-    ]
+        return {}
+    parts = {one.name: one for one in study.parts(analysis.settings)}
+    inner = {name: one.part if isinstance(one, ControlPart) else one for name, one in parts.items()}
+    return {
+        name: part
+        for name, part in inner.items()
+        if isinstance(part, CurvePart) and part.read_off is not None and name in analysis.datasets
+    }
 
 
 def agreement(study: Study, analysis: Analysis) -> Agreement | None:
@@ -109,12 +110,12 @@ def agreement(study: Study, analysis: Analysis) -> Agreement | None:
         return None
     rows: list[dict[str, Any]] = []
     points = {}
-    for part in parts:
-        curves = analysis.datasets[part.name].load()
-        rows += _rows(part, analysis, curves)
+    for dataset, part in parts.items():
+        curves = analysis.datasets[dataset].load()
+        rows += [{"dataset": dataset, **row} for row in _rows(part, analysis, curves)]
         asked = [curves[points_of(name)] == COMPUTED for name in metrics(curves)]
         of_path = np.logical_or.reduce(asked).sum(axis=-1)
-        points[part.name] = (float(of_path.mean()), curves.sizes[STEP])
+        points[dataset] = (float(of_path.mean()), curves.sizes[STEP])
     return Agreement(pd.DataFrame(rows), points)
 
 
@@ -148,7 +149,7 @@ def _rows(part: CurvePart, analysis: Analysis, curves: xr.Dataset) -> Iterator[d
         own = [name for name, steps in exact.items() if steps.attrs["metric"] == metric]
         for name in own or [""]:
             statistic = name.replace(f" of {metric}", "")
-            row = {"dataset": part.name, "metric": metric, "statistic": statistic}
+            row = {"metric": metric, "statistic": statistic}
             both = (
                 one[name].transpose(*dims[:-1]).values[drawn] if name else np.empty(0)
                 for one in (exact, found)
