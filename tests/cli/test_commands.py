@@ -136,12 +136,24 @@ def test_show_prints_tables_and_json(finished: Path, steppe: Steppe) -> None:
     shown = steppe("show", finished, "--table", "table_1")
     assert shown.status == 0
     assert "synthetic_structured" in shown.out
+    whole = steppe("show", finished, "--all").out
+    assert "table_1\n" in whole
     content = json.loads(steppe("show", finished, "--json").out)
     assert content["config"]["resolved"]["samples"] == SAMPLES
     assert content["tables"]["table_1"][0]["kind"] == "real"
     missing = steppe("show", finished, "--table", "table_9")
     assert missing.status == 2
     assert "no table 'table_9'" in missing.err
+
+
+def test_show_says_in_one_screen_what_was_run_and_found(finished: Path, steppe: Steppe) -> None:
+    shown = steppe("show", finished)
+    assert shown.status == 0
+    lines = shown.out.splitlines()
+    assert lines[0].startswith("giglemiani2024 on ")
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 45
+    assert f"steppe view {finished}" in shown.out
 
 
 def test_a_finished_run_has_nothing_left(finished: Path, steppe: Steppe) -> None:

@@ -133,7 +133,7 @@ def test_show_prints_no_control_characters(steppe: Steppe, monkeypatch: Any) -> 
         provenance=[{"command": "steppe \x1b[2J"}],
     )
     monkeypatch.setattr("steppe.store.open_run", lambda _: run)
-    shown = steppe("show", "run").out + steppe("show", "run", "--provenance").out
+    shown = steppe("show", "run", "--all").out + steppe("show", "run", "--provenance").out
     assert r"\x1b]0;owned\x07\u202e–" in shown
     assert r"steppe \x1b[2J" in shown
     assert not {"\x1b", "\x07", "\u202e"} & set(shown)
@@ -157,7 +157,7 @@ def test_a_notebooks_backend_and_a_narrow_encoding_do_no_harm(tmp_path: Path) ->
         "PYTHONIOENCODING": "latin-1",
     }
     finished = subprocess.run(
-        [sys.executable, "-m", "steppe.cli", "show", str(tmp_path / "run")],
+        [sys.executable, "-m", "steppe.cli", "show", str(tmp_path / "run"), "--all"],
         capture_output=True, check=False, env={**os.environ, **surroundings},
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr

@@ -1,9 +1,10 @@
-"""`steppe show`: the tables of a run, on the terminal or as JSON."""
+"""`steppe show`: a run in one screen, its tables by name, or all of it as JSON."""
 
 from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -18,14 +19,18 @@ from steppe.core.lazy import load
 def show(
     run: options.RunPath,
     table: Annotated[
-        list[str] | None, typer.Option(help="Only this table (repeatable), for instance table_1.")
+        list[str] | None, typer.Option(help="This table (repeatable), for instance table_1.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every table.")] = False,
     provenance: Annotated[
         bool, typer.Option("--provenance", help="Where the numbers came from, instead of tables.")
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print a run's tables: our numbers, their intervals, and the published ones beside them.
+    """Print a run in one screen: what was run, the verdict on each claim, the names of its tables.
+
+    With --table or --all tables: our numbers, their intervals, and the published ones beside them.
+    With --json all tables, or those named, and the configuration.
 
     With --provenance: each start of the run, with versions, commit, machine, device, threads, the
     hashes of model, SAE and prompts, the seed, the wall time and the exact command.
@@ -38,6 +43,10 @@ def show(
     if as_json:
         content = {name: _rows(frame) for name, frame in tables.items()}
         say(json.dumps({"config": opened.config, "tables": content}, indent=2, allow_nan=False))
+        return
+    if not table and not every:
+        overview = load("steppe.reports.overview:overview")
+        say(overview(opened.config["resolved"], tables, shlex.quote(str(run))))
         return
     render = load("steppe.reports:terminal_table")
     for name, frame in tables.items():
@@ -61,7 +70,7 @@ def _chosen(run: Any, names: list[str]) -> dict[str, Any]:
                 f"run {run.path}",
                 got=f"no table {name!r}",
                 expected=", ".join(tables) or "none yet: the run is not finished",
-                fix="`steppe show RUN` prints all of them",
+                fix="`steppe show RUN` names all of them",
             )
     return {name: tables[name] for name in names} if names else tables
 

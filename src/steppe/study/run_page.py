@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from steppe.reports.overview import sentence
 from steppe.reports.page import Page, PageClaim
 from steppe.store import FIGURES
 from steppe.study.analysis import Analysis
@@ -37,12 +38,10 @@ def page_of(
         claims: The table of claims.
         links: By a claim's id, the tables and figures that show what decides it.
     """
-    resolved = analysis.constants
     rows = claims.to_dict("records")
     return Page(
         title=report.title,
-        sentence=f"{resolved['study']} on {resolved['model_identity']['name']}: "
-        f"{resolved['samples']} samples, moved at {resolved['site']}, seed {resolved['seed']}.",
+        sentence=sentence(analysis.constants),
         facts=facts,
         claims=[PageClaim({str(k): v for k, v in row.items()}, links[row["id"]]) for row in rows],
         claims_note=multiplicity_text(claims) if len(claims) else "",
