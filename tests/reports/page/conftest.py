@@ -66,6 +66,24 @@ def next_tokens_of(samples: int = 5) -> xr.Dataset:
     )
 
 
+def planes_of(samples: int = 2) -> xr.Dataset:
+    """KL over a grid of four rows and five columns, from three corners; one place is undefined."""
+    kl = np.arange(samples * 60, dtype=np.float32).reshape(samples, 3, 4, 5) % 53
+    kl[0, 0, 1, 2] = np.nan
+    tokens = np.stack([np.arange(samples) % 2, np.ones(samples)], axis=1).astype(np.int64)
+    corners = np.broadcast_to(np.array([[0.0, 0.0], [4.0, 0.0], [1.0, 3.0]]), (samples, 3, 2))
+    return xr.Dataset(
+        {
+            "kl": (("sample", "corner", "row", "column"), kl, {"unit": "nats", "long_name": "KL"}),
+            "corners": (("sample", "corner", "axis"), corners),
+            "first": (("sample", "column"), np.broadcast_to(np.arange(5.0), (samples, 5))),
+            "second": (("sample", "row"), np.broadcast_to(np.arange(4.0), (samples, 4))),
+            "tokens": (("sample", "position"), tokens),
+        },
+        coords={"sample": np.arange(samples), "corner": ["base", "second", "third"]},
+    )
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
     figure = Figure(figsize=(3, 2))
@@ -92,6 +110,7 @@ def page(tmp_path: Path) -> Page:
             "curves": curves_of(),
             "other": curves_of(3, 5).drop_vars("tokens"),
             "curves_next_tokens": next_tokens_of(),
+            "planes": planes_of(),
         },
         tokens=TOKENS,
     )

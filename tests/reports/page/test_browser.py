@@ -100,6 +100,18 @@ def test_a_slider_says_what_the_model_would_say(tab: Any, address: str) -> None:
     assert "not for this one" in tab.locator("#card").inner_text()
 
 
+def test_planes_are_seen_from_each_corner(tab: Any, address: str) -> None:
+    visit(tab, address)
+    tab.select_option("#choice-ms", "1")
+    tab.select_option("#choice-mc", "2")
+    visit(tab, tab.url)
+    drawn = "document.getElementById('map-chart').data"
+    # Sample 1 from corner 2: the sixth of the grids of 20 values, counted modulo 53.
+    assert abs(tab.evaluate(f"{drawn}[0].z[3][4]") - (119 % 53)) < 1e-2
+    assert tab.evaluate(f"{drawn}[1].text") == ["base", "second", "third"]
+    assert " sea sea" in tab.locator("#map-note").inner_text()
+
+
 def lines(tab: Any) -> int:
     """How many single curves of the first kind are drawn."""
     found: int = tab.evaluate(

@@ -16,6 +16,7 @@ from PIL import Image
 
 from steppe.core.text import printable
 from steppe.reports.page.curves import curve_sets
+from steppe.reports.page.maps import map_sets
 from steppe.reports.summary import FigureEntry, TableEntry, title_of
 from steppe.reports.tables import for_reading, right_aligned
 
@@ -76,6 +77,7 @@ class Page:
             "tables": [_table(entry) for entry in self.tables],
             "figures": [_figure(entry, self.folder) for entry in self.figures],
             "curves": curve_sets(self.datasets, self.tokens),
+            "maps": map_sets(self.datasets, self.tokens),
         }
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from steppe.core.axes import KIND, SAMPLE, STEP
 from steppe.core.text import printable
 from steppe.reports.page.next_tokens import NEXT_TOKENS, next_tokens, token_text
+from steppe.reports.page.packing import floats, packed, undefined_is_nan
 from steppe.reports.style import Dash, label_of, style_of
 from steppe.statistics import max_slope_step
 
@@ -27,8 +25,6 @@ BUDGET = 2_400_000
 MOST = 2_000
 # The metrics that are looked at first.
 _FIRST = ("l2", "kl")
-_UNDEFINED = 2**16 - 1
-_SCALE = _UNDEFINED - 1
 
 
 @dataclass(frozen=True)
@@ -135,7 +131,7 @@ def _metric(
     """Means and bands of all samples, numbers of the counted ones, curves of the shown ones."""
     values = curves.dataset[name]
     all_rows = curves.rows(name, counted)
-    with _undefined_is_nan():
+    with undefined_is_nan():
         low, mean, high = (
             np.nanquantile(all_rows, 0.1, axis=-2),
             np.nanmean(all_rows, axis=-2),
@@ -146,41 +142,15 @@ def _metric(
         "name": name,
         "unit": str(values.attrs.get("unit", "1")),
         "label": str(values.attrs.get("long_name", name)),
-        "mean": _floats(mean),
-        "low": _floats(low),
-        "high": _floats(high),
+        "mean": floats(mean),
+        "low": floats(low),
+        "high": floats(high),
         "numbers": [
-            {"name": "step of the largest slope", "values": _floats(slope)},
-            {"name": "value at the last step", "values": _floats(all_rows[..., -1])},
+            {"name": "step of the largest slope", "values": floats(slope)},
+            {"name": "value at the last step", "values": floats(all_rows[..., -1])},
         ],
-        "curves": _packed(all_rows[..., np.searchsorted(counted, shown), :]),
+        "curves": packed(all_rows[..., np.searchsorted(counted, shown), :]),
     }
-
-
-@contextmanager
-def _undefined_is_nan() -> Iterator[None]:
-    """Curves that are undefined throughout have no mean: NaN says so, and nothing else has to."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
-
-
-def _packed(rows: NDArray[np.float64]) -> dict[str, str]:
-    """Curves in 16 bits a value, each between its own smallest and largest value."""
-    with _undefined_is_nan():
-        low, high = np.nanmin(rows, axis=-1), np.nanmax(rows, axis=-1)
-        width = np.where(high > low, high - low, 1.0)
-        scaled = (rows - low[..., None]) / width[..., None] * _SCALE
-    whole = np.where(np.isfinite(scaled), np.round(scaled), _UNDEFINED).astype("<u2")
-    return {
-        "values": base64.b64encode(whole.tobytes()).decode(),
-        "low": _floats(low),
-        "width": _floats(width),
-    }
-
-
-def _floats(values: NDArray[Any]) -> str:
-    return base64.b64encode(np.asarray(values, dtype="<f4").tobytes()).decode()
 
 
 def _positions(data: xr.Dataset) -> dict[str, Any]:

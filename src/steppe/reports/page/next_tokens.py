@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import xarray as xr
 
 from steppe.core.axes import RANK, SAMPLE
 from steppe.core.text import printable
+from steppe.reports.page.packing import text_of
 
 # What a dataset of them is called, behind the name of the dataset whose paths they are of.
 NEXT_TOKENS = "_next_tokens"
@@ -47,15 +47,11 @@ def next_tokens(
         "texts": [token_text(int(one), tokens) for one in ids],
         # A vocabulary has more tokens than 16 bits tell apart; those of a page seldom are as many.
         "bits": 16 if is_few else 32,
-        "tokens": _text_of(places, "<u2" if is_few else "<u4"),
-        "probabilities": _text_of(likely, "<u2"),
+        "tokens": text_of(places, "<u2" if is_few else "<u4"),
+        "probabilities": text_of(likely, "<u2"),
     }
 
 
 def token_text(token: int, tokens: Mapping[int, str]) -> str:
     """A token's text, in which nothing takes effect; its number where it has none."""
     return printable(tokens.get(token, f"[{token}]"), keep="")
-
-
-def _text_of(values: Any, kind: str) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
