@@ -15,8 +15,9 @@ from steppe.activations.latent_statistics import (
     latent_statistics,
 )
 from steppe.activations.moments import Moments, estimate_moments, estimate_moments_of_chunks
+from steppe.activations.pool_latents import PoolLatents
 from steppe.activations.real import RealTargets, draw_real_targets
-from steppe.activations.reconstruction import sae_reconstruction
+from steppe.activations.reconstruction import sae_reconstruction, without_latents
 from steppe.activations.structured import synthetic_structured
 from steppe.activations.synthetic import synthetic_baseline, synthetic_random
 from steppe.activations.targets import TargetRequest
@@ -30,6 +31,7 @@ __all__ = [
     "Kind",
     "LatentStatistics",
     "Moments",
+    "PoolLatents",
     "RealTargets",
     "TargetRequest",
     "draw_real_targets",
@@ -43,4 +45,5 @@ __all__ = [
     "synthetic_baseline",
     "synthetic_random",
     "synthetic_structured",
+    "without_latents",
 ]

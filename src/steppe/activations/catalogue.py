@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import Tensor
 
-from steppe.activations import targets
+from steppe.activations import compositions, targets
 from steppe.activations.targets import TargetRequest
 from steppe.activations.vectors import as_vectors
 from steppe.core.errors import InputError
@@ -87,8 +87,12 @@ _ALL = (
 )
 
 
-def _along_fixed(name: str) -> Kind | None:
-    """The kind whose targets lie on a fixed direction; None for other names."""
+def _derived(name: str) -> Kind | None:
+    """The kind of a name with a number or a source behind it; None for other names."""
+    composed = compositions.numbered(name)
+    if composed is not None:
+        make, description = composed
+        return Kind(name, description, make, ("pool", "sae"))
     asked = fixed_direction(name)
     if asked is None:
         return None
@@ -100,7 +104,10 @@ def _along_fixed(name: str) -> Kind | None:
     )
 
 
-KINDS: Registry[Kind] = Registry("kind", "kinds", _ALL, _along_fixed)
+KINDS: Registry[Kind] = Registry("kind", "kinds", _ALL, _derived)
+# Of general use, and in no published table: a study treats them as it does somebody's own.
+for _name, (_make, _description) in compositions.PLAIN.items():
+    KINDS.add(Kind(_name, _description, _make, ("pool", "sae")))
 
 
 def find_kind(name: str) -> Kind:

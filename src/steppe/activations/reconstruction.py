@@ -1,4 +1,4 @@
-"""What does an SAE make of a real target? Giglemiani et al. 2024, Appendix D."""
+"""What does an SAE make of a real target (Giglemiani et al. 2024, Appendix D), or of no latents?"""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ def sae_reconstruction(target: Vectors, sae: Autoencoder) -> Tensor:
         decoded = decode(sae, encode(sae, rows[part]), rows[part])
         result[part] = decoded.float().cpu()
     return result
+
+
+def without_latents(sae: Autoencoder, d_model: int) -> Tensor:
+    """What the SAE makes of no latents: its decoder's bias, float32 on the CPU, ``(d_model,)``."""
+    center = getattr(sae, "b_dec", None)
+    if center is None:
+        center = decode(sae, torch.zeros(1, len(sae.W_dec)), torch.zeros(1, d_model))[0]
+    found: Tensor = center.detach().float().cpu()
+    return found

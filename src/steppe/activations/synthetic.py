@@ -103,15 +103,30 @@ def synthetic_baseline(
     def choose_unused(active: ActiveLatents, generator: np.random.Generator) -> Ids:
         # One latent more than is needed: a latent may not stand for itself.
         check_enough(len(active.ids) + 1, n_alive)
-        chosen: list[int] = []
-        for latent in active.ids:
-            near = ranking.nearest(int(latent), POOL + len(active.ids))
-            pool = near[~np.isin(near, chosen)][:POOL]
-            chosen.append(int(pool[generator.integers(len(pool))]))
-        return np.array(chosen, dtype=np.int64)
+        return similar_latents(active.ids, ranking, generator)
 
     choose = choose_any if is_code else choose_unused
     return _compose_drawn(base, sae, generators, choose, in_place=is_code)
+
+
+def similar_latents(
+    ids: Ids, ranking: RateRanking, generator: np.random.Generator, *, excluded: Ids | None = None
+) -> Ids:
+    """Draw for each latent one of the 10 that fire about as often, all of them different.
+
+    Args:
+        ids: The latents, ``(active,)``.
+        ranking: Latents by firing rate.
+        generator: Draws.
+        excluded: Latents that are not drawn.
+    """
+    out = [] if excluded is None else excluded.tolist()
+    chosen: list[int] = []
+    for latent in ids:
+        near = ranking.nearest(int(latent), POOL + len(ids) + len(out))
+        pool = near[~np.isin(near, [*chosen, *out])][:POOL]
+        chosen.append(int(pool[generator.integers(len(pool))]))
+    return np.array(chosen, dtype=np.int64)
 
 
 def _compose_drawn(

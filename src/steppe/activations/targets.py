@@ -13,6 +13,7 @@ from torch import Tensor
 
 from steppe.activations.gaussian import Gaussian
 from steppe.activations.isotropic import isotropic
+from steppe.activations.pool_latents import PoolLatents
 from steppe.activations.reconstruction import sae_reconstruction
 from steppe.activations.structured import TOP_COSINE, synthetic_structured
 from steppe.activations.synthetic import synthetic_baseline, synthetic_random
@@ -38,6 +39,8 @@ class TargetRequest:
         centered: Whether activations are in centred coordinates.
         top_cosine: Cosine sought by ``synthetic_structured``; the default is GPT-2's.
         fixed: Gives the fixed direction of a name, ``(d_model,)``.
+        pool_latents: Gives the SAE's latents of the pool, for kinds that need them; None: they are
+            made from the pool each time.
     """
 
     base: Tensor
@@ -51,6 +54,7 @@ class TargetRequest:
     centered: bool = True
     top_cosine: float = TOP_COSINE
     fixed: Callable[[str], Tensor] | None = None
+    pool_latents: Callable[[], PoolLatents] | None = None
 
 
 def real_targets(request: TargetRequest) -> Tensor:
@@ -61,7 +65,7 @@ def real_targets(request: TargetRequest) -> Tensor:
 def random_targets(request: TargetRequest) -> Tensor:
     """Draws with the mean and covariance of real activations."""
     if request.gaussian is None:
-        raise _lacking("random", "gaussian", "Gaussian.from_moments(estimate_moments(activations))")
+        raise lacking("random", "gaussian", "Gaussian.from_moments(estimate_moments(activations))")
     return request.gaussian.draw(request.generators("random_target"))
 
 
@@ -78,21 +82,21 @@ def isotropic_targets(request: TargetRequest) -> Tensor:
 
 def synthetic_random_targets(request: TargetRequest) -> Tensor:
     """The base's latent activations on random latents; see `synthetic_random`."""
-    sae, rates = _sae_and_rates(request, "synthetic_random")
+    sae, rates = sae_and_rates(request, "synthetic_random")
     generators = request.generators("synthetic_random_target")
     return synthetic_random(request.base, sae, rates, generators, reading=request.reading)
 
 
 def synthetic_baseline_targets(request: TargetRequest) -> Tensor:
     """The base's latent activations on similarly sparse latents; see `synthetic_baseline`."""
-    sae, rates = _sae_and_rates(request, "synthetic_baseline")
+    sae, rates = sae_and_rates(request, "synthetic_baseline")
     generators = request.generators("synthetic_baseline_target")
     return synthetic_baseline(request.base, sae, rates, generators, reading=request.reading)
 
 
 def synthetic_structured_targets(request: TargetRequest) -> Tensor:
     """The base's latents rebuilt around another top latent; see `synthetic_structured`."""
-    sae, rates = _sae_and_rates(request, "synthetic_structured")
+    sae, rates = sae_and_rates(request, "synthetic_structured")
     return synthetic_structured(
         request.base, sae, rates, request.reading, cosine=float(request.top_cosine)
     )
@@ -100,7 +104,7 @@ def synthetic_structured_targets(request: TargetRequest) -> Tensor:
 
 def synthetic_structured_without_cosine_targets(request: TargetRequest) -> Tensor:
     """The same, the new top latent chosen by its firing rate alone."""
-    sae, rates = _sae_and_rates(request, "synthetic_structured_without_cosine")
+    sae, rates = sae_and_rates(request, "synthetic_structured_without_cosine")
     return synthetic_structured(request.base, sae, rates, request.reading, cosine=False)
 
 
@@ -112,7 +116,7 @@ def sae_reconstruction_targets(request: TargetRequest) -> Tensor:
 def fixed_targets(request: TargetRequest, *, name: str) -> Tensor:
     """Along a fixed direction, as far from each base as its real target."""
     if request.fixed is None:
-        raise _lacking(name, "fixed directions", "give them as fixed=directions.of_name")
+        raise lacking(name, "fixed directions", "give them as fixed=directions.of_name")
     base = request.base.double()
     distance = (request.real.double() - base).norm(dim=1, keepdim=True)
     placed: Tensor = base + distance * request.fixed(name).double()
@@ -121,15 +125,21 @@ def fixed_targets(request: TargetRequest, *, name: str) -> Tensor:
 
 def _sae(request: TargetRequest, kind: str) -> Autoencoder:
     if request.sae is None:
-        raise _lacking(kind, "SAE", "give an SAE of the model's site, or leave out this kind")
+        raise lacking(kind, "SAE", "give an SAE of the model's site, or leave out this kind")
     return request.sae
 
 
-def _sae_and_rates(request: TargetRequest, kind: str) -> tuple[Autoencoder, FiringRates]:
+def sae_and_rates(request: TargetRequest, kind: str) -> tuple[Autoencoder, FiringRates]:
+    """What a kind composes targets with.
+
+    Raises:
+        InputError: The request lacks one of them.
+    """
     if request.rates is None:
-        raise _lacking(kind, "firing rates", "firing_rates(sae, activations)")
+        raise lacking(kind, "firing rates", "firing_rates(sae, activations)")
     return _sae(request, kind), request.rates
 
 
-def _lacking(kind: str, what: str, fix: str) -> InputError:
+def lacking(kind: str, what: str, fix: str) -> InputError:
+    """The error of a kind whose request lacks what it is made from."""
     return InputError(f"targets of kind {kind!r}", got=f"no {what}", expected=what, fix=fix)

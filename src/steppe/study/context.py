@@ -331,6 +331,7 @@ class Context(Generic[S]):
             centered=self.centered,
             top_cosine=self.constants.get("top_cosine", TOP_COSINE),
             fixed=self.fixed,
+            pool_latents=lambda: self.used_sae.pool_latents,
         )
         return {kind: make_targets(kind, request) for kind in kinds}
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steppe.activations import PoolLatents
 from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.models import Model
@@ -52,6 +53,11 @@ class UsedSae:
     def rates(self) -> FiringRates:
         """Its firing rates."""
         return firing_rates(self.sae, self.read_pool())
+
+    @cached_property
+    def pool_latents(self) -> PoolLatents:
+        """Its latents that are active in the pool."""
+        return PoolLatents.of(self.read_pool(), self.sae)
 
     @cached_property
     def quality(self) -> SaeQuality:

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from steppe.activations import without_latents
 from steppe.core.seeds import stream
 from steppe.metrics import measure_path
 from steppe.propagation import build_prefix
-from steppe.sae.autoencoder import decode
 from steppe.studies.giglemiani2024.settings import SETUP, Settings, has_papers_sae
 from steppe.study import Context, is_published
 from steppe.study.published import four_digits
@@ -73,11 +73,7 @@ def cosines(context: Context[Settings], base: Tensor, target: Tensor) -> Tensor 
     """Cosines of bases and targets about what the SAE makes of no latents; None without an SAE."""
     if "sae" not in context.needs:
         return None
-    sae = context.sae
-    center = getattr(sae, "b_dec", None)
-    if center is None:
-        center = decode(sae, torch.zeros(1, len(sae.W_dec)), torch.zeros(1, base.shape[1]))[0]
-    center = center.detach().float().cpu()
+    center = without_latents(context.sae, base.shape[1])
     return torch.cosine_similarity(base - center, target - center, dim=1)
 
 
