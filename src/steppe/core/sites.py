@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from steppe.core.errors import InputError
+from steppe.core.notebook import facts_html
 
 Point = Literal[
     "resid_pre", "attn_out", "resid_mid", "mlp_post", "mlp_out", "resid_post", "ln_final"
@@ -73,6 +74,10 @@ class Site:
                 fix="name a layer and one of these points, for instance blocks.1.hook_resid_pre",
             )
         return cls(_LAST if layer == "last" else int(layer), point, position)
+
+    def _repr_html_(self) -> str:
+        """The site in a notebook."""
+        return facts_html(self.name, {"token position": self.position})
 
     @property
     def name(self) -> str:

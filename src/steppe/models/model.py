@@ -17,6 +17,7 @@ from steppe.core.bundled import DEMO, demo_model
 from steppe.core.engines import Engine, parse_engine
 from steppe.core.errors import InputError
 from steppe.core.fetched import MODELS, fetched_model, source_of
+from steppe.core.notebook import facts_html
 from steppe.models.anatomy import Anatomy, find_anatomy
 from steppe.models.as_it_lies import (
     input_device,
@@ -151,6 +152,25 @@ class Model:
             self.hf_model.config.get_text_config(decoder=True).bos_token_id if own is None else own
         )
         return None if found is None else int(found)
+
+    def _repr_html_(self) -> str:
+        """The model in a notebook: which one, its sizes, and how it is run."""
+        facts = {
+            "family": self.anatomy.family,
+            "source": self.identity.source,
+            "revision": self.identity.revision,
+            "sha256": self.identity.sha256[:12],
+            "blocks": self.n_layers,
+            "d_model": self.d_model,
+            "vocabulary": self.d_vocab,
+            "context": self.context_length,
+            "coordinates": self.coordinates,
+            "number format": self.identity.dtype,
+            "device": self.device,
+            "engine": self.engine,
+            "tokenizer": "none" if self.tokenizer is None else None,
+        }
+        return facts_html(f"model {self.name}", facts)
 
     def to_coordinates(self, residual: Tensor) -> Tensor:
         """Bring residual vectors into this model's coordinates.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from steppe.core.errors import InputError
+from steppe.core.notebook import facts_html
 from steppe.core.sites import Site
 from steppe.sae.architectures import ARCHITECTURES
 from steppe.sae.blocks import in_blocks
@@ -54,6 +55,25 @@ class Sae:
     weights: Mapping[str, Tensor] = field(repr=False)
     identity: SaeIdentity
     log10_rates: Tensor | None = field(default=None, repr=False)
+
+    def _repr_html_(self) -> str:
+        """The SAE in a notebook: which one, its sizes, and what its file states."""
+        facts = {
+            "source": self.identity.source,
+            "release": self.identity.release,
+            "id": self.identity.sae_id,
+            "revision": self.identity.revision,
+            "sha256": self.identity.sha256[:12],
+            "architecture": self.config.architecture,
+            "hook": self.hook_name,
+            "latents": len(self.W_dec),
+            "width": self.d_in,
+            "stated L0": self.config.stated_l0,
+            "trained on": self.config.model_name,
+            "coordinates": self.config.coordinates,
+            "firing rates": "none" if self.log10_rates is None else "in its folder",
+        }
+        return facts_html("SAE", facts)
 
     @property
     def W_enc(self) -> Tensor:

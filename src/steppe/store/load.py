@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from steppe.core.axes import SAMPLE
 from steppe.core.errors import InputError, NotMeasuredError
 from steppe.core.names import find
+from steppe.core.notebook import facts_html
 from steppe.curves import check_curves
 from steppe.store import layout
 from steppe.store.config import identity, read_config
@@ -81,11 +81,10 @@ class Run:
         """The run in a notebook: what was run, and what it says on its claims."""
         resolved = self.config["resolved"]
         facts = {name: resolved.get(name) for name in ("study", "model", "site", "samples", "seed")}
-        lines = "".join(f"<li>{escape(f'{n}: {value}')}</li>" for n, value in facts.items())
         claims = self.tables.get(CLAIMS)
         columns = ["id", "statement", "number", "low", "high", "verdict"]
         table = "" if claims is None else claims[columns].to_html(index=False, escape=True)
-        return f"<b>{escape(str(self.path))}</b><ul>{lines}</ul>{table}"
+        return f"{facts_html(str(self.path), facts)}{table}"
 
     @property
     def figures(self) -> list[Path]:
