@@ -156,6 +156,28 @@ def test_show_says_in_one_screen_what_was_run_and_found(finished: Path, steppe: 
     assert f"steppe view {finished}" in shown.out
 
 
+def test_pages_of_several_runs(finished: Path, steppe: Steppe, tmp_path: Path) -> None:
+    copied = shutil.copytree(finished, tmp_path / "elsewhere" / finished.name)
+    page = tmp_path / "both.html"
+    assert steppe("report", finished, copied, "--out", page).status == 0
+    assert f"{finished.name}-2" in page.read_text(encoding="utf-8")
+    out = tmp_path / "site"
+    done = steppe("bundle", out, finished, copied)
+    assert done.status == 0, done.err
+    pages = {f"{finished.name}-2.html", f"{finished.name}.html", "index.html"}
+    assert {one.name for one in out.iterdir()} == pages
+    assert (out / f"{finished.name}.html").read_bytes() == (finished / "report.html").read_bytes()
+    assert f'href="{finished.name}-2.html"' in (out / "index.html").read_text(encoding="utf-8")
+    again = steppe("bundle", out, finished)
+    assert again.status == 2
+    assert "something is there" in again.err
+    (copied / "report.html").unlink()
+    assert "steppe report" in steppe("bundle", tmp_path / "other", copied).err
+    assert steppe("bundle", tmp_path / "other", tmp_path / "nowhere").status == 2
+    assert not (tmp_path / "other").exists()
+    assert "no report.html" in steppe("view", copied).err
+
+
 def test_a_finished_run_has_nothing_left(finished: Path, steppe: Steppe) -> None:
     found = json.loads(steppe("status", finished, "--json").out)
     assert found["left"] == 0

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from steppe import __version__
+from steppe.cli.bundle import bundle
 from steppe.cli.check import check
 from steppe.cli.check_run import check_run
 from steppe.cli.explain import explain
@@ -74,6 +75,7 @@ app.command()(explain)
 app.command()(status)
 app.command()(show)
 app.command()(view)
+app.command()(bundle)
 app.command()(check)
 app.command("check-run")(check_run)
 app.command("list")(listing)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steppe.cli import options
+from steppe.cli.bundle import Runs, names_of, side_by_side
 from steppe.cli.studies import number_of, value_of
 from steppe.cli.telling import say
 from steppe.core.errors import InputError, RunFailedError
@@ -74,10 +74,24 @@ def sweep(
         )
 
 
-def report(run: options.RunPath) -> None:
-    """Write the tables, figures, claims and summary of a finished run anew, without the model."""
-    load("steppe.execution.calls:report")(run)
-    say(f"done: {run}")
+def report(
+    runs: Runs,
+    out: Annotated[
+        Path | None, typer.Option(help="A page of the runs side by side; nothing else is written.")
+    ] = None,
+) -> None:
+    """Write the tables, figures, claims, summary and page of finished runs anew, without the model.
+
+    With --out one page that shows them side by side: what each ran, the verdicts on each claim.
+    """
+    if out is not None:
+        page = side_by_side(names_of(runs), {}).encode()
+        load("steppe.store.writing:write_atomically")(out, page)
+        say(f"done: {out}")
+        return
+    for run in runs:
+        load("steppe.execution.calls:report")(run)
+        say(f"done: {run}")
 
 
 def _split(text: str) -> tuple[str, str]:
