@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,17 @@ def test_data_and_drawings_are_saved(tab: Any, address: str, tmp_path: Path) -> 
         tab.locator("#curves-save").get_by_role("button", name="SVG").click()
     saved.value.save_as(tmp_path / "curves.svg")
     assert (tmp_path / "curves.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_keeps_people_out(tab: Any, address: str, scheme: str) -> None:
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    tab.emulate_media(color_scheme=scheme)
+    visit(tab, f"{address}#curves?s=101")
+    tab.evaluate(axe)
+    found = tab.evaluate("axe.run()")
+    assert len(found["passes"]) > 15
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
 
 
 @pytest.mark.parametrize("width", [390, 800])
