@@ -151,7 +151,8 @@ def test_show_says_in_one_screen_what_was_run_and_found(finished: Path, steppe: 
     assert shown.status == 0
     lines = shown.out.splitlines()
     assert lines[0].startswith("giglemiani2024 on ")
-    assert max(map(len, lines)) <= 80
+    # A command is not broken, however long the folder's name is.
+    assert max(len(line) for line in lines if str(finished) not in line) <= 80
     assert len(lines) < 45
     assert f"steppe view {finished}" in shown.out
 

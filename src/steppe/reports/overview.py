@@ -28,7 +28,7 @@ def sentence(resolved: Mapping[str, Any]) -> str:
 
 
 def overview(resolved: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], path: str) -> str:
-    """The run as text, no line longer than 80 characters.
+    """The run as text, no line longer than 80 characters but for commands on a folder of long name.
 
     Args:
         resolved: What its settings came to.
