@@ -13,7 +13,7 @@ ALONE := tests/benchmarks/test_fault_campaign.py tests/execution/test_processes.
 SMOLLM2_SAE := training/saes/smollm2/blocks.1.hook_resid_pre-l0-32
 SMOLLM2_TEXTS := runs/smollm2-texts.jsonl
 
-.PHONY: help demo demo-smollm2 smollm2 gemma-3-270m docs test test-real lint format clean
+.PHONY: help demo demo-smollm2 smollm2 gemma-3-270m wheel docs test test-real lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/'
@@ -39,6 +39,15 @@ test-real: $(VENV)/.dev  ## parity on the fetched models that are there (smollm2
 test: $(VENV)/.dev  ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)
+
+wheel: $(VENV)/.core  ## build the wheel, install it in an empty environment elsewhere, run a small study there
+	rm -rf dist
+	$(PIP) wheel --no-deps --wheel-dir dist .
+	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(PYTHON) -m venv $$place/env \
+		&& pip="$$place/env/bin/python -m pip --disable-pip-version-check --quiet install -c $(CURDIR)/constraints.txt" \
+		&& $$pip torch==2.13.0 && $$pip $(CURDIR)/dist/steppe-*.whl && cd $$place \
+		&& env/bin/steppe reproduce giglemiani2024 --model demo --samples 20 --out run \
+		&& env/bin/steppe show run && test -s run/report.html
 
 docs: $(VENV)/.dev  ## the documentation as a site, in runs/site; a warning ends it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
