@@ -43,6 +43,7 @@ MAX_FILE, MAX_BODY, MAX_PARAMETERS = 400, 60, 5
 # path:function -> why it may have more parameters than five.
 MANY_PARAMETERS = {
     "cli/check.py:check": "one parameter is one command-line option",
+    "cli/sweep.py:along": "one parameter is one command-line option",
     "directions/jacobian.py:jacobian_top": "the one-call entry for notebooks",
     "propagation/propagate.py:propagate": "the one-call entry for notebooks",
     "propagation/propagate.py:propagate_in_batches": "the same call in parts",

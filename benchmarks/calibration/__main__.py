@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.calibration import (
+    compositions,
     ferreira2026,
     giglemiani2024,
     heimersheim2024,
@@ -30,6 +31,7 @@ from benchmarks.calibration.tables import coverage_table, rates_table, together_
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
     for module in (
+        compositions,
         ferreira2026,
         giglemiani2024,
         heimersheim2024,

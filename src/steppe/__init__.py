@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from steppe import study as study
     from steppe.core.seeds import stream as stream
     from steppe.core.sites import Site as Site
+    from steppe.execution.along import Lines as Lines
+    from steppe.execution.along import along as along
+    from steppe.execution.along import open_tables as open_tables
     from steppe.execution.calls import open_runs as open_runs
     from steppe.execution.calls import report as report
     from steppe.execution.calls import run as run
@@ -52,7 +55,10 @@ _NAMES = {
     "load_model": "steppe.models",
     "measure": "steppe.metrics",
     "open_run": "steppe.store",
+    "Lines": "steppe.execution.along",
+    "along": "steppe.execution.along",
     "open_runs": "steppe.execution.calls",
+    "open_tables": "steppe.execution.along",
     "plot": "steppe.reports.plot",
     "propagate": "steppe.propagation",
     "propagate_in_batches": "steppe.propagation",

@@ -66,3 +66,24 @@ def test_what_is_no_value_is_told_without_a_traceback(
     assert "samples" in told.err
     assert "Traceback" not in told.err
     assert f"samples: '{text}'" in told.err
+
+
+def test_numbers_along_an_axis_are_asked_for(
+    steppe: Steppe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found: list[Any] = []
+
+    def keep(runs: list[Path], lines: Any, *, out: Path) -> list[Path]:
+        found.extend([runs, lines, out])
+        return [out / "a.csv"]
+
+    monkeypatch.setattr("steppe.execution.along.along", keep)
+    words = "--table table_1 --value ks --value mean --axis seed --where kind=real,random"
+    assert steppe("along", tmp_path, *words.split(), "--out", tmp_path / "o").status == 0
+    runs, lines, out = found
+    assert (runs, out) == ([tmp_path], tmp_path / "o")
+    assert (lines.table, lines.values, lines.axis) == ("table_1", ["ks", "mean"], "seed")
+    assert (lines.series, lines.where) == ("kind", {"kind": "real,random"})
+    wrong = steppe("along", tmp_path, *words.replace("kind=", "kind").split(), "--out", tmp_path)
+    assert "--where" in wrong.err
+    assert "for instance kind=real,random" in wrong.err

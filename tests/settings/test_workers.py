@@ -27,6 +27,7 @@ PAIRS = "".join(
 )
 
 SMALL: dict[str, dict[str, Any]] = {
+    "compositions": {"samples": 24, "moments_samples": 100, "bootstrap": 100},
     "ferreira2026": {
         "samples": 24, "pairs": 2, "n_points": 7, "melbo_steps": 2, "moments_samples": 100,
         "bootstrap": 100,

@@ -10,7 +10,15 @@ import pytest
 
 @pytest.mark.parametrize(
     "study",
-    ["ferreira2026", "giglemiani2024", "heimersheim2024", "janiak2024", "lee2024", "shinkle2025"],
+    [
+        "compositions",
+        "ferreira2026",
+        "giglemiani2024",
+        "heimersheim2024",
+        "janiak2024",
+        "lee2024",
+        "shinkle2025",
+    ],
 )
 def test_settings_load_neither_torch_nor_tables(study: str) -> None:
     code = f"import sys, steppe.studies.{study}.settings; print(*sys.modules)"

@@ -27,7 +27,7 @@ from steppe.cli.sample import sample
 from steppe.cli.show import show
 from steppe.cli.status import status
 from steppe.cli.studies import reproduce, run
-from steppe.cli.sweep import report, sweep
+from steppe.cli.sweep import along, report, sweep
 from steppe.cli.telling import say, stop, writing_anything
 from steppe.cli.view import view
 from steppe.core.command import command_line
@@ -71,6 +71,7 @@ app.add_typer(reproduce, name="reproduce")
 app.add_typer(run, name="run")
 app.command()(sweep)
 app.command()(report)
+app.command()(along)
 app.command()(explain)
 app.command()(status)
 app.command()(show)

@@ -1,4 +1,4 @@
-"""`steppe sweep` and `steppe report`: a study over a grid of settings, and reports written anew."""
+"""`steppe sweep`, `report` and `along`: grids of runs, reports anew, numbers along an axis."""
 
 from __future__ import annotations
 
@@ -94,13 +94,39 @@ def report(
         say(f"done: {run}")
 
 
-def _split(text: str) -> tuple[str, str]:
+def along(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, those of a sweep for instance.")],
+    table: Annotated[str, typer.Option(help="A table of each run, for instance table_1.")],
+    value: Annotated[list[str], typer.Option(help="Its column that is drawn (repeatable): ks.")],
+    out: Annotated[Path, typer.Option(help="The folder that table and figure are written to.")],
+    axis: Annotated[
+        str, typer.Option(help="A setting in which the runs differ, or a column of the table.")
+    ] = "layer",
+    series: Annotated[str, typer.Option(help="The column that tells lines apart.")] = "kind",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only such rows (repeatable): mode=absolute, kind=real,random."),
+    ] = None,
+) -> None:
+    """Draw numbers of a table along what runs differ in: layers, seeds; or along a column of one.
+
+    [bold]steppe along runs/layers/* --table table_1 --value ks --out along[/bold]
+    """
+    asked = dict(_split(one, "--where", "kind=real,random") for one in where or [])
+    lines = load("steppe.execution.along:Lines")(table, value, axis, series, asked)
+    for path in load("steppe.execution.along:along")(runs, lines, out=out):
+        say(f"wrote: {path}")
+
+
+def _split(
+    text: str, option: str = "--grid or --setting", example: str = "seed=0,1,2"
+) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (equals and key and value):
         raise InputError(
-            "--grid or --setting",
+            option,
             got=repr(text),
-            expected="key=value, for instance seed=0,1,2",
+            expected=f"key=value, for instance {example}",
             fix="write the key, an equals sign and its values without blanks",
         )
     return key.replace("-", "_"), value

@@ -110,17 +110,9 @@ def open_runs(paths: str | Path | Sequence[str | Path], dataset: str = "") -> xr
             length in some: of paths, for instance. Samples, positions of a prompt and labels that
             a run lacks are NaN there.
     """
-    runs = [open_run(path) for path in _folders(paths)]
-    names = {str(one.config["resolved"]["study"]) for one in runs}
-    if not runs or len(names) > 1:
-        raise InputError(
-            f"runs {paths}",
-            got=f"runs of {', '.join(sorted(names))}" if runs else "no run folder",
-            expected="one or more runs of one study",
-            fix="give their folders, or a pattern such as runs/sweep/*",
-        )
+    runs = several_runs(paths)
     chosen = dataset or next(iter(runs[0].datasets()), "")
-    axes = _axes(runs)
+    axes = axes_of(runs)
     opened = _alike(runs, [one.dataset(chosen) for one in runs])
     if not axes:
         return opened[0] if len(opened) == 1 else xr.concat(opened, "run", join="outer")
@@ -132,6 +124,24 @@ def open_runs(paths: str | Path | Sequence[str | Path], dataset: str = "") -> xr
     if len(axes) == 1:
         return joined.swap_dims({"run": next(iter(axes))})
     return joined.set_index(run=list(axes)).unstack("run")
+
+
+def several_runs(paths: str | Path | Sequence[str | Path]) -> list[Run]:
+    """The runs of one study that a pattern or several paths name.
+
+    Raises:
+        InputError: There is no run, or they are of different studies.
+    """
+    runs = [open_run(path) for path in _folders(paths)]
+    names = {str(one.config["resolved"]["study"]) for one in runs}
+    if not runs or len(names) > 1:
+        raise InputError(
+            f"runs {paths}",
+            got=f"runs of {', '.join(sorted(names))}" if runs else "no run folder",
+            expected="one or more runs of one study",
+            fix="give their folders, or a pattern such as runs/sweep/*",
+        )
+    return runs
 
 
 def _folders(paths: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -173,7 +183,7 @@ def _alike(runs: Sequence[Run], opened: Sequence[xr.Dataset]) -> list[xr.Dataset
     return found
 
 
-def _axes(runs: Sequence[Run]) -> dict[str, list[Any]]:
+def axes_of(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """Plain settings in which the runs differ, by name, one value a run."""
     configs = [one.config["resolved"] for one in runs]
     axes = {}

@@ -1,5 +1,6 @@
 """Tables, figures and the summary of a run, made from labelled numbers that are given."""
 
+from steppe.reports.along import along
 from steppe.reports.bands import Band, Panel, draw_bands
 from steppe.reports.bars import BarPanel, Bars, Level, draw_bars
 from steppe.reports.by_count import ChangePanel, CountPanel, by_count, changes, count_histogram
@@ -16,6 +17,7 @@ from steppe.reports.drawing import Drawing, Setting, n_of, save_drawing
 from steppe.reports.example_curves import example_curves
 from steppe.reports.landscape import PlaneMap, TriangleMap, plane, triangles
 from steppe.reports.latent_properties import latent_cosines, latent_counts
+from steppe.reports.rows import Row, RowPanel, draw_rows
 from steppe.reports.slices import Slice, slices
 from steppe.reports.step_distribution import step_distribution
 from steppe.reports.style import Dash, KindStyle, add_style, label_of, shades, style_of
@@ -38,6 +40,8 @@ __all__ = [
     "Panel",
     "Plane",
     "PlaneMap",
+    "Row",
+    "RowPanel",
     "Setting",
     "Slice",
     "Spread",
@@ -45,6 +49,7 @@ __all__ = [
     "TableEntry",
     "TriangleMap",
     "add_style",
+    "along",
     "beeswarm",
     "by_count",
     "changes",
@@ -55,6 +60,7 @@ __all__ = [
     "curve_bands",
     "draw_bands",
     "draw_bars",
+    "draw_rows",
     "example_curves",
     "exponents_along",
     "fitted_boundaries",

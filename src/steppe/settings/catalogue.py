@@ -114,6 +114,13 @@ STUDIES: Registry[StudyEntry] = Registry(
             settings="steppe.studies.ferreira2026.settings:Settings",
             study="steppe.studies.ferreira2026.study:STUDY",
         ),
+        StudyEntry(
+            name="compositions",
+            paper="",
+            question="What has to be kept of a real activation for its plateau to appear?",
+            settings="steppe.studies.compositions.settings:Settings",
+            study="steppe.studies.compositions.study:STUDY",
+        ),
     ],
 )
 
