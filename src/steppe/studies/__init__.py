@@ -1,1 +1,1 @@
-"""Published studies, each one object of `steppe.study.Study`."""
+"""Published studies, and steppe's own, each one object of `steppe.study.Study`."""
