@@ -34,7 +34,8 @@ def next_tokens(
     """
     order = (*facets, SAMPLE, PLACE, RANK)
     cost = 4 * int(np.prod([data.sizes[dim] for dim in order if dim != SAMPLE]))
-    numbers = [int(one) for one in data[SAMPLE].values if int(one) in {*shown}]
+    wanted = set(shown)
+    numbers = [int(one) for one in data[SAMPLE].values if int(one) in wanted]
     numbers = numbers[: max(1, _BUDGET // cost)]
     kept = data.sel({SAMPLE: numbers}).transpose(*order, ...)
     ids, places = np.unique(kept[TOKEN].values, return_inverse=True)
