@@ -1,7 +1,8 @@
 "use strict";
 // Texts are written as text, never as HTML: nothing that a prompt holds takes effect.
 const RUN = JSON.parse(document.getElementById("data").textContent);
-const MOST_LINES = 40;
+// Thin lines of each kind, and of all kinds together: more would bury the means.
+const MOST_LINES = 40, MOST_IN_ALL = 160;
 const VERDICTS = { holds: ["circle", "holds"], "does not hold": ["x", "does not hold"], undecided: ["circle-open", "undecided"] };
 const $ = (id) => document.getElementById(id);
 
@@ -248,6 +249,7 @@ function drawCurves() {
   const picked = chosen(), { set: one, metric, kinds, others, cell, hidden } = picked;
   showChoices(picked);
   const at = positions(one, others), traces = [], drawn = [];
+  const most = Math.max(5, Math.min(MOST_LINES, Math.floor(MOST_IN_ALL / kinds.labels.length)));
   let count = 0;
   kinds.labels.forEach((label, kind) => {
     const style = one.styles[kind] ?? one.styles[0], shows = hidden.has(kind) ? "legendonly" : true;
@@ -257,7 +259,7 @@ function drawCurves() {
     drawn.push(null);
     const found = places(picked, kind);
     count = Math.max(count, found.length);
-    const some = found.length <= MOST_LINES ? found : Array.from({ length: MOST_LINES }, (_, i) => found[Math.round((i * (found.length - 1)) / (MOST_LINES - 1))]);
+    const some = found.length <= most ? found : Array.from({ length: most }, (_, i) => found[Math.round((i * (found.length - 1)) / (most - 1))]);
     const x = [], y = [], text = [];
     for (const place of some) {
       const curve = curveOf(one, metric, cell(kind), place);
@@ -287,9 +289,9 @@ function drawCurves() {
     set({ k: [...hidden].sort((a, b) => a - b).join(".") });
     return false;
   });
-  const kept = one.cards.length < one.samples ? `The page keeps the single curves of ${one.cards.length} of ${one.samples} samples, evenly spread; all are in the run folder. ` : "";
+  const kept = one.cards.length < one.samples ? `The page keeps the single curves of ${one.cards.length} of ${one.samples} samples; all are in the run folder. ` : "";
   const filtered = state.q || state.b ? `The filters leave ${count} of them. ` : "";
-  const few = count > MOST_LINES ? `${MOST_LINES} thin lines a kind are drawn. ` : "";
+  const few = count > most ? `${most} thin lines a kind are drawn. ` : "";
   $("curves-note").textContent = `Thick: mean of ${one.counted.length} samples; shaded: 10th to 90th percentile; thin: single samples. ${kept}${filtered}${few}A click on a thin line opens its sample.`;
   saving($("curves-save"), "curves-chart", `${one.dataset}_${metric.name}`, () => [["kind", "what", at.unit, "value"],
     ...kinds.labels.flatMap((label, kind) => ["mean", "low", "high"].flatMap((what) => Array.from(decoded(metric[what], Float32Array).subarray(cell(kind) * one.steps, (cell(kind) + 1) * one.steps), (value, step) => [label, what, at.values[step], value]))),
