@@ -21,7 +21,10 @@ from collections.abc import Sequence
 
 from benchmarks.curve_cost.parts import PARTS, run
 
-MODELS = "gpt2-shape, pythia-shape or llama-shape (random weights), demo, a hub id, or a folder"
+MODELS = (
+    "gpt2-shape, pythia-shape or llama-shape (random weights), llama-8b-shape (on a GPU of 80 GB), "
+    "demo, a hub id, or a folder"
+)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -32,10 +35,15 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="gpt2-shape", help=MODELS)
     parser.add_argument("--part", action="append", default=[], choices=PARTS, help="repeatable")
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--dtype", default="float32", choices=["float32", "tf32", "bfloat16", "float16"]
+    )
     parser.add_argument("--threads", type=int, help="CPU threads; torch's own choice when left out")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     asked = parser.parse_args(words)
-    report = run(asked.model, asked.part, device=asked.device, threads=asked.threads)
+    report = run(
+        asked.model, asked.part, device=asked.device, dtype=asked.dtype, threads=asked.threads
+    )
     print(json.dumps(report.as_dict(), indent=2) if asked.json else report)
 
 

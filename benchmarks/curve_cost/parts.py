@@ -177,14 +177,16 @@ def run(
     parts: Sequence[str] = (),
     *,
     device: str = "auto",
+    dtype: str = "float32",
     threads: int | None = None,
 ) -> Report:
     """Measure.
 
     Args:
-        model: One of `SHAPES`, ``demo``, a hub id or a folder.
+        model: One of `SHAPES` or `LARGE`, ``demo``, a hub id or a folder.
         parts: Names out of `PARTS`; none for all of them.
         device: As for `load_model`.
+        dtype: As for `load_model`; ``tf32``: float32, multiplied in TF32.
         threads: CPU threads; None: torch's own choice.
 
     Raises:
@@ -193,9 +195,16 @@ def run(
     chosen = [find(name, PARTS, "--part", "leave it out to measure all") for name in parts]
     if threads is not None:
         torch.set_num_threads(threads)
-    bench = Bench(shapes.load(model, device=device), model, device)
-    figures = [figure for part in chosen or PARTS.values() for figure in part(bench)]
-    return Report(model, machine(bench.model.device), tuple(figures))
+    stored = "float32" if dtype == "tf32" else dtype
+    bench = Bench(shapes.load(model, device=device, dtype=stored), model, device)
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
+    try:
+        figures = [figure for part in chosen or PARTS.values() for figure in part(bench)]
+    finally:
+        torch.set_float32_matmul_precision(precision)
+    facts = machine(bench.model.device) | {"format": dtype}
+    return Report(model, facts, tuple(figures))
 
 
 def _compared(part: str, work: Work, found: dict[str, Way]) -> Iterator[Figure]:

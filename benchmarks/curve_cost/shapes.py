@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from benchmarks.random_files import random_model
 from transformers import GPT2Config, GPTNeoXConfig, LlamaConfig
 
@@ -28,6 +29,19 @@ SHAPES: dict[str, Callable[[], Any]] = {
     ),
 }
 
+# Of too many parameters for a processor; not among the families that are compared.
+LARGE: dict[str, Callable[[], Any]] = {
+    "llama-8b-shape": lambda: LlamaConfig(
+        hidden_size=4096,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        intermediate_size=14336,
+        vocab_size=128256,
+        max_position_embeddings=8192,
+    )
+}
+
 
 def load(
     name: str, *, device: str = "auto", dtype: str = "float32", engine: Engine = "auto"
@@ -35,14 +49,18 @@ def load(
     """Load a model, or make one of a shape.
 
     Args:
-        name: One of `SHAPES`, ``demo``, a hub id or a folder.
+        name: One of `SHAPES` or `LARGE`, ``demo``, a hub id or a folder.
         device: As for `load_model`.
         dtype: As for `load_model`.
         engine: As for `load_model`.
     """
-    source = random_model(SHAPES[name]()) if name in SHAPES else name
-    # A model object would stay where it was made.
-    return load_model(source, device=parse_device(device), dtype=dtype, engine=engine)
+    source: Any = name
+    place = parse_device(device)
+    if name in SHAPES or name in LARGE:
+        # Made where it is to be: drawing and copying billions of numbers would take minutes.
+        with torch.device(place):
+            source = random_model((SHAPES | LARGE)[name]())
+    return load_model(source, device=place, dtype=dtype, engine=engine)
 
 
 def gpt2_of_width(width: int, *, device: str = "auto") -> Model:

@@ -79,6 +79,7 @@ def machine(device: torch.device) -> dict[str, Any]:
     found["transformers"] = transformers.__version__
     if device.type == "cuda":
         found["device"] = torch.cuda.get_device_name(device)
+        found["peak GB"] = round(torch.cuda.max_memory_allocated(device) / 1e9, 1)
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from benchmarks.curve_cost import PARTS, SHAPES, run, shapes
 from benchmarks.curve_cost.__main__ import main
 from benchmarks.curve_cost.parts import ALL, BARE
@@ -81,6 +82,23 @@ def test_the_command_prints_a_table_or_json(capsys: pytest.CaptureFixture[str]) 
     assert BARE in shown
     main(["--model", "tiny", "--part", "long", "--json"])
     assert "figures" in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("dtype", ["tf32", "bfloat16"])
+def test_the_number_format_is_the_one_asked_for(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def part(bench: Any) -> list[Any]:
+        seen.append((bench.model.dtype, torch.get_float32_matmul_precision()))
+        return []
+
+    monkeypatch.setitem(PARTS, "ways", part)
+    assert run("tiny", ["ways"], dtype=dtype).machine["format"] == dtype
+    expected = {"tf32": (torch.float32, "high"), "bfloat16": (torch.bfloat16, "highest")}
+    assert seen == [expected[dtype]]
+    assert torch.get_float32_matmul_precision() == "highest"
 
 
 def test_an_unknown_part_is_refused() -> None:
