@@ -86,7 +86,7 @@ def held():
     return int(rows["RssAnon"].split()[0]) * 1024
 
 def model():
-    model = load_model(sys.argv[1], dtype=sys.argv[2])
+    model = load_model(sys.argv[1], device="cpu", dtype=sys.argv[2])
     for parameter in model.hf_model.parameters():
         parameter.data = parameter.data.clone()  # out of the file's mapping
     return model
@@ -99,7 +99,7 @@ def run(model):
         for prefix in prefixes:
             suffix(prefix, prefix.base.expand(101, -1))
 
-small = load_model("demo")
+small = load_model("demo", device="cpu")
 run(small)
 before, peak, done = held(), 0, False
 

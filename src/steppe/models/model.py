@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -196,7 +197,7 @@ class _Found:
     name: str
     source: str
     revision: str | None
-    file_sha256: str | None
+    hash_files: Callable[[], str | None]
     device: torch.device
 
 
@@ -249,12 +250,17 @@ def load_model(
         found = _taken(unwrapped(model_or_path), device, number_format)
     hf_model, name = found.hf_model, found.name
     check_finite(hf_model, name)
-    values = fingerprint(hf_model)
-    anatomy = find_anatomy(hf_model)
-    if lies_as_it_is(hf_model):
+    anatomy, as_it_lies = find_anatomy(hf_model), lies_as_it_is(hf_model)
+    is_halved = number_format in HALF and not as_it_lies
+    # Hashing lets other threads run; modules that are fetched from the disk are fetched in turns.
+    with ThreadPoolExecutor(1 if as_it_lies else 3) as pool:
+        of_files = pool.submit(found.hash_files)
+        of_values = pool.submit(fingerprint, hf_model)
+        of_weights = None if is_halved else pool.submit(weights_sha256, hf_model)
+    if as_it_lies:
         number_format = own_format(hf_model)
     else:
-        if number_format in HALF:
+        if is_halved:
             halve_matrices(anatomy.blocks, number_format)
             check_finite(hf_model, name)
         hf_model.to(found.device)
@@ -262,9 +268,9 @@ def load_model(
         name=name,
         source=found.source,
         revision=found.revision,
-        sha256=weights_sha256(hf_model),
-        fingerprint=values,
-        file_sha256=found.file_sha256,
+        sha256=weights_sha256(hf_model) if of_weights is None else of_weights.result(),
+        fingerprint=of_values.result(),
+        file_sha256=of_files.result(),
         dtype=str(number_format).removeprefix("torch."),
         attention=str(hf_model.config._attn_implementation),
     )
@@ -305,7 +311,7 @@ def _read(
         path = Path(source).expanduser()
         read_tokenizer: Callable[[], PreTrainedTokenizerBase | None] = partial(gguf_tokenizer, path)
         hf_model, name = gguf_model(path, loaded_format(dtype)), f"{path.name} (local file)"
-        sums = files_sha256([path])
+        sums = partial(files_sha256, [path])
         return _Found(hf_model, read_tokenizer, name, str(path), None, sums, on_device)
     place, name, kind = _locate(source)
     revision = find_commit(place, revision) if kind == "hub" else revision
@@ -320,7 +326,7 @@ def _read(
         # In one piece it is halved as any other: its matrices only.
         hf_model = load_hf_model(place, loaded_format(dtype), revision)
     read_tokenizer = partial(load_tokenizer, folder, place, revision)
-    sums = files_sha256(weight_files(folder))
+    sums = partial(files_sha256, weight_files(folder))
     return _Found(hf_model, read_tokenizer, name, kind, revision, sums, on_device)
 
 
@@ -337,7 +343,7 @@ def _taken(hf_model: PreTrainedModel, device: str | torch.device, dtype: torch.d
             fix="leave device out, or load the model elsewhere",
         )
     name = type(hf_model).__name__
-    return _Found(hf_model, lambda: None, name, "object", None, None, own_device)
+    return _Found(hf_model, lambda: None, name, "object", None, lambda: None, own_device)
 
 
 def _locate(source: str | Path) -> tuple[str, str, str]:
