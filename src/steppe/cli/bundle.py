@@ -9,6 +9,7 @@ from urllib.parse import quote
 import typer
 
 from steppe.cli.telling import say
+from steppe.cli.view import page_path
 from steppe.core.errors import InputError
 from steppe.core.lazy import load
 
@@ -32,15 +33,7 @@ def bundle(out: Annotated[Path, typer.Argument(help="The folder to be made.")], 
     named = names_of(runs)
     links = {name: f"{name}.html" for name in named}
     index = side_by_side(named, links)
-    pages = {name: run / load("steppe.store.layout:PAGE") for name, run in named.items()}
-    for name, page in pages.items():
-        if not page.exists():
-            raise InputError(
-                f"run {named[name]}",
-                got="no report.html",
-                expected="a finished run, whose report has been written",
-                fix=f"steppe report {named[name]}",
-            )
+    pages = {name: page_path(run) for name, run in named.items()}
     write = load("steppe.store.writing:write_atomically")
     write(out / "index.html", index.encode())
     for name, page in pages.items():

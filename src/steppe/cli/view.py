@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from pathlib import Path
 
 from steppe.cli import options
 from steppe.cli.telling import say
@@ -16,7 +17,18 @@ def view(run: options.RunPath) -> None:
     The page is one file, report.html in the run folder, and needs neither a server nor a network:
     send it as it is. Its address keeps what is being looked at.
     """
-    path = load("steppe.store:open_run")(run).path / load("steppe.store.layout:PAGE")
+    place = page_path(run).resolve().as_uri()
+    say(place)
+    webbrowser.open(place)
+
+
+def page_path(run: Path) -> Path:
+    """Where a run's page is.
+
+    Raises:
+        InputError: It is no run, or has no page yet.
+    """
+    path: Path = load("steppe.store:open_run")(run).path / load("steppe.store.layout:PAGE")
     if not path.exists():
         raise InputError(
             f"run {run}",
@@ -24,5 +36,4 @@ def view(run: options.RunPath) -> None:
             expected="a finished run, whose report has been written",
             fix=f"steppe report {run}, or repeat the run's command where it is not finished",
         )
-    say(path.resolve().as_uri())
-    webbrowser.open(path.resolve().as_uri())
+    return path

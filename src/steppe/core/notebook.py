@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 
-from steppe.core.text import printable
+from steppe.core.text import html_text
 
 
 def facts_html(title: str, facts: Mapping[str, object]) -> str:
     """A heading and a line a fact, as HTML; facts that are None are left out."""
     lines = "".join(
-        f"<li>{_text(name)}: {_text(value)}</li>"
+        f"<li>{html_text(name)}: {html_text(value)}</li>"
         for name, value in facts.items()
         if value is not None
     )
-    return f"<b>{_text(title)}</b><ul>{lines}</ul>"
-
-
-def _text(value: object) -> str:
-    return escape(printable(str(value), keep=""))
+    return f"<b>{html_text(title)}</b><ul>{lines}</ul>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 
 def printable(text: str, keep: str = "\n") -> str:
     """Text in which control characters, and those that turn the writing around, are spelt out.
@@ -13,6 +15,11 @@ def printable(text: str, keep: str = "\n") -> str:
         keep: Characters that stay although they are not printable.
     """
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def html_text(value: object) -> str:
+    """A value as text in HTML that has no effect there, in quotes neither."""
+    return escape(printable(str(value), keep=""))
 
 
 def brief(text: object, limit: int = 200) -> str:

@@ -153,11 +153,6 @@ class CurvePart:
         return needs_logits(self._metrics)
 
     @property
-    def label_pairs(self) -> list[tuple[str, ...]]:
-        """Every pair of labels along both dimensions, in the dataset's order."""
-        return list(product(*self.labels.values()))
-
-    @property
     def labels(self) -> dict[str, Sequence[str]]:
         """The labels along both dimensions, in the dataset's order."""
         return {dim: self.kinds if dim == KIND else self.paths for dim in self.dims}
@@ -196,17 +191,14 @@ class CurvePart:
     def measure(self, context: Context[Any], samples: range) -> Arrays:
         """Measure every kind and path of some samples."""
         bases = context.bases(samples)
-        laid, labels = self.laid(context, bases), self.label_pairs
-        distinct = {id(path): path for key, path in laid.paths.items() if key in labels}
-        order = list(distinct)
-        places = Places(np.array([order.index(id(laid.paths[key])) for key in labels]), len(order))
-        paths = list(distinct.values())
+        laid = self.laid(context, bases)
+        paths, places = self.distinct(laid)
         if self._is_adaptive(context.settings):
             curves = self._adaptive(context, bases, paths, (places, laid.variables))
         else:
             curves = self._full(context, bases, paths)
         return {
-            **{name: self._arranged(places.spread(values)) for name, values in curves.items()},
+            **{name: self.arranged(places.spread(values)) for name, values in curves.items()},
             **laid.variables,
             **bases.variables(),
         }
@@ -215,6 +207,18 @@ class CurvePart:
         """The paths of some samples, each to a target of each kind."""
         make = self.targets or (lambda context, bases: context.targets(bases, self.kinds))
         return (self.lay or self._lay)(context, bases, make(context, bases))
+
+    def distinct(self, laid: Laid) -> tuple[list[Tensor], Places]:
+        """The paths that are measured, each once, and which of them every label stands for."""
+        labels = list(product(*self.labels.values()))
+        paths = {id(path): path for key, path in laid.paths.items() if key in labels}
+        order = list(paths)
+        which = np.array([order.index(id(laid.paths[key])) for key in labels])
+        return list(paths.values()), Places(which, len(order))
+
+    def arranged(self, values: NDArray[Any]) -> NDArray[Any]:
+        """From ``(label, sample, ...)`` to the dataset's order."""
+        return values.reshape(*map(len, self.labels.values()), *values.shape[1:])
 
     def _lay(self, context: Context[Any], bases: Bases, targets: Mapping[str, Tensor]) -> Laid:
         """The paths of the registry."""
@@ -264,7 +268,7 @@ class CurvePart:
         def rests_on(curves: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.bool_]]:
             """The points that the study's steps rest on, by metric, ``(path, sample, step)``."""
             measured = {
-                name: self._arranged(places.spread(values)) for name, values in curves.items()
+                name: self.arranged(places.spread(values)) for name, values in curves.items()
             }
             dims = (*self.dims, SAMPLE, STEP)
             labelled = {name: (dims, values) for name, values in measured.items()}
@@ -287,7 +291,3 @@ class CurvePart:
     def _read(self, context: Context[Any], curves: xr.Dataset) -> Mapping[str, xr.DataArray]:
         assert self.read_off is not None
         return self.read_off(context.settings, context.constants, curves)
-
-    def _arranged(self, values: NDArray[Any]) -> NDArray[Any]:
-        """From ``(label, sample, ...)`` to the dataset's order."""
-        return values.reshape(*map(len, self.labels.values()), *values.shape[1:])

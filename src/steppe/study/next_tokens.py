@@ -100,24 +100,20 @@ class NextTokens:
     def measure(self, context: Context[Any], samples: range) -> Arrays:
         """Run the paths of some samples at the places, and keep the likeliest tokens."""
         bases = context.bases(samples)
-        paths = self.of.laid(context, bases).paths
-        labels = self.of.label_pairs
-        distinct = {id(paths[label]): paths[label] for label in labels}
-        order = list(distinct)
+        paths, places = self.of.distinct(self.of.laid(context, bases))
         found = []
         with context.suffix(read=[], logits=True) as suffix:
             for row, prefix in enumerate(bases.prefixes):
-                points = torch.stack([path[row][self.steps] for path in distinct.values()])
+                points = torch.stack([path[row][self.steps] for path in paths])
                 found.append(_likeliest(suffix, prefix, points))
-        places = [order.index(id(paths[label])) for label in labels]
         # From (sample, path, place, rank) to the dataset's order.
-        shape = [len(names) for names in self.of.labels.values()]
         tokens, probabilities = (
-            torch.stack(part).swapaxes(0, 1)[places].numpy() for part in zip(*found, strict=True)
+            self.of.arranged(places.spread(torch.stack(part).swapaxes(0, 1).numpy()))
+            for part in zip(*found, strict=True)
         )
         return {
-            TOKEN: tokens.astype(np.int32).reshape(*shape, *tokens.shape[1:]),
-            PROBABILITY: probabilities.reshape(*shape, *probabilities.shape[1:]),
+            TOKEN: tokens.astype(np.int32),
+            PROBABILITY: probabilities,
             **bases.variables(),
         }
 

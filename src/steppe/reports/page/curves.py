@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from steppe.core.axes import KIND, SAMPLE, STEP
 from steppe.core.text import printable
+from steppe.curves import metrics
 from steppe.reports.page.next_tokens import NEXT_TOKENS, next_tokens, token_text
 from steppe.reports.page.packing import floats, packed, undefined_is_nan
 from steppe.reports.style import Dash, label_of, style_of
@@ -39,12 +40,13 @@ class _Curves:
     def of(cls, dataset: xr.Dataset) -> list[_Curves]:
         """Those with the same dimensions together."""
         groups: dict[tuple[str, ...], list[str]] = {}
-        for name, values in dataset.data_vars.items():
-            if {SAMPLE, STEP} <= set(values.dims) and np.issubdtype(values.dtype, np.floating):
+        for name in metrics(dataset):
+            values = dataset[name]
+            if np.issubdtype(values.dtype, np.floating):
                 others = [str(dim) for dim in values.dims if dim not in (SAMPLE, STEP)]
                 # Kinds are told apart by colour: they come last, next to the samples.
-                facets = tuple(sorted(others, key=lambda dim: (dim == KIND, others.index(dim))))
-                groups.setdefault(facets, []).append(str(name))
+                facets = tuple(sorted(others, key=lambda dim: dim == KIND))
+                groups.setdefault(facets, []).append(name)
         return [
             cls(dataset, tuple(dict.fromkeys([*(n for n in _FIRST if n in names), *names])), facets)
             for facets, names in groups.items()
@@ -97,7 +99,7 @@ def _plain(
     data = curves.dataset
     at_most, first = keep
     counted = spread(data.sizes[SAMPLE], MOST, first)
-    shown = counted[spread(len(counted), at_most, first)]
+    places = spread(len(counted), at_most, first)
     return {
         "dataset": name,
         "facets": [
@@ -112,9 +114,9 @@ def _plain(
         "positions": _positions(data),
         "samples": data.sizes[SAMPLE],
         "counted": _numbers(data, counted),
-        "shown": np.searchsorted(counted, shown).tolist(),
-        "metrics": [_metric(curves, one, counted, shown) for one in curves.names],
-        "cards": _cards(data, shown, tokens),
+        "shown": places.tolist(),
+        "metrics": [_metric(curves, one, counted, places) for one in curves.names],
+        "cards": _cards(data, counted[places], tokens),
     }
 
 
@@ -126,9 +128,9 @@ def spread(count: int, at_most: int, first: int = 0) -> NDArray[np.int64]:
 
 
 def _metric(
-    curves: _Curves, name: str, counted: NDArray[np.int64], shown: NDArray[np.int64]
+    curves: _Curves, name: str, counted: NDArray[np.int64], places: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Means and bands of all samples, numbers of the counted ones, curves of the shown ones."""
+    """Means, bands and numbers of the counted samples, and the curves of some places of these."""
     values = curves.dataset[name]
     all_rows = curves.rows(name, counted)
     with undefined_is_nan():
@@ -149,7 +151,7 @@ def _metric(
             {"name": "step of the largest slope", "values": floats(slope)},
             {"name": "value at the last step", "values": floats(all_rows[..., -1])},
         ],
-        "curves": packed(all_rows[..., np.searchsorted(counted, shown), :]),
+        "curves": packed(all_rows[..., places, :]),
     }
 
 

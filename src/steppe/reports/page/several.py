@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 from typing import Any
 
 import pandas as pd
 
-from steppe.core.text import printable
+from steppe.core.text import html_text
 from steppe.reports.overview import sentence
 
 _VERDICTS = ("holds", "does not hold", "undecided")
@@ -53,7 +52,7 @@ def _runs(runs: Sequence[Beside]) -> str:
     for run in runs:
         verdicts = [] if run.claims is None else list(run.claims["verdict"])
         counts = [str(verdicts.count(verdict)) for verdict in _VERDICTS]
-        rows.append([_linked(run), _text(sentence(run.resolved)), *counts])
+        rows.append([_linked(run), html_text(sentence(run.resolved)), *counts])
     return f'<div class="wide">{_table(rows)}</div>'
 
 
@@ -69,7 +68,7 @@ def _claims(runs: Sequence[Beside]) -> str:
     rows_of_claims = [["claim", "what it says", *(_linked(run) for run in runs)]]
     for name, statement in statements.items():
         cells = [one.get(name, "–") for one in found]
-        rows_of_claims.append([_text(name), _text(statement), *cells])
+        rows_of_claims.append([html_text(name), html_text(statement), *cells])
     return f'<h2>Claims</h2>\n<div class="wide">{_table(rows_of_claims)}</div>'
 
 
@@ -78,13 +77,13 @@ def _verdict(row: Mapping[str, Any]) -> str:
     numbers = [row.get(name, math.nan) for name in ("number", "low", "high")]
     number, low, high = ("–" if pd.isna(one) else f"{one:.3g}" for one in numbers)
     verdict = str(row["verdict"])
-    kind = escape(verdict.replace(" ", "_"), quote=True)
-    return f'<span class="{kind}">{_text(verdict)}</span><br>{number} [{low}, {high}]'
+    kind = html_text(verdict.replace(" ", "_"))
+    return f'<span class="{kind}">{html_text(verdict)}</span><br>{number} [{low}, {high}]'
 
 
 def _linked(run: Beside) -> str:
-    name = _text(run.name)
-    return f'<a href="{escape(run.link, quote=True)}">{name}</a>' if run.link else name
+    name = html_text(run.name)
+    return f'<a href="{html_text(run.link)}">{name}</a>' if run.link else name
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
@@ -95,7 +94,3 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
         for first, *rest in rows[1:]
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _text(value: object) -> str:
-    return escape(printable(str(value), keep=""))
