@@ -113,4 +113,4 @@ def write_sae(folder: Path) -> None:
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without tables and figures, which take longest: for tests of what is measured."""
-    monkeypatch.setattr("steppe.execution.run._report", lambda _study, _part: True)
+    monkeypatch.setattr("steppe.execution.computing._report", lambda _study, _part: True)

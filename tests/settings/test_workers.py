@@ -58,7 +58,7 @@ def no_reports() -> Iterator[None]:
     """Without reports, which take longest here, and with as many threads as before."""
     before = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("steppe.execution.run._report", lambda _study, _part: True)
+        patch.setattr("steppe.execution.computing._report", lambda _study, _part: True)
         yield
     torch.set_num_threads(before)
 

@@ -13,6 +13,7 @@ import pytest
 
 from steppe.core.errors import InputError
 from steppe.store import open_run
+from steppe.store.reported import reporting
 from steppe.store.status import status_of
 from steppe.store.verify import verify
 
@@ -141,7 +142,8 @@ def test_a_copied_run_is_reported_as_the_run_is(runs: Any, tmp_path: Path) -> No
     runs.whole()
     (runs.path / "summary.md").write_text("x")
     assert not status_of(runs.path).reported
-    runs.start().add_report()
+    with reporting(open_run(runs.path)):
+        runs.path.joinpath("summary.md").write_text("y")
     assert status_of(runs.path).reported
     # As `cp -r` does: every file is new, in an order that has nothing to say.
     for copy in (tmp_path / "copy", tmp_path / "copy of a copy"):

@@ -82,6 +82,9 @@ def report(
 ) -> None:
     """Write the tables, figures, claims, summary and page of finished runs anew, without the model.
 
+    Nothing is written where results, settings, steppe and all packages are those that the report
+    was made with, and its files are as they were written.
+
     With --out one page that shows them side by side: what each ran, the verdicts on each claim.
     """
     if out is not None:
@@ -90,8 +93,8 @@ def report(
         say(f"done: {out}")
         return
     for run in runs:
-        load("steppe.execution.calls:report")(run)
-        say(f"done: {run}")
+        is_written = load("steppe.execution.outcome:report_if_changed")(run)
+        say(f"done: {run}" if is_written else f"unchanged: {run}")
 
 
 def along(

@@ -13,10 +13,11 @@ import xarray as xr
 
 from steppe.core.axes import POSITION
 from steppe.core.errors import InputError
+from steppe.execution.outcome import write_report
 from steppe.execution.run import run_study
 from steppe.execution.workers import workers_of
 from steppe.models import Model, load_model
-from steppe.settings.catalogue import STUDIES, find_study
+from steppe.settings.catalogue import STUDIES
 from steppe.settings.configuration import default_folder, settings_of
 from steppe.store import Opening, Run, open_run
 from steppe.study import Study
@@ -89,8 +90,7 @@ def report(path: str | Path) -> Run:
     Raises:
         InputError: There is no run, or its study is not known here.
     """
-    opened = open_run(path)
-    find_study(str(opened.config["resolved"]["study"])).write_report(opened.path)
+    write_report(open_run(path))
     return open_run(path)
 
 

@@ -1,45 +1,19 @@
-"""From settings to a finished run: open the study, compute what is left, write the report."""
+"""From settings to a finished run; one that is finished already is known without its model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
-from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from steppe.core.errors import InputError, RunFailedError
-from steppe.core.parts import Part
-from steppe.execution.cluster import started
-from steppe.execution.process_state import process_state_kept
-from steppe.execution.ray import Assignment, run_on_ray
-from steppe.execution.serial import run_serial, telling_of_memory
+from steppe.core.lazy import load
+from steppe.core.progress import tell
+from steppe.execution.outcome import Outcome, refuse_damage, report_if_changed
 from steppe.execution.workers import Workers
-from steppe.propagation import set_memory_budget
-from steppe.settings.catalogue import find_study
-from steppe.store import Opening, open_run
-from steppe.store.status import is_reported
-from steppe.store.verify import verify
-from steppe.study.given import Given
-from steppe.study.running import Shard, StudyRun
+from steppe.settings.request import request_of
+from steppe.store import Opening, locks
+from steppe.store.finished import finished_run
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a process left a run.
-
-    Attributes:
-        computed: Shards that it computed.
-        left: Shards of the run that are not finished yet.
-        reported: Whether it wrote the report.
-    """
-
-    computed: int
-    left: int
-    reported: bool
+if TYPE_CHECKING:
+    from steppe.study.given import Given
 
 
 def run_study(
@@ -48,7 +22,8 @@ def run_study(
     """Compute every shard of this process's part that is not done, and report a finished run.
 
     The report is written by a process that computes the whole run, and of several with parts by the
-    one that finds the run finished: the last.
+    one that finds the run finished: the last. Where the same request has been answered already, all
+    of it, nothing is loaded, and the report is written only where it would be another.
 
     What it sets for the process is given back.
 
@@ -62,101 +37,28 @@ def run_study(
         InputError: Settings that do not fit, or a folder that cannot be this run's.
         RunFailedError: The disk is full, or workers were lost again and again.
     """
-    with process_state_kept():
-        return _run_as_asked(settings, opening, workers, given)
+    if given is None or not given.named():
+        known = _finished(settings, opening, workers)
+        if known is not None:
+            return known
+    outcome: Outcome = load("steppe.execution.computing:compute")(settings, opening, workers, given)
+    return outcome
 
 
-def _run_as_asked(
-    settings: Any, opening: Opening, workers: Workers, given: Given | None
-) -> Outcome:
-    set_memory_budget(workers.memory_budget)
-    if workers.engine == "serial":
-        if workers.threads is not None:
-            torch.set_num_threads(workers.threads)
-        opening = replace(opening, part=workers.part)
-        return _run(settings, opening, workers, run_serial, given)
-    if given is not None and given.named():
-        raise InputError(
-            "workers",
-            got=f"Ray, with an object for {', '.join(given.named())}",
-            expected="workers='serial': other processes cannot see an object of this one",
-            fix="save it to a folder and give the folder, or leave out workers",
-        )
-    with started(workers, settings.device) as crew:
-        # As its workers: what is measured for all shards may depend on it in the last bit.
-        torch.set_num_threads(crew.threads)
-        opening = replace(opening, part=workers.part, workers=crew.count)
-        helper = replace(opening, path=opening.path.resolve(), role="helper", overwrite=False)
-        limits = (crew.threads, workers.memory_budget)
-        assignment = Assignment(settings, helper, str(Path.cwd()), *limits)
-        return _run(
-            settings,
-            opening,
-            workers,
-            lambda _study, left: run_on_ray(left, assignment, crew),
-        )
-
-
-def _run(
-    settings: Any,
-    opening: Opening,
-    workers: Workers,
-    compute: Callable[[StudyRun, Sequence[Shard]], None],
-    given: Given | None = None,
-) -> Outcome:
-    started_at, ending = perf_counter(), "interrupted"
-    with telling_of_memory("loading the study"):
-        study = find_study(settings.study).open(settings, opening, given)
-    asked: list[Shard] = []
-    try:
-        asked = study.left(workers.part)
-        compute(study, asked)
-        reported = _report(study, workers.part)
-        ending = "finished"
-    finally:
-        study.folder.close(
-            {
-                "ending": ending,
-                "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-                "wall_seconds": round(perf_counter() - started_at, 1),
-                "engine_of_workers": workers.engine,
-                "shards_asked": len(asked),
-                **study.reported,
-            }
-        )
-    left = 0 if reported else len(study.left(Part()))
-    return Outcome(len(asked), left, reported)
-
-
-def _report(study: StudyRun, part: Part) -> bool:
-    """Write the report once every shard of the run is finished; whether it was written."""
-    left = study.left(Part())
-    if left and part.is_whole:
-        raise RunFailedError(
-            f"run folder {study.folder.path}",
-            got=f"{len(left)} shards that were finished are so no more",
-            expected="files that nobody removes or changes while the run goes on",
-            fix="give the same command again: it computes them again",
-        )
-    if left:
-        return False
-    with study.folder.alone():
-        # Several processes may find the run finished: one of them reports.
-        if part.is_whole or not is_reported(open_run(study.folder.path)):
-            _refuse_damage(study.folder.path)
-            study.report()
-            study.folder.add_report()
-    return True
-
-
-def _refuse_damage(path: Path) -> None:
-    """No report is made from files that are not as they were written."""
-    damaged = verify(path, withdraw=False).damage
-    if damaged:
-        raise RunFailedError(
-            f"run folder {path}",
-            got=f"damaged: {'; '.join(found.fault for found in damaged[:3])}",
-            expected="every file as it was written",
-            fix="`steppe check-run` on that folder, then the same command again: it computes what "
-            "is damaged, and keeps the rest",
-        )
+def _finished(settings: Any, opening: Opening, workers: Workers) -> Outcome | None:
+    """What is to be done of a run that holds all of its results; None: it is to be opened."""
+    if opening.overwrite or opening.role != "owner" or not opening.path.is_dir():
+        return None
+    request = request_of(settings)
+    if request is None or finished_run(opening.path, request.key) is None:
+        return None
+    locks.refuse_if_busy(opening.path, workers.part)
+    with locks.whole(opening.path):
+        # Looked at again: another process may have come first.
+        run = finished_run(opening.path, request.key)
+        if run is None:
+            return None
+        refuse_damage(run.path)
+        tell("all of it is finished: no model is loaded")
+        report_if_changed(run.path)
+    return Outcome(0, 0, reported=True)

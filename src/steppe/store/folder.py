@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +20,8 @@ from steppe.store import config as configuration
 from steppe.store import layout, locks
 from steppe.store.config import SAMPLES, SECTIONS, check_same, read_config, write_config
 from steppe.store.dataset import Dataset
-from steppe.store.manifest import (
-    Manifest,
-    digest_of_results,
-    is_sound,
-    read_manifest,
-    write_for_run,
-)
+from steppe.store.finished import DATASETS, REQUEST, TEXTS, texts_of
+from steppe.store.manifest import is_sound, note_of_run, read_manifest, write_for_run
 from steppe.store.places import is_run, make_folder
 from steppe.store.template import Template
 
@@ -173,11 +168,17 @@ class RunFolder:
         content = save(contiguous, metadata={"facts": json.dumps(facts)})
         write_for_run(self.path, layout.DIRECTIONS, content)
 
-    def add_report(self) -> None:
-        """Note that the report is written, and from which results."""
-        facts = {"results": digest_of_results(self.path)}
-        run = configuration.identity(self.config["resolved"])
-        Manifest(layout.REPORT, run, facts=facts).write(self.path)
+    def add_request(self, key: str | None, datasets: Sequence[str]) -> None:
+        """Note which request the run answers once these datasets are finished; None: none is known.
+
+        `steppe.store.finished` knows the run by it.
+        """
+        samples = self.config["resolved"].get(SAMPLES)
+        note_of_run(self.path, **{REQUEST: [key, samples], DATASETS: [*datasets]})
+
+    def add_texts(self) -> None:
+        """Note that the texts of the tokens in all results are written."""
+        note_of_run(self.path, **{TEXTS: texts_of(self.path)})
 
     def add_provenance(self, record: Mapping[str, Any]) -> None:
         """Add a record to ``provenance.json``: a list, one entry each time the run was started."""

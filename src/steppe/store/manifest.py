@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,13 @@ def write_for_run(root: Path, name: str, content: bytes, run: str = "", **facts:
     known = read_manifest(root, RUN) or Manifest(RUN, run)
     files = {**known.files, **checksums({name: content})}
     Manifest(RUN, run or known.run, files, {**known.facts, **facts}).write(root)
+
+
+def note_of_run(root: Path, **facts: Any) -> None:
+    """Add to what is known of the run as a whole."""
+    known = read_manifest(root, RUN)
+    if known is not None:
+        replace(known, facts={**known.facts, **facts}).write(root)
 
 
 def digest_of_results(root: Path) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from steppe.store import layout, locks
+from steppe.store import locks
 from steppe.store.load import Run, open_run
-from steppe.store.manifest import digest_of_results, read_manifest
+from steppe.store.reported import is_reported
 
 # The speed is that of the newest shards: machines and loads change.
 _NEWEST = 50
@@ -109,14 +109,6 @@ def status_of(path: str | Path) -> Status:
         seconds_left=sum(seconds) / max(workers, 1) if len(seconds) == len(times) else None,
         reported=is_reported(run),
     )
-
-
-def is_reported(run: Run) -> bool:
-    """Whether the report was made from exactly what is finished; times of files do not count."""
-    report = read_manifest(run.path, layout.REPORT, run.identity)
-    if report is None or not (run.path / layout.SUMMARY).exists():
-        return False
-    return bool(report.facts["results"] == digest_of_results(run.path))
 
 
 def _progress(run: Run, name: str) -> Progress | None:

@@ -20,6 +20,7 @@ from steppe.directions.resolve import fixed_among
 from steppe.models import device_facts
 from steppe.propagation import memory_budget
 from steppe.settings.before_weights import may_be_papers
+from steppe.settings.request import Request, request_of
 from steppe.settings.study_settings import SiteSettings
 from steppe.store import Opening, RunFolder, open_run
 from steppe.store.directions import read_directions
@@ -118,6 +119,11 @@ class StudyRun:
             moments = self.context.moments
             self.folder.write_moments({"mean": moments.mean, "covariance": moments.covariance})
 
+    def add_request(self, request: Request | None) -> None:
+        """Note by which request the run is known without its model, once it is finished."""
+        names = [*self._specs, *(whole.name for whole in self.plan.wholes)]
+        self.folder.add_request(None if request is None else request.key, names)
+
     def _keep_directions(self) -> None:
         """Make the fixed directions, unless another process has made them for this run."""
         context = self.context
@@ -134,9 +140,13 @@ class StudyRun:
         found: int | None = open_run(self.folder.path).dataset(whole).attrs.get(OF_SAMPLES)
         return found
 
+    def keep_texts(self) -> None:
+        """Keep the texts of all tokens for whoever has no tokenizer, the report among them."""
+        write_token_texts(self.folder.path, self.context.model.tokenizer)
+        self.folder.add_texts()
+
     def report(self) -> None:
         """Write tables, figures, claims, the summary and the page."""
-        write_token_texts(self.folder.path, self.context.model.tokenizer)
         self.reported = report(self.study, self.folder.path)
 
 
@@ -166,6 +176,7 @@ def open_study(
             process is at work in.
     """
     objects = given or Given()
+    request = None if objects.named() else request_of(settings)
     try:
         study.plan(settings, objects)
     except InputError:
@@ -192,6 +203,10 @@ def open_study(
         try:
             with folder.alone():
                 run.create_datasets()
+                # Files that were changed while they were read belong to no request.
+                is_known = request is not None and request.tells_all_of(resolved)
+                is_known = is_known and request_of(settings) == request
+                run.add_request(request if is_known else None)
         except BaseException:
             folder.close()
             raise

@@ -34,7 +34,7 @@ def done(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_curves_are_those_of_giglemiani2024(done: Run, tiny_files: Any, tmp_path: Any) -> None:
     kinds = ("real", "random", "composed_gibbs", "composed_dial:0.5")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("steppe.execution.run._report", lambda _study, _part: True)
+        patch.setattr("steppe.execution.computing._report", lambda _study, _part: True)
         other = run("giglemiani2024", tiny_files, tmp_path, kinds=kinds, reading="text")
     for dataset in ("curves", "plateaus"):
         ours, theirs = (one.dataset(dataset)["l2"] for one in (done, other))

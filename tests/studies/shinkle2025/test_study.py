@@ -56,7 +56,7 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> Run:
             block.mlp.c_fc.weight.mul_(10)
             block.mlp.c_proj.weight.mul_(10)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("steppe.execution.run._report", lambda _study, _part: True)
+        patch.setattr("steppe.execution.computing._report", lambda _study, _part: True)
         return steppe.run(
             "shinkle2025", model=steppe.load_model(hf_model, device="cpu", coordinates="raw"),
             prompts=np.random.default_rng(0).integers(1, 89, (20, 6)), prompt_length=6, **SMALL,
