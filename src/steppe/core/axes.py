@@ -31,6 +31,7 @@ FACTOR = "factor"
 MOVED = "moved"
 READ = "read"
 BLOCK = "block"
+DIRECTION = "direction"
 
 MEANING: dict[str, str] = {
     KIND: "how targets (or bases) are made",
@@ -63,4 +64,5 @@ MEANING: dict[str, str] = {
     MOVED: "the block at whose output activations are moved",
     READ: "the site, or logits, at which the output is looked at",
     BLOCK: "the block in which something is measured",
+    DIRECTION: "a kind of direction that was asked for",
 }

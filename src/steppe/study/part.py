@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -136,9 +136,7 @@ class FunctionPart:
 
     def without_sae(self) -> FunctionPart | None:
         """Itself, where it needs no SAE, or not for all of it."""
-        if "sae" not in self.needs:
-            return self
-        return replace(self, needs=self.needs - {"sae"}) if self.sae_adds else None
+        return _without_sae(self)
 
     def only(self, needs: Sequence[Need]) -> FunctionPart:  # noqa: ARG002
         """Itself, whole."""
@@ -161,15 +159,17 @@ class WholePart:
         name: Name of the dataset.
         function: Measures it.
         needs: What it cannot be measured without.
+        sae_adds: What of it needs an SAE, in words, where the rest is measured without one.
     """
 
     name: str
     function: Callable[[Context[Any]], xr.Dataset]
     needs: frozenset[str] = frozenset()
+    sae_adds: str = ""
 
     def without_sae(self) -> WholePart | None:
-        """Itself, where it needs no SAE."""
-        return None if "sae" in self.needs else self
+        """Itself, where it needs no SAE, or not for all of it."""
+        return _without_sae(self)
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -179,6 +179,15 @@ class WholePart:
     def only(self, needs: Sequence[Need]) -> WholePart:  # noqa: ARG002
         """Itself, whole."""
         return self
+
+
+P = TypeVar("P", FunctionPart, WholePart)
+
+
+def _without_sae(part: P) -> P | None:
+    if "sae" not in part.needs:
+        return part
+    return replace(part, needs=part.needs - {"sae"}) if part.sae_adds else None
 
 
 @dataclass(frozen=True)

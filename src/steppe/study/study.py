@@ -177,6 +177,6 @@ def _gone(part: Part | WholePart, kept: Part | WholePart | None) -> str:
         return part.name
     before, after = getattr(part, "kinds", ()), getattr(kept, "kinds", ())
     missing = [kind for kind in before if kind not in after]
-    if isinstance(part, FunctionPart) and part.needs != kept.needs:
+    if isinstance(part, FunctionPart | WholePart) and part.needs != kept.needs:
         missing = [part.sae_adds]
     return f"{part.name} ({', '.join(missing)})" if missing else ""

@@ -16,6 +16,7 @@ from steppe.studies.compositions.settings import KINDS, Settings
 from steppe.studies.compositions.study import answer_table, recovered
 from steppe.study import Analysis
 
+DIRECTIONS = ("random:2", "random:2_against")
 SMALL: dict[str, Any] = {"samples": 4, "moments_samples": 200, "bootstrap": 100, "device": "cpu"}
 
 
@@ -28,11 +29,12 @@ def run(study: str, tiny_files: Any, folder: Any, **asked: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def done(tiny_files: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run("compositions", tiny_files, tmp_path_factory.mktemp("compositions"))
+    folder = tmp_path_factory.mktemp("compositions")
+    return run("compositions", tiny_files, folder, directions=DIRECTIONS)
 
 
 def test_curves_are_those_of_giglemiani2024(done: Run, tiny_files: Any, tmp_path: Any) -> None:
-    kinds = ("real", "random", "composed_gibbs", "composed_dial:0.5")
+    kinds = ("real", "random", "composed_gibbs", "composed_dial:0.5", *DIRECTIONS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("steppe.execution.computing._report", lambda _study, _part: True)
         other = run("giglemiani2024", tiny_files, tmp_path, kinds=kinds, reading="text")
@@ -44,7 +46,7 @@ def test_curves_are_those_of_giglemiani2024(done: Run, tiny_files: Any, tmp_path
 
 def test_bases_of_every_kind_stand_in_the_same_prompt(done: Run) -> None:
     plateaus = done.dataset("plateaus")["l2"]
-    assert [str(kind) for kind in plateaus[KIND].values] == list(KINDS)
+    assert [str(kind) for kind in plateaus[KIND].values] == [*KINDS, *DIRECTIONS]
     both = [plateaus.sel({CONTEXT: one}) for one in ("native", "foreign")]
     same = [bool(np.array_equal(*(one.sel({KIND: kind}) for one in both))) for kind in KINDS]
     assert same == [kind != "real" for kind in KINDS]
@@ -52,7 +54,7 @@ def test_bases_of_every_kind_stand_in_the_same_prompt(done: Run) -> None:
 
 def test_the_answer_has_a_row_a_kind(done: Run) -> None:
     table = done.table("answer").set_index("kind")
-    assert list(table.index) == list(KINDS)
+    assert list(table.index) == [*KINDS, *DIRECTIONS]
     assert table.loc["real", "plateau_ks"] == table.loc["real", "slope_ks"] == 0
     assert set(done.claims["id"]) == {claim.id for claim in CLAIMS}
     assert [path.name for path in done.figures] == ["answer.pdf", "answer.png"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import steppe
@@ -103,11 +104,13 @@ def reproduced(tiny_files: Any, folder: Path, **asked: Any) -> Run:
             for _ in range(2)
         )
     )
-    return steppe.run(
-        STUDY, model=tiny_files.model, prompts=tiny_files.prompts, sae=tiny_files.sae, samples=5,
-        contrastive=[str(pairs)], melbo_steps=2, moments_samples=100, bootstrap=100, device="cpu",
-        **{"pairs": 2, "out": folder / asked.get("reading", "code"), **asked},
-    )  # fmt: skip
+    small: dict[str, Any] = {
+        "sae": tiny_files.sae, "samples": 5, "contrastive": [str(pairs)], "melbo_steps": 2,
+        "moments_samples": 100, "bootstrap": 100, "device": "cpu", "pairs": 2,
+        "out": folder / asked.get("reading", "code"),
+    }  # fmt: skip
+    whole = small | asked
+    return steppe.run(STUDY, model=tiny_files.model, prompts=tiny_files.prompts, **whole)
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +148,47 @@ def test_every_output_is_written(both: dict[str, Run]) -> None:
 def test_too_few_contrastive_directions_are_refused(tiny_files: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="8 directions"):
         reproduced(tiny_files, tmp_path, pairs=5)
+
+
+@pytest.mark.parametrize("reading", ["code", "searched"])
+def test_a_family_of_directions_that_were_asked_for(
+    tiny_files: Any, tmp_path: Path, reading: str, no_report: None
+) -> None:
+    np.savez(tmp_path / "own.npz", a=np.arange(16.0) % 5, b=np.arange(16.0) % 3)
+    own = f"file:{tmp_path / 'own.npz'}"
+    run = reproduced(
+        tiny_files, tmp_path, reading=reading, samples=2, melbo_steps=1, n_points=7, sae=None,
+        directions=[f"{own}#a", f"{own}#b_against"],
+    )  # fmt: skip
+    dataset = run.dataset("grids" if reading == "code" else "searched").load()
+    asked = dataset.sel({FAMILY: "asked_for"})
+    # One pair was asked for, and the other families have two.
+    name = "l2" if reading == "code" else "intercepts"
+    assert np.isnan(asked[name].isel(pair=1)).all()
+    assert "sae_top" not in dataset[FAMILY].values
+    fit = fits(Analysis.of(run, STUDY.settings, STUDY.derived)).sel({FAMILY: "asked_for"})
+    assert np.isnan(fit.isel(pair=1).sel(fit="p")).all()
+    if reading == "searched":
+        return
+    # Along the second one alone the points turn against b: a plain forward pass at one of them.
+    model = steppe.load_model(tiny_files.model, device="cpu")
+    tokens, site = dataset["tokens"].values, "blocks.0.hook_resid_post"
+    base = steppe.read_residuals(model, tokens, site)
+    vectors = [
+        torch.from_numpy(v - v.mean()) for v in (np.arange(16.0) % 5, -(np.arange(16.0) % 3))
+    ]
+    pair = torch.stack([v / v.norm() for v in vectors])
+    for row in range(2):
+        (plane,) = sides(base[row], pair[None], mean_free=True)
+        point = points_at(base[row], plane, np.array([[20.0, 0.0], [0.0, 40.0]]))
+        path = torch.cat([base[row][None], point])[None]
+        l2 = steppe.measure(model, tokens[row : row + 1], site, path, ["l2"])["l2"].values[0]
+        grid = asked["l2"].isel(pair=0, sample=row)
+        assert float(grid.sel(row=20.0, column=0.0)) == pytest.approx(l2[1], rel=1e-3)
+        assert float(grid.sel(row=0.0, column=40.0)) == pytest.approx(l2[2], rel=1e-3)
+
+
+@pytest.mark.parametrize("directions", [["random:1"], ["random:1-6"], ["isotropic", "random"]])
+def test_what_makes_no_pairs_is_refused(directions: list[str]) -> None:
+    with pytest.raises(ValidationError, match="two for each of 2 pairs"):
+        STUDY.settings(study="ferreira2026", pairs=2, directions=directions)

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import steppe
-from steppe.core.axes import BLOCK, KIND, MODE, MOVED, READ, SAMPLE, STEP
+from steppe.core.axes import BLOCK, DIRECTION, KIND, MODE, MOVED, READ, SAMPLE, STEP
 from steppe.core.errors import SteppeError
-from steppe.paths.catalogue import lay_path
+from steppe.metrics import relative_distance
+from steppe.paths.catalogue import Ends, lay_path
 from steppe.propagation import propagate
 from steppe.settings.catalogue import find_study
 from steppe.statistics import transition_width
@@ -152,3 +154,41 @@ def test_readings_freeze_to_the_paths_mean_or_to_the_base() -> None:
     for reading, expected in (("code", [2.0, 3.0]), ("text", [0.0, 1.0])):
         context: Any = SimpleNamespace(settings=SimpleNamespace(reading=reading))
         assert measuring._fixed(context, added).tolist() == expected
+
+
+def test_directions_are_followed_along_and_against_as_far_as_the_partner(
+    tiny_files: Any, tmp_path: Any
+) -> None:
+    names = ["random:2", "random:2_against"]
+    run = steppe.run(
+        "shinkle2025", model=tiny_files.model, prompts=tiny_files.prompts, **SMALL,
+        directions=names, only=("frozen",), out=tmp_path / "run",
+    )  # fmt: skip
+    found = run.dataset("directions").load()
+    assert list(found[DIRECTION].values) == names
+    assert set(run.table("direction_widths")["direction"]) == set(names)
+    model = steppe.load_model(tiny_files.model, device="cpu")
+    asked = find_study("shinkle2025").settings_class()(
+        model=str(tiny_files.model), prompts=str(tiny_files.prompts), samples=4, device="cpu"
+    )
+    context = open_context(STUDY, asked)
+    changed = partners(context, context.bases(range(4)))
+    tokens = found["tokens"].values
+    base, partner = (steppe.read_residuals(model, rows, SITE) for rows in (tokens, changed))
+    far = (partner - base).norm(dim=1, keepdim=True)
+    vector = steppe.directions.random(model, 2).vectors[1]
+    for name, sign in zip(names, (1, -1), strict=True):
+        ends = Ends(base, base + sign * far * vector)
+        points = lay_path("slerp", ends, 6)
+        logits = propagate(model, tokens, SITE, points, logits=True).logits
+        assert logits is not None
+        expected = [relative_distance(path) for path in logits]
+        ours = found["relative_distance"].sel({DIRECTION: name, KIND: NOTHING})
+        np.testing.assert_allclose(ours, torch.stack(expected), atol=1e-4)
+        frozen = found["relative_distance"].sel({DIRECTION: name, KIND: MLP})
+        assert float(abs(frozen - ours).max()) > 1e-3
+
+
+def test_only_directions_without_any_is_refused() -> None:
+    with pytest.raises(ValidationError, match="--directions contrastive"):
+        find_study("shinkle2025").settings_class()(only=("directions",))

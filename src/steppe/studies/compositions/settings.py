@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from steppe.core.readings import Reading
-from steppe.settings.study_settings import BaseSettings, PointSettings
+from steppe.settings.study_settings import BaseSettings, DirectionSettings, PointSettings
 from steppe.studies.giglemiani2024.settings import PAPER_SAE, PAPER_SITE
 
 SHARES = (0.25, 0.5, 0.75)
@@ -28,7 +28,7 @@ KINDS = (
 )
 
 
-class Settings(BaseSettings, PointSettings):
+class Settings(BaseSettings, PointSettings, DirectionSettings):
     """The settings of one run."""
 
     SAE_OF_PAPER = PAPER_SAE
@@ -47,8 +47,8 @@ class Settings(BaseSettings, PointSettings):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds that are measured."""
-        return KINDS
+        """The kinds that are measured, those on directions that were asked for among them."""
+        return (*KINDS, *self.directions)
 
     @property
     def variant(self) -> tuple[str, ...]:

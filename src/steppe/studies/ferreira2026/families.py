@@ -24,7 +24,7 @@ from steppe.directions import (
 from steppe.studies.ferreira2026.settings import Settings
 from steppe.study import Context
 
-CONTRASTIVE, MELBO, SAE_TOP = "contrastive", "melbo", "sae_top"
+CONTRASTIVE, MELBO, SAE_TOP, ASKED = "contrastive", "melbo", "sae_top", "asked_for"
 STRUCTURELESS = ("pca", "random", "random_difference")
 # By how many degrees contrastive directions are turned away, each towards a random one.
 TURNED = (15, 30, 45, 60, 90)
@@ -36,9 +36,10 @@ def turned(angle: int) -> str:
 
 
 def names_of(context: Context[Settings]) -> tuple[str, ...]:
-    """The families of a run; that of the SAE only where there is one."""
+    """The families of a run; that of the SAE, and of what was asked for, where there is one."""
     sae = (SAE_TOP,) if context.given_saes else ()
-    return (CONTRASTIVE, MELBO, *sae, *STRUCTURELESS, *map(turned, TURNED))
+    asked = (ASKED,) if context.settings.directions else ()
+    return (CONTRASTIVE, MELBO, *sae, *STRUCTURELESS, *map(turned, TURNED), *asked)
 
 
 def prompts_of(context: Context[Settings]) -> dict[str, str]:
@@ -50,7 +51,10 @@ def prompts_of(context: Context[Settings]) -> dict[str, str]:
 
 
 def families(context: Context[Settings]) -> dict[str, Tensor]:
-    """Unit directions by family, float64 ``(pair, 2, d_model)``; no direction is in two pairs."""
+    """Unit directions by family, float64 ``(pair, 2, d_model)``; no direction is in two pairs.
+
+    The family that was asked for may be of fewer pairs: the rest is NaN.
+    """
     settings, model, site = context.settings, context.model, context.site
     count, seed = 2 * settings.pairs, context.settings.seed
     bos = context.taken.begin_with(model.bos_token_id)
@@ -82,6 +86,10 @@ def families(context: Context[Settings]) -> dict[str, Tensor]:
     for angle in TURNED:
         by = torch.deg2rad(torch.tensor(float(angle), dtype=torch.float64))
         pairs[turned(angle)] = torch.cos(by) * straight + torch.sin(by) * away
+    if settings.directions:
+        pairs[ASKED] = torch.full_like(straight, torch.nan)
+        asked = torch.stack([context.fixed(name) for name in settings.directions]).double()
+        pairs[ASKED].flatten(0, 1)[: len(asked)] = asked
     return pairs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,17 +87,32 @@ def lay_out_grids(context: Context[Settings]) -> Template:
     )
 
 
+def _known(made: Mapping[str, Tensor], names: Sequence[str]) -> tuple[Tensor, NDArray[np.bool_]]:
+    """The pairs of all families that there are, and of all places of pairs which those fill."""
+    pairs = torch.cat([made[name] for name in names])
+    known = torch.isfinite(pairs).all(dim=(1, 2))
+    return pairs[known], known.numpy()
+
+
+def _by_family(values: Floats, known: NDArray[np.bool_], pairs: int) -> Floats:
+    """``(family, pair, ...)`` of what was measured of the pairs that there are; NaN elsewhere."""
+    every = np.full((len(known), *values.shape[1:]), np.nan)
+    every[known] = values
+    return every.reshape(-1, pairs, *values.shape[1:])
+
+
 def measure_grids(context: Context[Settings], samples: range) -> dict[str, Any]:
     """Every point of the grids of some anchors."""
     made, bases = context.once(families), context.bases(samples)
-    planes = torch.cat([made[name] for name in names_of(context)])
+    planes, known = _known(made, names_of(context))
     steps = angles(context.settings)
     grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-    found = np.empty((len(planes), len(grid), len(samples)), np.float32)
+    found = np.full((len(known), len(grid), len(samples)), np.nan, np.float32)
     with context.suffix(read=[context.read], logits=False) as suffix:
         for place, prefix in enumerate(bases.prefixes):
             base = bases.activations[place]
-            for number, plane in enumerate(sides(base, planes, mean_free=context.centered)):
+            laid = sides(base, planes, mean_free=context.centered)
+            for number, plane in zip(np.flatnonzero(known), laid, strict=True):
                 points = points_at(base, plane, grid)
                 found[number, :, place] = responses(context, suffix, prefix, points)
     shape = (len(names_of(context)), context.settings.pairs, len(steps), len(steps), len(samples))
@@ -110,7 +126,7 @@ def search_contours(context: Context[Settings]) -> xr.Dataset:
     are scaled by their intercepts.
     """
     settings, names, made = context.settings, names_of(context), context.once(families)
-    planes = torch.cat([made[name] for name in names])
+    planes, known = _known(made, names)
     bases, steps = context.bases(range(settings.samples)), angles(settings)
     count = len(planes)
     laid = [sides(base, planes, mean_free=context.centered) for base in bases.activations]
@@ -154,12 +170,12 @@ def search_contours(context: Context[Settings]) -> xr.Dataset:
 
         crossed = find_crossings(evaluate, count * RAYS, _RAY, 1.0, probes=_PROBES)
     degrees = ways * (crossed.step.reshape(count, RAYS, 1) / (_RAY - 1))
-    shape = (len(names), settings.pairs)
+
     return xr.Dataset(
         {
-            "axes": ((FAMILY, PAIR, AXIS, STEP), axes.reshape(*shape, 2, -1)),
-            "contour": ((FAMILY, PAIR, POINT, AXIS), degrees.reshape(*shape, RAYS, 2)),
-            "intercepts": ((FAMILY, PAIR, AXIS), ends.reshape(*shape, 2)),
+            "axes": ((FAMILY, PAIR, AXIS, STEP), _by_family(axes, known, settings.pairs)),
+            "contour": ((FAMILY, PAIR, POINT, AXIS), _by_family(degrees, known, settings.pairs)),
+            "intercepts": ((FAMILY, PAIR, AXIS), _by_family(ends, known, settings.pairs)),
         },
         coords={FAMILY: list(names), STEP: steps},
         attrs={**attributes(context), "points_of_a_pair": used / count * settings.samples},

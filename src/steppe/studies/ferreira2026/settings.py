@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from steppe.settings.study_settings import BaseSettings
+from steppe.core.errors import InputError
+from steppe.core.fixed_directions import fixed_direction
+from steppe.settings.faults import as_fault
+from steppe.settings.study_settings import BaseSettings, DirectionSettings
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, DirectionSettings):
     """The settings of one run."""
 
     BOS_WHERE_THERE_IS_ONE: ClassVar[bool] = True
@@ -26,7 +29,12 @@ class Settings(BaseSettings):
         description="pairs of prompts behind contrastive directions: bundled sets or files",
     )
     pairs: int = Field(
-        16, ge=2, le=16, description="pairs of directions per family; no direction is in two"
+        16,
+        ge=2,
+        le=16,
+        description="pairs of directions per family; no direction is in two. Of --directions, a "
+        "family of its own, the first two are a pair, then the next two",
+        validate_default=True,
     )
     reading: Literal["code", "searched"] = Field(
         "code",
@@ -41,3 +49,20 @@ class Settings(BaseSettings):
     melbo_steps: int = Field(
         100, ge=1, description="steps of the ascent behind each melbo direction"
     )
+
+    @field_validator("pairs")
+    @classmethod
+    @as_fault
+    def _whole_pairs(cls, value: int, info: ValidationInfo) -> int:
+        directions = info.data.get("directions", ())
+        own = [name for name in directions if fixed_direction(name) is None]
+        if own or len(directions) % 2 or len(directions) > 2 * value:
+            raise InputError(
+                "directions",
+                got=f"{own[0]!r}, another one at each anchor"
+                if own
+                else f"{len(directions)} directions",
+                expected=f"fixed directions, two for each of {value} pairs at most",
+                fix="name an even number of fixed ones, or raise --pairs (up to 16)",
+            )
+        return value

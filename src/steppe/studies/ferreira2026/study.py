@@ -37,12 +37,16 @@ def parts(settings: Settings) -> list[Part]:
     """The grids of the reading ``code``."""
     if settings.reading != "code":
         return []
-    return [FunctionPart("grids", lay_out_grids, measure_grids, NEEDS, SAE)]
+    needs = NEEDS | settings.direction_needs
+    return [FunctionPart("grids", lay_out_grids, measure_grids, needs, SAE)]
 
 
 def wholes(settings: Settings) -> list[WholePart]:
     """The contours of the reading ``searched``."""
-    return [] if settings.reading == "code" else [WholePart("searched", search_contours, NEEDS)]
+    needs = NEEDS | settings.direction_needs
+    return (
+        [] if settings.reading == "code" else [WholePart("searched", search_contours, needs, SAE)]
+    )
 
 
 def plain(analysis: Analysis) -> list[str]:

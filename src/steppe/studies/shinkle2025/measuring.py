@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, linalg
 
-from steppe.core.axes import BLOCK, KIND, MODE, MOVED, READ, SAMPLE, STEP
+from steppe.core.axes import BLOCK, DIRECTION, KIND, MODE, MOVED, READ, SAMPLE, STEP
 from steppe.core.errors import InputError, RunFailedError
 from steppe.core.sites import Site
 from steppe.metrics import jacobian_norm, relative_distance
@@ -227,23 +227,64 @@ def lay_out_frozen(context: Paired) -> Template:
 
 def measure_frozen(context: Paired, samples: range) -> Arrays:
     """Freeze attention, or MLPs, of all blocks after the site to what they add along the path."""
+    found = pairs(context, samples, MODES[0], context.settings.n_points)
+    curves = _with_parts_frozen(context, [(pair.prefix, pair.points) for pair in found])
+    return {"relative_distance": curves.swapaxes(0, 1)} | context.bases(samples).variables()
+
+
+def _with_parts_frozen(
+    context: Paired, paths: Sequence[tuple[Prefix, Tensor]]
+) -> NDArray[np.float32]:
+    """Relative distance of the logits as the model is, and with parts frozen.
+
+    Returns:
+        ``(path, 3, step)``.
+    """
     n_points, blocks = context.settings.n_points, blocks_after(context)
     parts = {
         kind: [f"blocks.{block}.{hook}" for block in blocks]
         for kind, hook in ((ATTENTION, "hook_attn_out"), (MLP, "hook_mlp_out"))
     }
     reads = [Site.parse(name) for names in parts.values() for name in names]
-    curves = np.empty((3, len(samples), n_points), np.float32)
+    curves = np.empty((len(paths), 3, n_points), np.float32)
     with context.suffix(read=reads, logits=True) as suffix:
-        for s, pair in enumerate(pairs(context, samples, MODES[0], n_points)):
-            free = suffix(pair.prefix, pair.points, path_length=n_points)
-            curves[0, s] = relative_distance(_values(free, LOGITS)).cpu()
+        for own, (prefix, points) in zip(curves, paths, strict=True):
+            free = suffix(prefix, points, path_length=n_points)
+            own[0] = relative_distance(_values(free, LOGITS)).cpu()
             for k, names in enumerate(parts.values(), start=1):
                 values = {name: _fixed(context, free.residuals[name]) for name in names}
                 with frozen_parts(context.model, values):
-                    outputs = suffix(pair.prefix, pair.points, path_length=n_points)
-                curves[k, s] = relative_distance(_values(outputs, LOGITS)).cpu()
-    return {"relative_distance": curves} | context.bases(samples).variables()
+                    outputs = suffix(prefix, points, path_length=n_points)
+                own[k] = relative_distance(_values(outputs, LOGITS)).cpu()
+    return curves
+
+
+def lay_out_directions(context: Paired) -> Template:
+    """The same along the directions that were asked for."""
+    found = lay_out_frozen(context)
+    dims = (DIRECTION, KIND, SAMPLE, STEP)
+    curve = replace(found.variables["relative_distance"], dims=dims)
+    names = np.array(context.settings.directions, dtype=object)
+    return replace(
+        found,
+        variables={**found.variables, "relative_distance": curve},
+        fixed=found.fixed.assign_coords({DIRECTION: names}),
+    )
+
+
+def measure_directions(context: Paired, samples: range) -> Arrays:
+    """Move each base along every direction, as far as its partner lies, with parts frozen."""
+    bases, n_points = context.bases(samples), context.settings.n_points
+    base = bases.activations
+    far = context.activations_at(partners(context, bases)) - base
+    curves = []
+    for name in context.settings.directions:
+        unit = context.directions(bases, name)[:, 0]
+        target = base + far.norm(dim=1, keepdim=True) * unit
+        points = lay_path(MODES[0], Ends(base, target, centered=context.centered), n_points)
+        paths = list(zip(bases.prefixes, points, strict=True))
+        curves.append(_with_parts_frozen(context, paths).swapaxes(0, 1))
+    return {"relative_distance": np.stack(curves), **bases.variables()}
 
 
 def _fixed(context: Paired, added: Tensor) -> Tensor:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from steppe.core.errors import InputError
 from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.settings.faults import as_fault
-from steppe.settings.study_settings import BaseSettings
+from steppe.settings.study_settings import BaseSettings, DirectionSettings
 
-PARTS = ("depth", "frozen", "untrained", "jacobians")
+DIRECTIONS = "directions"
+PARTS = ("depth", "frozen", "untrained", "jacobians", DIRECTIONS)
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, DirectionSettings):
     """The settings of one run."""
 
     study: Literal["shinkle2025"] = "shinkle2025"
@@ -43,8 +45,17 @@ class Settings(BaseSettings):
     @field_validator("only")
     @classmethod
     @as_fault
-    def _known_parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return in_order("only", value, PARTS)
+    def _known_parts(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        asked = bool(info.data.get("directions"))
+        if DIRECTIONS in value and not asked:
+            raise InputError(
+                "only",
+                got=DIRECTIONS,
+                expected="directions to measure",
+                fix="name them: --directions contrastive:formality",
+            )
+        # What was asked for by itself is measured whatever else is singled out.
+        return in_order("only", (*value, DIRECTIONS) if asked and value else value, PARTS)
 
     @property
     def variant(self) -> tuple[str, ...]:

@@ -31,13 +31,15 @@ from steppe.studies.shinkle2025.measuring import (
     NOTHING,
     POST,
     lay_out_depth,
+    lay_out_directions,
     lay_out_frozen,
     lay_out_jacobians,
     measure_depth,
+    measure_directions,
     measure_frozen,
     measure_jacobians,
 )
-from steppe.studies.shinkle2025.settings import Settings
+from steppe.studies.shinkle2025.settings import DIRECTIONS, Settings
 from steppe.study import (
     Analysis,
     Claim,
@@ -56,8 +58,8 @@ NORM_COLORS = {"mlp": "#D55E00", "attention": "#009E73", "block": "#0072B2", "su
 ALONG, WIDTH = "fraction of the path", "transition width"
 
 
-def parts(_settings: Settings) -> list[Part]:
-    """Every depth, frozen parts with random weights as a control, and Jacobians."""
+def parts(settings: Settings) -> list[Part]:
+    """Every depth, frozen parts with random weights as a control, Jacobians, and directions."""
     frozen = FunctionPart(
         "frozen",
         lay_out_frozen,
@@ -69,7 +71,19 @@ def parts(_settings: Settings) -> list[Part]:
         frozen,
         ControlPart("untrained", frozen),
         FunctionPart("jacobians", lay_out_jacobians, measure_jacobians),
+        *([_directions(settings)] if settings.directions else []),
     ]
+
+
+def _directions(settings: Settings) -> FunctionPart:
+    """Frozen parts along the directions that were asked for."""
+    return FunctionPart(
+        DIRECTIONS,
+        lay_out_directions,
+        measure_directions,
+        settings.direction_needs,
+        points=lambda s: 3 * len(s.directions) * s.samples * s.n_points,
+    )
 
 
 def _widths(curves: xr.DataArray) -> xr.DataArray:
@@ -258,6 +272,7 @@ STUDY = Study(
         "frozen_widths": lambda run: _widths(run["frozen/relative_distance"]),
         "untrained_widths": lambda run: _widths(run["untrained/relative_distance"]),
         "jacobians_over_mean": jacobians_over_mean,
+        "direction_widths": lambda run: _widths(run[f"{DIRECTIONS}/relative_distance"]),
     },
     tables=[
         Table(
@@ -278,6 +293,12 @@ STUDY = Study(
             "untrained_widths",
             "The same with random weights.",
             of="untrained_widths",
+            median=True,
+        ),
+        MeanTable(
+            "direction_widths",
+            "The same along directions that were asked for, as far as the paired prompt lies.",
+            of="direction_widths",
             median=True,
         ),
         Table(
