@@ -46,6 +46,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "lee2024": {
         "samples": 6, "prompt_length": 10, "moments_samples": 500, "lengths": [1, 51],
     },
+    "sae_scores": {
+        "samples": 6, "sequences": 4, "anchors": 2, "pairs": 2, "prompt_length": 10, "draws": 2,
+        "moments_samples": 500, "lengths": [11], "latent_prompts": 2, "bootstrap": 100,
+        # A random SAE, whose latents may all be active.
+        "accept_sae": True,
+    },
     "shinkle2025": {
         "samples": 24, "n_points": 4, "jacobian_samples": 2, "jacobian_points": 3, "probes": 2,
         "bootstrap": 100,

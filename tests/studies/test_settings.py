@@ -17,6 +17,7 @@ import pytest
         "heimersheim2024",
         "janiak2024",
         "lee2024",
+        "sae_scores",
         "shinkle2025",
     ],
 )

@@ -32,6 +32,8 @@ MOVED = "moved"
 READ = "read"
 BLOCK = "block"
 DIRECTION = "direction"
+SENSE = "sense"
+PROMPT = "prompt"
 
 MEANING: dict[str, str] = {
     KIND: "how targets (or bases) are made",
@@ -65,4 +67,6 @@ MEANING: dict[str, str] = {
     READ: "the site, or logits, at which the output is looked at",
     BLOCK: "the block in which something is measured",
     DIRECTION: "a kind of direction that was asked for",
+    SENSE: "along a direction, or against it",
+    PROMPT: "one of the prompts that every latent is tried in",
 }

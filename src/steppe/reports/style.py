@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
-Dash = Literal["solid", "dashed", "dotted", "dashdot"] | tuple[float, tuple[float, ...]]
+Dash = Literal["solid", "dashed", "dotted", "dashdot", "none"] | tuple[float, tuple[float, ...]]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ _TEXTS = (
     "coordinates",
     "model_class_name",
     "model_name",
+    "neuronpedia_id",
     "objective",
     "reshape_activations",
 )
@@ -41,6 +42,7 @@ _METADATA = (
     "model_class_name",
     "model_from_pretrained_kwargs",
     "model_name",
+    "neuronpedia_id",
     "objective",
     "prepend_bos",
 )
@@ -79,6 +81,7 @@ class SaeConfig:
         objective: What the SAE was trained to match, where its file says: ``local`` (the
             activations), ``e2e`` (the model's outputs) or ``e2e_ds`` (and later layers, too).
         stated_l0: Mean number of active latents that it was published with, where that is known.
+        neuronpedia_id: Where Neuronpedia shows its latents, ``model/source``, where that is known.
     """
 
     architecture: ArchitectureName
@@ -95,6 +98,7 @@ class SaeConfig:
     prepend_bos: bool | None = None
     objective: str | None = None
     stated_l0: float | None = None
+    neuronpedia_id: str | None = None
 
     @property
     def site(self) -> Site:
@@ -183,6 +187,7 @@ def parse_config(cfg: dict[str, Any], path: Path) -> SaeConfig:
         prepend_bos=_prepend_bos(settings, path),
         objective=settings.get("objective"),
         stated_l0=_stated_l0(settings),
+        neuronpedia_id=settings.get("neuronpedia_id"),
     )
 
 

@@ -19,6 +19,7 @@ from steppe.sae.hub import commit_of, fetch
 from steppe.sae.model import Sae, SaeIdentity
 from steppe.sae.releases import (
     Published,
+    Release,
     find_folder,
     near_releases,
     owner_of,
@@ -82,6 +83,7 @@ def load_sae(
         sae.config,
         stated_l0=located.published.l0 or sae.config.stated_l0,
         model_name=sae.config.model_name or located.published.model,
+        neuronpedia_id=sae.config.neuronpedia_id or located.published.neuronpedia,
     )
     identity = replace(located.identity, sha256=sae.identity.sha256)
     sae = replace(sae, config=config, identity=identity)
@@ -191,10 +193,7 @@ def _demo(sae_id: str) -> _Located:
 
 
 def _released(name: str, sae_id: str | None, revision: str | None) -> _Located:
-    release = releases()[name]
-    folder = fetch(release.repo_id, find_folder(release, sae_id), revision)
-    commit = commit_of(folder)
-    return _Located(folder, SaeIdentity(release.repo_id, "", name, sae_id, commit))
+    return _of_release(releases()[name], sae_id, revision)
 
 
 def _of_others(name: str, sae_id: str | None, revision: str | None) -> _Located:
@@ -203,8 +202,12 @@ def _of_others(name: str, sae_id: str | None, revision: str | None) -> _Located:
     if owner and (release is None or sae_id not in release.folders):
         return _on_the_hub(f"{owner}/{name}{f'@{revision}' if revision else ''}", sae_id)
     assert release is not None
+    return _of_release(release, sae_id, revision)
+
+
+def _of_release(release: Release, sae_id: str | None, revision: str | None) -> _Located:
     folder = fetch(release.repo_id, find_folder(release, sae_id), revision)
-    identity = SaeIdentity(release.repo_id, "", name, sae_id, commit_of(folder))
+    identity = SaeIdentity(release.repo_id, "", release.name, sae_id, commit_of(folder))
     return _Located(folder, identity, release.published.get(sae_id or "", Published()))
 
 

@@ -60,11 +60,13 @@ class Published:
         l0: Mean number of active latents.
         scale: Factor by which activations were multiplied in training.
         model: The model it was trained on.
+        neuronpedia: Where Neuronpedia shows its latents, ``model/source``.
     """
 
     l0: float | None = None
     scale: float | None = None
     model: str | None = None
+    neuronpedia: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,10 @@ def releases() -> dict[str, Release]:
             row["release"], Release(row["release"], row["repo_id"], {}, row["refused"])
         )
         for n in _numbers(row["numbers"]):
-            release.folders[row["sae_id"].format(n=n)] = row["folder"].format(n=n)
+            sae_id = row["sae_id"].format(n=n)
+            release.folders[sae_id] = row["folder"].format(n=n)
+            shown = row["neuronpedia"].format(n=n, next=n + 1)
+            release.published[sae_id] = Published(neuronpedia=shown or None)
     return known
 
 
@@ -180,7 +185,9 @@ def _listed(name: str, entry: Mapping[str, Any]) -> Release:
         {sae["id"]: sae["path"] for sae in entry["saes"]},
         refused,
         {
-            sae["id"]: Published(sae.get("l0"), sae.get("norm_scaling_factor"), model)
+            sae["id"]: Published(
+                sae.get("l0"), sae.get("norm_scaling_factor"), model, sae.get("neuronpedia")
+            )
             for sae in entry["saes"]
         },
     )

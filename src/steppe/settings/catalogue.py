@@ -121,6 +121,13 @@ STUDIES: Registry[StudyEntry] = Registry(
             settings="steppe.studies.compositions.settings:Settings",
             study="steppe.studies.compositions.study:STUDY",
         ),
+        StudyEntry(
+            name="sae_scores",
+            paper="",
+            question="Which SAE of a release, and which latent of one, does most to the model?",
+            settings="steppe.studies.sae_scores.settings:Settings",
+            study="steppe.studies.sae_scores.study:STUDY",
+        ),
     ],
 )
 

@@ -10,7 +10,7 @@ from steppe.study.claims import Claim, mostly, positive
 from steppe.study.context import Bases, Context
 from steppe.study.curve_part import CurvePart, Laid
 from steppe.study.needs import Need
-from steppe.study.outputs import CurveFigure, Figure, MeanTable, Table
+from steppe.study.outputs import CurveFigure, Figure, MeanTable, Record, Table
 from steppe.study.part import (
     ControlPart,
     FunctionPart,
@@ -41,6 +41,7 @@ __all__ = [
     "PageSettings",
     "Part",
     "PointSettings",
+    "Record",
     "Study",
     "StudyRun",
     "Table",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,21 @@ class Figure:
 
     name: str
     draw: Callable[[Any], Drawing | Iterable[tuple[str, Drawing]]]
+    needs: Sequence[str | Need] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """Results in the files of another tool.
+
+    Attributes:
+        name: Their folder beside the tables.
+        make: From the analysis to the files' names with what they hold, as plain data for JSON.
+        needs: Datasets or derived quantities that they are made from, and what of them.
+    """
+
+    name: str
+    make: Callable[[Any], Mapping[str, Any]]
     needs: Sequence[str | Need] = ()
 
 

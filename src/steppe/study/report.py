@@ -19,7 +19,7 @@ from steppe.study.agreement import caption as agreement_caption
 from steppe.study.analysis import Analysis
 from steppe.study.claims import claims_table
 from steppe.study.needs import as_need
-from steppe.study.outputs import Figure, Table
+from steppe.study.outputs import Figure, Record, Table
 from steppe.study.prompt_facts import prompt_facts
 from steppe.study.run_page import page_of, shown_in
 from steppe.study.study import Study
@@ -90,6 +90,8 @@ def report(study: Study, path: str | Path) -> dict[str, Any]:
         written.report.add_table(AGREEMENT, agreed.table, agreement_caption())
     for figure in study.figures:
         written.add_figure(figure)
+    for record in study.records:
+        written.add_record(record)
     known = study.claims(analysis) if callable(study.claims) else study.claims
     claims = [one for one in known if study.wants(analysis.settings, one.outputs, one.needs)]
     said = study.claims_caption
@@ -142,7 +144,12 @@ class _Written:
             noted = replace(drawing, caption=self._noted(drawing.caption, figure))
             self.report.add_figure(f"{figure.name}{ending}", noted)
 
-    def _is_made(self, output: Table | Figure) -> bool:
+    def add_record(self, record: Record) -> None:
+        """Write what is meant for another tool, unless it was not asked for."""
+        if self._is_made(record):
+            self.report.add_record(record.name, record.make(self.analysis))
+
+    def _is_made(self, output: Table | Figure | Record) -> bool:
         asked = self.study.wants(self.analysis.settings, [output.name], output.needs)
         return asked and self.analysis.has(*output.needs, whole=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,12 @@ class Report:
         """Write what figures are drawn from as CSV beside them."""
         content = table.to_csv(index=False).encode()
         write_atomically(self.root / FIGURES / f"{name}.csv", content)
+
+    def add_record(self, name: str, files: Mapping[str, Any]) -> None:
+        """Write JSON files into a folder beside the tables."""
+        for file, content in files.items():
+            text = json.dumps(content, indent=1, allow_nan=False)
+            write_atomically(self.root / TABLES / name / file, f"{text}\n".encode())
 
     def add_figure(self, name: str, drawing: Drawing) -> None:
         """Write a figure and remember it for the summary."""

@@ -18,7 +18,7 @@ from steppe.study.curve_part import CurvePart
 from steppe.study.given import Given
 from steppe.study.needs import Need, as_need
 from steppe.study.next_tokens import NextTokens
-from steppe.study.outputs import Figure, Table
+from steppe.study.outputs import Figure, Record, Table
 from steppe.study.part import FunctionPart, Part, WholePart
 
 Derive = Callable[[Any], xr.DataArray]
@@ -42,6 +42,7 @@ class Study:
         derived: Quantities made from the datasets when a table, figure or claim first asks.
         tables: What is tabulated.
         figures: What is drawn.
+        records: What is written for other tools.
         claims: Statements that the run decides; where what was measured decides which, a function
             of its analysis.
         claims_caption: What is said under them in place of the general words.
@@ -59,6 +60,7 @@ class Study:
     derived: Mapping[str, Derive] = field(default_factory=dict)
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
+    records: Sequence[Record] = ()
     claims: Sequence[Claim] | Callable[[Any], Sequence[Claim]] = ()
     claims_caption: str | Callable[[Any], str] = CLAIMS_CAPTION
     facts: Callable[[Any], Mapping[str, object]] | None = None
@@ -121,8 +123,8 @@ class Study:
         return [part.only(of_it) for part, of_it in found if of_it]
 
     @property
-    def _outputs(self) -> tuple[Table | Figure, ...]:
-        return (*self.tables, *self.figures)
+    def _outputs(self) -> tuple[Table | Figure | Record, ...]:
+        return (*self.tables, *self.figures, *self.records)
 
     def wants(self, settings: Any, names: Sequence[str], needs: Sequence[str | Need]) -> bool:
         """Whether a table, figure or claim is to be made.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from steppe.statistics.superellipse import intercept
 from steppe.store import Template, Variable
 from steppe.studies.ferreira2026.families import families, names_of
 from steppe.studies.ferreira2026.settings import Settings
-from steppe.study import Context, attributes, dataset_spec
+from steppe.study import Bases, Context, attributes, dataset_spec
 
 Floats = NDArray[np.float64]
 RAYS = 16
@@ -60,7 +61,7 @@ def points_at(base: Tensor, plane: Tensor, degrees: Floats) -> Tensor:
 
 
 def responses(
-    context: Context[Settings], suffix: Suffix, prefix: Prefix, points: Tensor
+    context: Context[Any], suffix: Suffix, prefix: Prefix, points: Tensor
 ) -> NDArray[Any]:
     """How far the later residual moves at some points, ``(point,)``."""
     base = prefix.base.float().cpu()
@@ -119,17 +120,37 @@ def measure_grids(context: Context[Settings], samples: range) -> dict[str, Any]:
     return {"l2": found.reshape(shape), **bases.variables()}
 
 
-def search_contours(context: Context[Settings]) -> xr.Dataset:
-    """Where the median over anchors crosses half of what both directions alone reach.
+@dataclass(frozen=True, eq=False)
+class Contours:
+    """Where the median over anchors crosses half of what both directions of a pair alone reach.
+
+    Attributes:
+        axes: Median response along each direction alone, ``(pair, axis, step)``.
+        points: The contour's angles, in degrees, ``(pair, ray, axis)``.
+        intercepts: Where it meets the axes, ``(pair, axis)``.
+        evaluations: Points that were computed of a pair, of all anchors.
+    """
+
+    axes: Floats
+    points: Floats
+    intercepts: Floats
+    evaluations: float
+
+
+def find_contours(context: Context[Any], anchors: Bases, planes: Tensor, steps: Floats) -> Contours:
+    """Search contours along rays.
 
     Both axes are measured whole: they give the threshold. Rays lie at even angles once both axes
     are scaled by their intercepts.
+
+    Args:
+        context: The model, at the anchors' site.
+        anchors: What is turned.
+        planes: Unit directions, float64 ``(pair, 2, d_model)``.
+        steps: Angles along each direction in degrees, 0 among them, ``(step,)``.
     """
-    settings, names, made = context.settings, names_of(context), context.once(families)
-    planes, known = _known(made, names)
-    bases, steps = context.bases(range(settings.samples)), angles(settings)
-    count = len(planes)
-    laid = [sides(base, planes, mean_free=context.centered) for base in bases.activations]
+    count, reach = len(planes), float(steps[-1])
+    laid = [sides(base, planes, mean_free=context.centered) for base in anchors.activations]
     used = 0
     with context.suffix(read=[context.read], logits=False) as suffix:
 
@@ -138,9 +159,10 @@ def search_contours(context: Context[Settings]) -> xr.Dataset:
             nonlocal used
             used += len(which)
             rows = torch.from_numpy(which)
+            every = zip(anchors.prefixes, anchors.activations, laid, strict=True)
             found = [
                 responses(context, suffix, prefix, points_at(base, plane[rows], degrees))
-                for prefix, base, plane in zip(bases.prefixes, bases.activations, laid, strict=True)
+                for prefix, base, plane in every
             ]
             return np.asarray(np.median(found, axis=0), np.float64)
 
@@ -152,16 +174,12 @@ def search_contours(context: Context[Settings]) -> xr.Dataset:
             count, 2, -1
         )
         threshold = axes.max(axis=2).min(axis=1) / 2
-        ends = np.array(
-            [
-                [intercept(axis, level, steps) for axis in both]
-                for both, level in zip(axes, threshold, strict=True)
-            ]
-        )
+        levels = zip(axes, threshold, strict=True)
+        ends = np.array([[intercept(axis, at, steps) for axis in both] for both, at in levels])
         tilt = (np.arange(RAYS) + 0.5) / RAYS * np.pi / 2
         ways = ends[:, None] * np.stack([np.cos(tilt), np.sin(tilt)], axis=-1)
         # Each ray to where it leaves the square of the grid.
-        ways *= (settings.reach / ways.max(axis=2))[..., None]
+        ways *= (reach / ways.max(axis=2))[..., None]
 
         def evaluate(curve: NDArray[np.int64], step: NDArray[np.int64]) -> Floats:
             pair = curve // RAYS
@@ -170,13 +188,25 @@ def search_contours(context: Context[Settings]) -> xr.Dataset:
 
         crossed = find_crossings(evaluate, count * RAYS, _RAY, 1.0, probes=_PROBES)
     degrees = ways * (crossed.step.reshape(count, RAYS, 1) / (_RAY - 1))
+    return Contours(axes, degrees, ends, used / count * len(anchors.rows))
 
+
+def search_contours(context: Context[Settings]) -> xr.Dataset:
+    """The contours of every pair that there is of every family, searched along rays."""
+    settings, names, made = context.settings, names_of(context), context.once(families)
+    planes, known = _known(made, names)
+    steps = angles(settings)
+    found = find_contours(context, context.bases(range(settings.samples)), planes, steps)
+    axes, points, ends = (
+        _by_family(one, known, settings.pairs)
+        for one in (found.axes, found.points, found.intercepts)
+    )
     return xr.Dataset(
         {
-            "axes": ((FAMILY, PAIR, AXIS, STEP), _by_family(axes, known, settings.pairs)),
-            "contour": ((FAMILY, PAIR, POINT, AXIS), _by_family(degrees, known, settings.pairs)),
-            "intercepts": ((FAMILY, PAIR, AXIS), _by_family(ends, known, settings.pairs)),
+            "axes": ((FAMILY, PAIR, AXIS, STEP), axes),
+            "contour": ((FAMILY, PAIR, POINT, AXIS), points),
+            "intercepts": ((FAMILY, PAIR, AXIS), ends),
         },
         coords={FAMILY: list(names), STEP: steps},
-        attrs={**attributes(context), "points_of_a_pair": used / count * settings.samples},
+        attrs={**attributes(context), "points_of_a_pair": found.evaluations},
     )

@@ -22,13 +22,13 @@ from steppe.propagation import Prefix, Suffix, build_prefix, read_residuals
 from steppe.store import Template, Variable
 from steppe.studies.lee2024.plan import BLEND, WITH_FIRST, Series
 from steppe.studies.lee2024.saes import plan_of
-from steppe.studies.lee2024.settings import Settings
 from steppe.study import Context
 from steppe.study.part import attributes
 from steppe.study.published import four_digits
 
 Arrays = dict[str, NDArray[Any]]
-Here = Context[Settings]
+# Also of other studies that ask for its lengths, scale and first position.
+Here = Context[Any]
 SHARD_SIZE = 4
 QUANTILES = (0.1, 0.5, 0.9)
 # Beyond this many nats a token's output counts as another one (Heimersheim and Mendel 2024).
@@ -168,8 +168,13 @@ class Opened:
 
 
 def lay_out_directions(context: Here) -> Template:
-    """Every series of directions: metrics at every length."""
-    plan, lengths, curve = context.once(plan_of), lengths_of(context), (SERIES, SAMPLE, STEP)
+    """Every series of directions that is planned: metrics at every length."""
+    return lay_out_along(context, context.once(plan_of).directions)
+
+
+def lay_out_along(context: Here, series: Sequence[Series]) -> Template:
+    """Some series of directions: metrics at every length."""
+    lengths, curve = lengths_of(context), (SERIES, SAMPLE, STEP)
     used = Variable((SERIES, SAMPLE), "1", "tokens that have a direction and are averaged", "int64")
     variables = {
         **_variables(_READOUTS | _ALONG, curve),
@@ -183,12 +188,16 @@ def lay_out_directions(context: Here) -> Template:
         "paper_length": (STEP, lengths / context.constants["scale"], {"unit": "GPT-2's"}),
         QUANTILE: (QUANTILE, np.array(QUANTILES)),
     }
-    return _template(context, variables, plan.directions, coordinates)
+    return _template(context, variables, series, coordinates)
 
 
 def lay_out_substitutions(context: Here) -> Template | None:
-    """Every series of substitutions: metrics of one point per token; None where there is none."""
-    series = context.once(plan_of).substitutions
+    """Every series of substitutions that is planned; None where there is none."""
+    return lay_out_replaced(context, context.once(plan_of).substitutions)
+
+
+def lay_out_replaced(context: Here, series: Sequence[Series]) -> Template | None:
+    """Some series of substitutions: metrics of one point per token; None where there is none."""
     variables = _variables(_READOUTS | _GEOMETRY, (SERIES, SAMPLE))
     return _template(context, variables, series, {}) if series else None
 
@@ -219,8 +228,16 @@ def _template(
 
 
 def measure_directions(context: Here, samples: range) -> Arrays:
-    """Measure some samples along every series of directions."""
-    series, lengths = context.once(plan_of).directions, lengths_of(context)
+    """Measure some samples along every series of directions that is planned."""
+    return measure_along(context, context.once(plan_of).directions, samples)
+
+
+def measure_along(context: Here, series: Sequence[Series], samples: range) -> Arrays:
+    """Measure some samples along series of directions.
+
+    What is kept of a sample itself is known where one of them is at the study's own site.
+    """
+    lengths = lengths_of(context)
     shape = (len(series), len(samples), len(lengths))
     found = _undefined([*_READOUTS, *_ALONG], shape) | _undefined(_OF_SAMPLE, (len(samples),))
     found["kl_quantile"] = np.full((*shape, len(QUANTILES)), np.nan, np.float32)
@@ -239,8 +256,12 @@ def measure_directions(context: Here, samples: range) -> Arrays:
 
 
 def measure_substitutions(context: Here, samples: range) -> Arrays:
-    """Measure some samples under every substitution."""
-    series = context.once(plan_of).substitutions
+    """Measure some samples under every substitution that is planned."""
+    return measure_replaced(context, context.once(plan_of).substitutions, samples)
+
+
+def measure_replaced(context: Here, series: Sequence[Series], samples: range) -> Arrays:
+    """Measure some samples under substitutions."""
     found = _undefined([*_READOUTS, *_GEOMETRY], (len(series), len(samples)))
     for opened, column, mine in _each(context, series, samples):
         for indices, points in _replacements(opened, mine):

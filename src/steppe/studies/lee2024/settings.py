@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from steppe.core.bundled import DEMO
 from steppe.core.errors import InputError
 from steppe.core.names import in_order
-from steppe.core.sites import Site
 from steppe.settings.faults import as_fault
-from steppe.settings.study_settings import DirectionSettings, SiteSettings
+from steppe.settings.several_saes import SaesSettings
+from steppe.settings.study_settings import DirectionSettings
 from steppe.studies.lee2024.plan import PARTS
 
 # Those of the paper's SAEs that steppe reads: one per layer (Bloom 2024), and of Braun et al. 2024,
@@ -25,7 +25,6 @@ PAPER_SAES = (
 )
 PAPER_SAMPLES = 16_000
 DEMO_SAMPLES = 64
-MIDDLE = "middle"
 
 # Lengths in the residual stream of GPT-2. The paper shows 0 to 101; its authors' code goes to 201.
 LENGTHS: dict[str, tuple[float, ...]] = {
@@ -35,24 +34,15 @@ LENGTHS: dict[str, tuple[float, ...]] = {
 }
 
 
-class Settings(SiteSettings, DirectionSettings):
+class Settings(SaesSettings, DirectionSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAES[6]
-    BOS_WHERE_THERE_IS_ONE = True
-    POOL_OF_ALL_POSITIONS = True
-    # Also the number of the middle layer.
-    UNRESOLVED: ClassVar[frozenset[str]] = frozenset({"device", "site"})
+    SAES_OF_PAPER = PAPER_SAES
 
     study: Literal["lee2024"] = "lee2024"
     samples: int = Field(
         DEMO_SAMPLES, ge=2, description="sequences; by default 64, with the paper's settings 16000"
-    )
-    saes: tuple[str, ...] = Field(
-        (), description="SAEs, or folders of SAEs; empty: those that belong to the model"
-    )
-    site: str = Field(
-        MIDDLE, description="where activations are moved; 'middle': before the middle layer"
     )
     prompt_length: int = Field(128, ge=3, description="tokens per sequence, BOS included")
     positions: Literal["all", "last"] = Field(
@@ -94,12 +84,6 @@ class Settings(SiteSettings, DirectionSettings):
     def _known_parts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return in_order("only", value, PARTS)
 
-    @field_validator("site")
-    @classmethod
-    @as_fault
-    def _known_site(cls, value: str) -> str:
-        return value if value == MIDDLE else Site.parse(value).name
-
     @field_validator("lengths")
     @classmethod
     @as_fault
@@ -131,30 +115,10 @@ class Settings(SiteSettings, DirectionSettings):
         """Whether substitutions keep the activation of the first token."""
         return (self.first_position or ("replaced" if self.is_paper else "kept")) == "kept"
 
-    def site_in(self, n_layers: int) -> Site:
-        """Where activations are moved, with the position."""
-        middle = f"blocks.{n_layers // 2}.hook_resid_pre"
-        name = middle if self.site == MIDDLE else self.site
-        return Site.parse(name, "all" if self.positions == "all" else -1).resolve(n_layers)
-
     @property
-    def has_sae(self) -> bool:
-        """Whether SAEs were asked for, or come with the model."""
-        return bool(self.saes) or super().has_sae
-
-    @property
-    def sae_sources(self) -> tuple[str, ...]:
-        """The SAEs asked for, or those that belong to the model; none where it has none."""
-        if self.saes or self.sae is not None:
-            return self.saes or (str(self.sae),)
-        if self.model == DEMO:
-            return (DEMO,)
-        return PAPER_SAES if self.is_paper else ()
-
-    @property
-    def sae_site(self) -> str | None:
-        """Each SAE is used at its own site."""
-        return None
+    def moves_all(self) -> bool:
+        """Whether all positions are moved at once, or one."""
+        return self.positions == "all"
 
     @property
     def variant(self) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Which SAE of a release, and which latent of one, does most to the model?"""
