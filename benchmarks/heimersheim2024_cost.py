@@ -22,10 +22,11 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from random_files import bias_for, unit_rows, write_prompts, write_sae
 from steppe.studies.heimersheim2024.names import ASCENT, EXAMPLES, PLANES, TRIANGLES
+from steppe.studies.heimersheim2024.parts import parts
 from steppe.studies.heimersheim2024.paths import Study
 from steppe.studies.heimersheim2024.sensitivity import controls
 from steppe.studies.heimersheim2024.settings import Settings
-from steppe.studies.heimersheim2024.study import PARTS, STUDY
+from steppe.studies.heimersheim2024.study import STUDY
 from steppe.study.running import open_context
 
 LATENTS, PROMPTS = 24_576, 33_000
@@ -80,7 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         study, total = prepared(write_model(Path(place)))
         print(f"preparing    wall {total[0]:6.0f} s, CPU {total[1]:6.0f} s", flush=True)
-        for part in PARTS:
+        for part in parts(study.settings):
             name, laid = part.name, part.spec(study)
             assert laid is not None
             whole, measured = laid.samples, 1 if name in FEW else samples

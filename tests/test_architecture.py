@@ -208,3 +208,11 @@ def test_printing_and_plotting_stay_where_they_belong() -> None:
                 and node.func.id == "print"
             ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_reports_of_these_studies_load_no_torch() -> None:
+    studies = ("giglemiani2024", "heimersheim2024", "lee2024")
+    modules = ["steppe.execution.outcome", "steppe.study.report"]
+    modules += [f"steppe.studies.{name}.study" for name in studies]
+    loaded = loaded_after("\n".join(f"import {name}" for name in modules))
+    assert not {"torch", "transformers"} & loaded

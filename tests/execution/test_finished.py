@@ -179,8 +179,15 @@ def test_a_damaged_run_is_refused(sources: Path, run: Path, loaded: list[str]) -
 
 
 def test_fewer_samples_than_the_run_was_given_since_are_refused(
-    sources: Path, run: Path, loaded: list[str]
+    sources: Path, run: Path, loaded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with monkeypatch.context() as patch:
+        # An extension that ends as soon as the configuration is written.
+        patch.setattr("steppe.study.running.StudyRun.create_datasets", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            again(sources, run, samples=SAMPLES + 1)
+    with pytest.raises(InputError, match=f"samples: {SAMPLES + 1} -> {SAMPLES}"):
+        again(sources, run)
     again(sources, run, samples=SAMPLES + 1)
     assert loaded
     with pytest.raises(InputError, match=f"samples: {SAMPLES + 1} -> {SAMPLES}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import xarray as xr
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from steppe.reports import (
     Drawing,
@@ -216,6 +218,26 @@ def test_files_and_captions_twice_the_same(tmp_path: Path) -> None:
     assert made[0][0].startswith(b"%PDF")
     assert made[0][1].startswith(b"\x89PNG")
     assert b"n = 50 per kind" in made[0][2]
+
+
+def test_a_figure_is_laid_out_once_and_drawn_once_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    def counted(owner: type, name: str) -> None:
+        kept = getattr(owner, name)
+
+        def call(*given: Any, **named: Any) -> Any:
+            found.append(name)
+            return kept(*given, **named)
+
+        monkeypatch.setattr(owner, name, call)
+
+    counted(ConstrainedLayoutEngine, "execute")
+    counted(Figure, "draw")
+    save_drawing(tmp_path, "figure_2", step_distribution(steps(), SETTING))
+    assert found == ["execute", "draw", "draw"]
 
 
 def test_the_users_settings_stay() -> None:

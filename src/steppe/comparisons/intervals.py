@@ -69,7 +69,11 @@ def mean_interval(values: ArrayLike, resamples: Resamples, level: float = 0.95) 
     filled = np.where(defined, numbers, 0)
     if defined.sum() < 2:
         return Interval(np.nan, np.nan)
-    drawn = [ratio(filled[i].sum(axis=1), defined[i].sum(axis=1)) for i in resamples.blocks()]
+    every = bool(defined.all())
+    drawn = [
+        ratio(filled[i].sum(axis=1), len(filled) if every else defined[i].sum(axis=1))
+        for i in resamples.blocks()
+    ]
     mean = float(numbers[defined].mean())
     away = numbers[defined] - mean
     spread = float((away**2).sum()) ** 1.5

@@ -3,10 +3,11 @@
 Depends on core and sae, and on activations for how vectors are given.
 """
 
+from steppe.core.family_modes import END, FamilyMode
 from steppe.paths.catalogue import PATHS, Ends, PathKind, lay_path
 from steppe.paths.direction_request import DirectionRequest
 from steppe.paths.directions import DIRECTIONS, DirectionKind, blended, make_directions
-from steppe.paths.family import END, Family, FamilyMode, family_of
+from steppe.paths.family import Family, family_of
 from steppe.paths.grid import Grid, absolute_grid, relative_grid
 from steppe.paths.plane import Plane
 from steppe.paths.sphere import sphere

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from steppe.core.errors import InputError
+from steppe.core.family_modes import END, FamilyMode
 from steppe.core.registry import Registry
-from steppe.paths.family import END, FamilyMode, family_of
+from steppe.paths.family import family_of
 
 
 @dataclass(frozen=True, eq=False)

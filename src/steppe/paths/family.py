@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from steppe.activations.vectors import Vectors, as_vectors
 from steppe.core.errors import InputError
-
-FamilyMode = Literal["straight", "sphere"]
+from steppe.core.family_modes import END, FamilyMode
 
 # What is left beside a vector of itself, by rounding to float32: in parts of its length.
 ROUNDING = 1e-6
-# Where a path ends: a displacement as long as the base, and the base's antipode in degrees.
-END: dict[FamilyMode, float] = {"straight": 1.0, "sphere": 180.0}
 
 
 @dataclass(frozen=True, eq=False)

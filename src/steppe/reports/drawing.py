@@ -6,9 +6,11 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -64,15 +66,23 @@ def save_drawing(folder: Path, name: str, drawing: Drawing) -> list[Path]:
     Raises:
         RunFailedError: The disk is full, or cannot be written.
     """
-    paths = []
-    for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
-        buffer = io.BytesIO()
-        with house_style():
-            drawing.figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
-        paths.append(folder / f"{name}.{kind}")
-        write_atomically(paths[-1], buffer.getvalue())
+    buffers = {kind: io.BytesIO() for kind in ("pdf", "png")}
+    with house_style():
+        figure = drawing.figure
+        figure.set_dpi(DPI)
+        # Where everything stands is found once: savefig would anew, and draw, for every file.
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(figure)
+            figure.set_layout_engine("none")
+        pixels: Any = FigureCanvasAgg(figure)
+        pixels.print_png(buffers["png"], metadata={"Software": None})
+        page: Any = FigureCanvasPdf(figure)
+        page.print_pdf(buffers["pdf"], metadata={"CreationDate": None})
+    for kind, buffer in buffers.items():
+        write_atomically(folder / f"{name}.{kind}", buffer.getvalue())
     write_atomically(folder / f"{name}.txt", f"{drawing.caption}\n".encode())
-    return [*paths, folder / f"{name}.txt"]
+    return [folder / f"{name}.{ending}" for ending in (*buffers, "txt")]
 
 
 def panels(rows: int, columns: int = 2) -> tuple[Figure, list[list[Axes]]]:

@@ -77,6 +77,6 @@ def _quoted(run: Run) -> Iterator[dict[str, Any]]:
 
 def _written(run: Run) -> Iterator[Path]:
     """The files of a report."""
-    folders = [sorted((run.path / name).glob("*")) for name in (layout.TABLES, layout.FIGURES)]
+    folders = [sorted((run.path / name).rglob("*")) for name in (layout.TABLES, layout.FIGURES)]
     files = [run.path / layout.SUMMARY, run.path / layout.PAGE, *chain(*folders)]
     return (path for path in files if path.is_file())

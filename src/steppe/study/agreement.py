@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,9 @@ class Agreement:
 
     table: pd.DataFrame
     points: Mapping[str, tuple[float, int]]
+
+    name: ClassVar[str] = TABLE
+    caption: ClassVar[str] = CAPTION.format(share=CHECKED_SHARE)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -117,11 +120,6 @@ def agreement(study: Study, analysis: Analysis) -> Agreement | None:
         of_path = np.logical_or.reduce(asked).sum(axis=-1)
         points[dataset] = (float(of_path.mean()), curves.sizes[STEP])
     return Agreement(pd.DataFrame(rows), points)
-
-
-def caption() -> str:
-    """What is said under the table."""
-    return CAPTION.format(share=CHECKED_SHARE)
 
 
 def _rows(part: CurvePart, analysis: Analysis, curves: xr.Dataset) -> Iterator[dict[str, Any]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from steppe.core.bos import BOS_REASON
 from steppe.store import Run
 from steppe.study.reporting import short
-from steppe.study.study_prompts import BOS_REASON
 
 _UNKNOWN = "not recorded"
 

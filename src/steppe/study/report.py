@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steppe.core.lazy import load
 from steppe.reports import Drawing
 from steppe.reports.page import write_page
+from steppe.settings.request import is_steppes_own
+from steppe.settings.study_settings import ADAPTIVE
 from steppe.store import open_run
 from steppe.store.directions import read_directions
 from steppe.store.layout import PAGE
 from steppe.study import reporting
-from steppe.study.agreement import TABLE as AGREEMENT
-from steppe.study.agreement import Agreement, agreement
-from steppe.study.agreement import caption as agreement_caption
 from steppe.study.analysis import Analysis
 from steppe.study.claims import claims_table
 from steppe.study.needs import as_need
@@ -82,12 +82,16 @@ def report(study: Study, path: str | Path) -> dict[str, Any]:
     """
     run = open_run(path)
     analysis = study.analysis.of(run, study.settings, study.derived)
-    agreed = agreement(study, analysis)
+    if not is_steppes_own(run.config["resolved"]):
+        # Packages that bring kinds of their own say how these are drawn.
+        study.parts(analysis.settings)
+    is_partly = getattr(analysis.settings, "points", "") == ADAPTIVE
+    agreed = load("steppe.study.agreement:agreement")(study, analysis) if is_partly else None
     written = _Written(study, analysis, agreed, reporting.Report(run=run))
     for table in study.tables:
         written.add_table(table)
     if agreed is not None:
-        written.report.add_table(AGREEMENT, agreed.table, agreement_caption())
+        written.report.add_table(agreed.name, agreed.table, agreed.caption)
     for figure in study.figures:
         written.add_figure(figure)
     for record in study.records:
@@ -103,7 +107,8 @@ def report(study: Study, path: str | Path) -> dict[str, Any]:
     written.report.finish(title, facts, decided, caption)
     links = {one.id: shown_in(one, study, written.report) for one in claims}
     write_page(run.path / PAGE, page_of(analysis, written.report, facts, decided, links))
-    return {} if agreed is None else agreed.facts
+    found: dict[str, Any] = {} if agreed is None else agreed.facts
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +118,13 @@ class _Written:
     Attributes:
         study: The study.
         analysis: The run.
-        agreed: What adaptive points are worth, where there are some.
+        agreed: What adaptive points are worth (`Agreement`), where there are some; else None.
         report: Where it goes.
     """
 
     study: Study
     analysis: Analysis
-    agreed: Agreement | None
+    agreed: Any
     report: reporting.Report
 
     def add_table(self, table: Table) -> None:

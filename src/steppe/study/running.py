@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from steppe.core.bos import BOS_REASON
 from steppe.core.errors import InputError
 from steppe.core.parts import Part as Share
 from steppe.core.progress import tell
@@ -26,10 +27,10 @@ from steppe.store import Opening, RunFolder, open_run
 from steppe.store.directions import read_directions
 from steppe.study.context import Context
 from steppe.study.given import Given
+from steppe.study.plan import Plan, plan_of
 from steppe.study.report import report
 from steppe.study.starting import DECIDES_NO_NUMBER
-from steppe.study.study import Plan, Study
-from steppe.study.study_prompts import BOS_REASON
+from steppe.study.study import Study
 from steppe.study.token_texts import write_token_texts
 
 # Attribute of a dataset that was measured in one go: of how many samples the run was.
@@ -178,7 +179,7 @@ def open_study(
     objects = given or Given()
     request = None if objects.named() else request_of(settings)
     try:
-        study.plan(settings, objects)
+        plan_of(study, settings, objects)
     except InputError:
         # The weights may turn out to be the paper's, which come with an SAE.
         if objects.model is not None or not may_be_papers(settings):
@@ -198,7 +199,7 @@ def open_study(
     prompts = {k: v for k, v in resolved["prompts_identity"].items() if k != BOS_REASON}
     resolved["prompts_identity"] = prompts
     folder = opening.open({"asked": asked, "resolved": resolved}, record)
-    run = StudyRun(study, study.plan(context.settings, objects), context, folder)
+    run = StudyRun(study, plan_of(study, context.settings, objects), context, folder)
     if opening.role == "owner":
         try:
             with folder.alone():
@@ -220,8 +221,10 @@ def open_context(study: Study, settings: SiteSettings, given: Given | None = Non
         InputError: Settings that do not fit.
     """
     objects = given or Given()
-    context = Context.open(settings, lambda decided: study.plan(decided, objects).needs, objects)
-    plan = study.plan(context.settings, objects)
+    context = Context.open(
+        settings, lambda decided: plan_of(study, decided, objects).needs, objects
+    )
+    plan = plan_of(study, context.settings, objects)
     # Before anything is measured by them: enough prompts, an exact suffix, an SAE to be trusted.
     _ = context.order, context.check, context.sae_fit
     context.constants |= {

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from steppe.core.bos import BOS_REASON
 from steppe.models import Bos, Model, Prompts, choose_bos, load_prompts
 from steppe.sae import Sae
 from steppe.settings.study_settings import PAPER_PROMPTS, StudySettings
-
-# Why BOS is put in front of prompts, in words; whether it is, is what decides.
-BOS_REASON = "bos_reason"
 
 
 @dataclass(frozen=True, eq=False)

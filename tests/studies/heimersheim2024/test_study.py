@@ -27,8 +27,9 @@ from steppe.store import Opening, Run, open_run
 from steppe.studies.heimersheim2024 import latents, optima, paths, sensitivity
 from steppe.studies.heimersheim2024.ascent import ASCENT, Climber
 from steppe.studies.heimersheim2024.names import ADDED, CONTROL_SETUPS, PARTS, UNCHANGED
+from steppe.studies.heimersheim2024.parts import FIRST, THEN
 from steppe.studies.heimersheim2024.settings import Settings
-from steppe.studies.heimersheim2024.study import FIRST, STUDY, THEN
+from steppe.studies.heimersheim2024.study import STUDY
 from steppe.study import Analysis, FunctionPart, open_study
 from steppe.study.claims import claims_table
 from steppe.study.running import open_context

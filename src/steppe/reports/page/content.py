@@ -111,10 +111,11 @@ def _figure(entry: FigureEntry, folder: Path) -> dict[str, Any]:
 def _embedded(path: Path) -> str:
     """A figure as a data URI: as wide as a screen shows it, in few colours."""
     with Image.open(path) as image:
-        image.thumbnail((_FIGURE_WIDTH, _FIGURE_WIDTH * 4), Image.Resampling.LANCZOS)
-        small = image.convert("RGB").quantize(128)
+        small = image.convert("RGB")
+    small.thumbnail((_FIGURE_WIDTH, _FIGURE_WIDTH * 4), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    small.save(buffer, "png", optimize=True)
+    # White stays white, no colour moves far, and it takes half the time of the default.
+    small.quantize(128, method=Image.Quantize.MAXCOVERAGE).save(buffer, "png")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

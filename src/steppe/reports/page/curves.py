@@ -134,11 +134,10 @@ def _metric(
     values = curves.dataset[name]
     all_rows = curves.rows(name, counted)
     with undefined_is_nan():
-        low, mean, high = (
-            np.nanquantile(all_rows, 0.1, axis=-2),
-            np.nanmean(all_rows, axis=-2),
-            np.nanquantile(all_rows, 0.9, axis=-2),
-        )
+        # numpy's own takes one series at a time where some may be undefined.
+        quantile = np.nanquantile if np.isnan(all_rows).any() else np.quantile
+        low, high = quantile(all_rows, (0.1, 0.9), axis=-2)
+        mean = np.nanmean(all_rows, axis=-2)
         slope = max_slope_step(np.abs(all_rows - all_rows[..., :1]))
     return {
         "name": name,

@@ -13,13 +13,17 @@ from steppe.activations import without_latents
 from steppe.core.seeds import stream
 from steppe.metrics import measure_path
 from steppe.propagation import build_prefix
-from steppe.studies.giglemiani2024.settings import SETUP, Settings, has_papers_sae
+from steppe.studies.giglemiani2024.settings import (
+    MIN_SLOPE,
+    SETUP,
+    THRESHOLD,
+    Settings,
+    has_papers_sae,
+)
 from steppe.study import Context, is_published
 from steppe.study.published import four_digits
 
 STEP_SIZE = 0.5  # section 4.1
-THRESHOLD = 20.0  # section 4.4
-MIN_SLOPE = 0.02  # the authors' code
 COSINE = 0.42  # section 4.2
 TARGET_DISTANCE = 40.0  # section 4.2
 # Read off Figure 1: the level that the mean curve towards real targets reaches at the mean target.

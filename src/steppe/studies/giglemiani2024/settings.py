@@ -15,6 +15,8 @@ from steppe.settings.faults import as_fault
 from steppe.settings.study_settings import PAPER_PROMPTS, BaseSettings, PageSettings, PointSettings
 from steppe.studies.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 
+THRESHOLD = 20.0  # section 4.4
+MIN_SLOPE = 0.02  # the authors' code
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"
 # With these, constants are the paper's own; with those below, numbers can be compared with its.
@@ -30,7 +32,7 @@ PUBLISHED = SETUP | {
     "dtype": "float32",
     "samples": (1000).__le__,
     "step_size": 0.5,
-    "threshold": 20.0,
+    "threshold": THRESHOLD,
 }
 
 

@@ -17,8 +17,13 @@ from steppe.core.axes import CONTEXT, KIND, MODE, RANK, SAMPLE, STEP
 from steppe.statistics import ends_at_target, is_censored, steps_of
 from steppe.store import CURVES, LATENTS, PLATEAUS
 from steppe.studies.giglemiani2024.outputs import KINDS, PLATEAU_OUTPUT, STEP_TABLES, StepTable
-from steppe.studies.giglemiani2024.scales import MIN_SLOPE, THRESHOLD
-from steppe.studies.giglemiani2024.settings import PUBLISHED, Settings, has_papers_sae
+from steppe.studies.giglemiani2024.settings import (
+    MIN_SLOPE,
+    PUBLISHED,
+    THRESHOLD,
+    Settings,
+    has_papers_sae,
+)
 from steppe.study import Analysis, is_published
 
 # Beside each curve's step: whether there was a step to find.

@@ -7,6 +7,7 @@ from functools import partial
 import xarray as xr
 
 from steppe.core.axes import CONTEXT, KIND, MODE
+from steppe.core.lazy import later
 from steppe.reports import (
     Drawing,
     Setting,
@@ -16,7 +17,6 @@ from steppe.reports import (
     step_distribution,
 )
 from steppe.store import CURVES, LATENTS, PLATEAUS
-from steppe.studies.giglemiani2024 import measuring
 from steppe.studies.giglemiani2024.claims import CLAIMS
 from steppe.studies.giglemiani2024.outputs import (
     ABSOLUTE,
@@ -32,7 +32,6 @@ from steppe.studies.giglemiani2024.outputs import (
     STEP_TABLES,
     StepTable,
 )
-from steppe.studies.giglemiani2024.scales import prepare
 from steppe.studies.giglemiani2024.settings import Settings
 from steppe.studies.giglemiani2024.steps import (
     CENSORED,
@@ -180,9 +179,9 @@ STUDY = Study(
     "(Giglemiani, Petrova, Mangat, Janiak & Heimersheim, 2024; arXiv 2409.15019)",
     question="Do activations composed of SAE latents behave like the model's own?",
     settings=Settings,
-    prepare=prepare,
-    parts=measuring.parts,
-    wholes=measuring.wholes,
+    prepare=later("steppe.studies.giglemiani2024.scales:prepare"),
+    parts=later("steppe.studies.giglemiani2024.measuring:parts"),
+    wholes=later("steppe.studies.giglemiani2024.measuring:wholes"),
     derived={
         **{table.name: partial(table_steps, table=table) for table in STEP_TABLES},
         PLATEAU_OUTPUT: plateau_steps,

@@ -12,7 +12,7 @@ import numpy as np
 
 from steppe.comparisons import Sampled, earlier_within, jackknife
 from steppe.core.axes import CONTROL, KIND, MODE, MOMENT
-from steppe.paths import END, FamilyMode
+from steppe.core.family_modes import END, FamilyMode
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024 import numbers
 from steppe.studies.heimersheim2024 import quantities as q

@@ -9,7 +9,7 @@ import numpy as np
 
 from steppe import reports
 from steppe.core.axes import CONTROL, CORNER, KIND, MODE, MOMENT, SAMPLE
-from steppe.paths import END
+from steppe.core.family_modes import END
 from steppe.reports import BandPanel, Drawing
 from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024.names import MODES, UNITS

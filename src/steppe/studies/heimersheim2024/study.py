@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from steppe.studies.heimersheim2024.ascent import ASCENT
+from steppe.core.lazy import later
 from steppe.studies.heimersheim2024.claims import CLAIMS
 from steppe.studies.heimersheim2024.figures import FIGURES
-from steppe.studies.heimersheim2024.latents import ARTIFICIAL, ENCODING
-from steppe.studies.heimersheim2024.optima import OPTIMA, PLANES, TRIANGLES
-from steppe.studies.heimersheim2024.sensitivity import (
-    CONTROLS,
-    DIRECTIONS,
-    EXAMPLES,
-    FEATURES,
-    PLATEAUS,
-    further,
-)
 from steppe.studies.heimersheim2024.settings import Settings
 from steppe.studies.heimersheim2024.tables import TABLES, levels
 from steppe.study import Analysis, Study
-
-# Cheap ones first: a figure of a plane can be looked at early.
-FIRST = (PLANES, TRIANGLES, EXAMPLES, PLATEAUS, DIRECTIONS)
-THEN = (OPTIMA, FEATURES, ARTIFICIAL, CONTROLS, ASCENT)
 
 
 def facts(a: Analysis) -> dict[str, object]:
@@ -48,8 +34,8 @@ STUDY = Study(
     "(Heimersheim & Mendel, 2024)",
     question="Do real activations lie on plateaus, and which directions lead off soonest?",
     settings=Settings,
-    parts=lambda settings: [*FIRST, *further(settings), *THEN],
-    wholes=lambda _settings: (ENCODING,),
+    parts=later("steppe.studies.heimersheim2024.parts:parts"),
+    wholes=later("steppe.studies.heimersheim2024.parts:wholes"),
     tables=TABLES,
     figures=FIGURES,
     claims=CLAIMS,

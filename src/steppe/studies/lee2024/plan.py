@@ -33,6 +33,19 @@ FEATURE_KINDS = tuple(
 PER_SAE = ("sae", "epsilon_random", "epsilon_mixture", "theta_random", "theta_random_sae_norm",
            "sae_norm", "norm_corrected")  # fmt: skip
 PER_SITE = ("mean_ablation", "zero_ablation")
+# Columns of the dataset of SAEs: unit and meaning.
+SAE_COLUMNS = {
+    "l0": ("latents", "mean active latents"),
+    "explained_variance": ("1", "share of variance explained"),
+    "latents": ("latents", "number of latents"),
+    "dead": ("latents", "latents that never fire"),
+    "effective_dimension_alive": ("1", "effective dimension of alive rows over d_model"),
+    "effective_dimension_dead": ("1", "effective dimension of dead rows over d_model"),
+    "effective_dimension_by_rate": ("1", "the same, weighed by firing rate"),
+    "variance_along_alive": ("1", "variance along alive rows over that along isotropic ones"),
+    "variance_along_by_rate": ("1", "the same, weighed by firing rate"),
+    "effective_dimension_activations": ("1", "effective dimension of activations"),
+}
 
 
 @dataclass(frozen=True)

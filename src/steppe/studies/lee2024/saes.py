@@ -11,23 +11,9 @@ from steppe.activations import Moments
 from steppe.core.axes import SAE
 from steppe.sae import FiringRates, Sae
 from steppe.sae.objective import LOCAL, objective_of
-from steppe.studies.lee2024.plan import Plan, SaeFacts, make_plan
+from steppe.studies.lee2024.plan import SAE_COLUMNS, Plan, SaeFacts, make_plan
 from steppe.studies.lee2024.settings import Settings
 from steppe.study import Context
-
-# Columns of the dataset: unit and meaning.
-COLUMNS = {
-    "l0": ("latents", "mean active latents"),
-    "explained_variance": ("1", "share of variance explained"),
-    "latents": ("latents", "number of latents"),
-    "dead": ("latents", "latents that never fire"),
-    "effective_dimension_alive": ("1", "effective dimension of alive rows over d_model"),
-    "effective_dimension_dead": ("1", "effective dimension of dead rows over d_model"),
-    "effective_dimension_by_rate": ("1", "the same, weighed by firing rate"),
-    "variance_along_alive": ("1", "variance along alive rows over that along isotropic ones"),
-    "variance_along_by_rate": ("1", "the same, weighed by firing rate"),
-    "effective_dimension_activations": ("1", "effective dimension of activations"),
-}
 
 
 def plan_of(context: Context[Settings]) -> Plan:
@@ -61,7 +47,7 @@ def sae_dataset(context: Context[Settings]) -> xr.Dataset:
     return xr.Dataset(
         {
             name: (SAE, np.array([row[name] for row in rows], float), {"unit": u, "long_name": t})
-            for name, (u, t) in COLUMNS.items()
+            for name, (u, t) in SAE_COLUMNS.items()
         },
         coords={
             name: (SAE, np.array([getattr(facts, attribute) for facts in known], object))

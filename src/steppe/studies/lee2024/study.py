@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
+from steppe.core.lazy import later
 from steppe.studies.lee2024 import plan as p
-from steppe.studies.lee2024.analysis import DIRECTIONS, SAES, SUBSTITUTIONS, Sensitivity
+from steppe.studies.lee2024.analysis import Sensitivity
 from steppe.studies.lee2024.claims import claims_of
 from steppe.studies.lee2024.figures import FIGURES
-from steppe.studies.lee2024.measuring import (
-    lay_out_directions,
-    lay_out_substitutions,
-    measure_directions,
-    measure_substitutions,
-    prepare,
-)
-from steppe.studies.lee2024.saes import sae_dataset
 from steppe.studies.lee2024.settings import Settings
 from steppe.studies.lee2024.tables import TABLES, caption
-from steppe.study import FunctionPart, Part, Study, WholePart
-
-WITH_SAE = frozenset({"pool", "moments", "sae"})
-
-
-def parts(settings: Settings) -> list[Part]:
-    """Directions at every length, and substitutions."""
-    adds = "errors and features of SAEs"
-    needs = WITH_SAE | settings.direction_needs
-    along = FunctionPart(DIRECTIONS, lay_out_directions, measure_directions, needs, adds)
-    replaced = FunctionPart(SUBSTITUTIONS, lay_out_substitutions, measure_substitutions, WITH_SAE)
-    return [along, replaced]
+from steppe.study import Study
 
 
 def facts(run: Sensitivity) -> dict[str, object]:
@@ -80,9 +62,9 @@ STUDY = Study(
     "Analysis of SAEs (Lee & Heimersheim, 2024; arXiv 2410.12555)",
     question="Are SAE errors and SAE features more influential than random directions?",
     settings=Settings,
-    prepare=prepare,
-    parts=parts,
-    wholes=lambda _settings: [WholePart(SAES, sae_dataset, WITH_SAE)],
+    prepare=later("steppe.studies.lee2024.measuring:prepare"),
+    parts=later("steppe.studies.lee2024.parts:parts"),
+    wholes=later("steppe.studies.lee2024.parts:wholes"),
     analysis=Sensitivity,
     tables=TABLES,
     figures=FIGURES,

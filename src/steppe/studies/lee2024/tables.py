@@ -25,7 +25,6 @@ from steppe.studies.lee2024.analysis import (
 from steppe.studies.lee2024.claims import matched
 from steppe.studies.lee2024.plan import SaeFacts, Series
 from steppe.studies.lee2024.published import published
-from steppe.studies.lee2024.saes import COLUMNS
 from steppe.study import Table
 
 Row = dict[str, Any]
@@ -39,7 +38,7 @@ FEATURES = {
     "sae_feature_dead": "dead",
 }
 # What is told of every SAE's fit and decoder, in this order.
-SHAPE = sorted(COLUMNS, key=lambda name: name.startswith("variance"))
+SHAPE = sorted(p.SAE_COLUMNS, key=lambda name: name.startswith("variance"))
 
 
 def curve_table(run: Sensitivity) -> pd.DataFrame:
