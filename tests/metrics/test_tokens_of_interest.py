@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from steppe.core.errors import InputError
 from steppe.metrics import log_odds_of, measure, probability_of, rank_of, token_ids
@@ -100,9 +101,31 @@ def test_they_are_measured_along_a_path(model: Model) -> None:
 def test_a_text_that_is_another_token_elsewhere_is_refused_there(demo: Model) -> None:
     metric = probability_of([" the"], demo)
     [the] = token_ids([" the"], demo)
-    tokenizer: Any = lambda *_args, **_options: {"input_ids": [the + 1]}  # noqa: E731
-    elsewhere = replace(demo, tokenizer=tokenizer)
-    metric.check_fits(demo)
+    elsewhere = with_words(demo, ["\u2581a", "\u2581the"])
+    assert token_ids([" the"], elsewhere) != (the,)
+    metric.of(demo)
     for refused in (metric, log_odds_of([" the"], demo), rank_of(" the", demo)):
         with pytest.raises(InputError, match="looked up for another model"):
-            refused.check_fits(elsewhere)
+            refused.of(elsewhere)
+
+
+def with_words(demo: Model, words: list[str]) -> Model:
+    """The model with a tokenizer that writes the blank before a word as SentencePiece does."""
+    vocabulary = {word: number for number, word in enumerate(["<unk>", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
+    return replace(demo, tokenizer=fast)
+
+
+def test_a_word_and_its_continuation_are_told_apart(demo: Model) -> None:
+    words = with_words(demo, ["\u2581Paris", "Paris"])
+    assert token_ids([" Paris"], words) == (1,)
+    # Such tokenizers put a blank before any text: the other token would be meant.
+    with pytest.raises(InputError, match="the start of a word"):
+        token_ids(["Paris"], words)
+
+
+def test_a_text_that_the_tokenizer_does_not_know_is_refused(demo: Model) -> None:
+    with pytest.raises(InputError, match="does not know"):
+        token_ids([" Rome"], with_words(demo, ["\u2581Paris"]))

@@ -27,7 +27,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     before = [dict(registry._entries) for registry in REGISTRIES]
     defined: dict[str, Any] = {"FOLDER": tmp_path_factory.mktemp("own")}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for number, block in enumerate(blocks, start=1):
         code = compile(block, f"{PAGE.name}, snippet {number}", "exec", dont_inherit=True)
         exec(code, defined)

@@ -21,6 +21,7 @@ SOURCES = {
     "paths": "steppe.paths:PATHS",
     "substitutions": "steppe.paths:SUBSTITUTIONS",
     "metrics": "steppe.metrics:CATALOGUE",
+    "metrics of tokens and latents": "steppe.metrics.named:NAMED",
     "statistics": "steppe.statistics:CATALOGUE",
     "sae releases": "steppe.sae:releases",
 }

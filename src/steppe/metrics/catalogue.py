@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from steppe.core.errors import InputError
+from steppe.core.lazy import load
 from steppe.core.registry import Registry
 from steppe.core.sites import Site
 from steppe.metrics.distance import cosine, l2
@@ -18,6 +19,7 @@ from steppe.metrics.linear import linear_response
 from steppe.metrics.relative import relative_distance
 from steppe.models.model import Model
 from steppe.propagation.prefix import Prefix
+from steppe.sae.model import Sae
 
 Reads = Literal["residual", "logits"]
 Measure = Callable[[Tensor], Tensor]
@@ -42,6 +44,8 @@ class Metric:
         content: What tells it from another of its name: the hash of an SAE.
         whole: Whether it needs the outputs of a whole path at once, its last point too.
         fits: Raises `InputError` for a model that it does not belong to; None: it fits any.
+        of_model: Makes the metric of a model, where that decides more of it, as the ids of tokens.
+        sae: The SAE whose latents it looks at; None: none.
     """
 
     name: str
@@ -54,15 +58,27 @@ class Metric:
     content: str = ""
     whole: bool = False
     fits: Callable[[Model], None] | None = None
+    of_model: Callable[[Model], Metric] | None = None
+    sae: Sae | None = None
 
-    def check_fits(self, model: Model) -> None:
-        """Refuse a model that the metric does not belong to.
+    def of(self, model: Model) -> Metric:
+        """The metric as it is measured on a model.
 
         Raises:
-            InputError: Its SAE or its tokens are those of another model.
+            InputError: Its SAE or its tokens are not those of this model.
         """
-        if self.fits is not None:
-            self.fits(model)
+        found = self if self.of_model is None else self.of_model(model)
+        if found.fits is not None:
+            found.fits(model)
+        return found
+
+
+def _derived(name: str) -> Metric | None:
+    """The metric of a name that says what it is of: ``probability: Paris``."""
+    if ":" not in name:
+        return None
+    found: Metric | None = load("steppe.metrics.named:derived")(name)
+    return found
 
 
 CATALOGUE: Registry[Metric] = Registry(
@@ -96,6 +112,7 @@ CATALOGUE: Registry[Metric] = Registry(
             "top_probability", "1", "probability of the likeliest token", "logits", top_probability
         ),
     ),
+    _derived,
 )
 
 
@@ -104,7 +121,9 @@ def find_metrics(asked: Sequence[str | Metric]) -> list[Metric]:
 
     Args:
         asked: Names, or metrics themselves. ``l2@ln_final.hook_normalized`` is the metric ``l2``
-            read at that site, whatever site the call names.
+            read at that site, whatever site the call names; ``probability: Paris| Rome``,
+            ``log_odds:...``, ``rank:...`` are of tokens, ``latents_changed:SAE`` and
+            ``latents_l1:SAE`` of an SAE at its own site.
 
     Raises:
         InputError: An unknown name, none at all, or two metrics of one name.
@@ -116,7 +135,7 @@ def find_metrics(asked: Sequence[str | Metric]) -> list[Metric]:
             expected="one or more of " + ", ".join(CATALOGUE),
             fix="name at least one metric, for instance 'l2'",
         )
-    found = [one if isinstance(one, Metric) else _find(one) for one in asked]
+    found = [one if isinstance(one, Metric) else _find(one) for one in dict.fromkeys(asked)]
     by_name = {one.name: one for one in found}
     for one in found:
         if by_name[one.name] != one:
@@ -136,6 +155,8 @@ def read_sites(metrics: Sequence[Metric], read: Site) -> list[Site]:
 
 
 def _find(asked: str) -> Metric:
+    if (derived := _derived(asked)) is not None:
+        return derived
     name, at, site = asked.partition("@")
     found = CATALOGUE.find(name)
     if not at:

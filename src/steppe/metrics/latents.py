@@ -66,8 +66,9 @@ def _metric(
     place = None if site is None else as_site(site)
     fits = partial(check_fits, sae) if isinstance(sae, Sae) else None
     return Metric(
-        name, unit, long_name, "residual", measure, place, content=_sha256(sae), fits=fits
-    )
+        name, unit, long_name, "residual", measure, place,
+        content=_sha256(sae), fits=fits, sae=sae if isinstance(sae, Sae) else None,
+    )  # fmt: skip
 
 
 def _change(residual: Tensor, *, sae: Autoencoder, compare: Compare) -> Tensor:

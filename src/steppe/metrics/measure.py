@@ -87,9 +87,7 @@ def measure_paths(
     Raises:
         InputError: An unknown metric, or inputs that do not fit the suffix.
     """
-    chosen, read = find_metrics(metrics), as_site(read)
-    for metric in chosen:
-        metric.check_fits(suffix.model)
+    chosen, read = [one.of(suffix.model) for one in find_metrics(metrics)], as_site(read)
     steps = paths.shape[prefix.tokens.ndim]
     found: dict[str, list[Tensor]] = {metric.name: [] for metric in chosen}
     for prompts, group in _groups(prefix, paths, paths_at_once(suffix, prefix, steps)):
@@ -215,7 +213,7 @@ def measure(
         InputError: Anything that does not fit the model, or the self-check failed.
     """
     site = as_site(site)
-    chosen, first = _at_sites(find_metrics(metrics), read)
+    chosen, first = _at_sites([one.of(model) for one in find_metrics(metrics)], read)
     ids = as_tokens(model, tokens, axes=2)
     check_prompts(ids, points)
     require_self_check(model, site, ids.shape[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -54,6 +55,10 @@ class PointMetrics:
     def __post_init__(self) -> None:
         check_single_points(self.suffix.model, self.metrics)
 
+    @cached_property
+    def _metrics(self) -> list[Metric]:
+        return [one.of(self.suffix.model) for one in self.metrics]
+
     def __call__(
         self, prefix: Prefix, paths: Tensor, wanted: NDArray[np.bool_]
     ) -> dict[str, NDArray[np.float32]]:
@@ -81,7 +86,7 @@ class PointMetrics:
         for some in torch.split(later.nonzero(), at_once):
             path, step = some.T
             outputs = self.suffix(prefix, torch.cat([firsts, paths[path, step]]))
-            for metric in self.metrics:
+            for metric in self._metrics:
                 source = source_of(metric, outputs, self.read)
                 curves = found[metric.name]
                 for index in range(len(firsts)):

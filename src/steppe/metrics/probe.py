@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -35,7 +36,6 @@ class Probe:
     read: Site
 
     def __post_init__(self) -> None:
-        self.metric.check_fits(self.suffix.model)
         if self.metric.divisor is not None or self.metric.whole:
             raise InputError(
                 f"metric {self.metric.name!r} at single points",
@@ -43,6 +43,10 @@ class Probe:
                 expected="a metric that is 0 at the base and grows, such as kl, js, l2",
                 fix="measure whole curves",
             )
+
+    @cached_property
+    def _metric(self) -> Metric:
+        return self.metric.of(self.suffix.model)
 
     def outputs(self, prefix: Prefix, points: Tensor, starts: Tensor | None = None) -> Tensor:
         """What the metric reads at some points, float32 ``(point, width)``.
@@ -75,9 +79,9 @@ class Probe:
         for index in sorted(set(which.tolist())):
             mine = which == index
             both = torch.cat([references[index][None], outputs[mine]])
-            found[mine] = values_of(self.metric, both)[1:]
+            found[mine] = values_of(self._metric, both)[1:]
         return found
 
     def _joined(self, prefix: Prefix, batches: Sequence[Tensor], path_length: int) -> Tensor:
         found = [self.suffix(prefix, rows, path_length=path_length) for rows in batches]
-        return torch.cat([source_of(self.metric, outputs, self.read) for outputs in found])
+        return torch.cat([source_of(self._metric, outputs, self.read) for outputs in found])

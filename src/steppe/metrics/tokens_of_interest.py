@@ -14,6 +14,8 @@ from steppe.metrics.distributions import in_chunks
 from steppe.models.model import Model
 
 Token = int | str
+# How tokenizers of SentencePiece write the blank before a word.
+_BLANK = "\u2581"
 
 
 def probability(logits: Tensor, ids: Sequence[int]) -> Tensor:
@@ -155,10 +157,27 @@ def _id_of_text(text: str, model: Model) -> int:
             expected="a token id",
             fix="give ids, or pass tokenizer= to load_model",
         )
-    ids = model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    tokenizer = model.tokenizer
+    if text.startswith(" ") and _BLANK + text[1:] in tokenizer.get_vocab():
+        return int(tokenizer.convert_tokens_to_ids(_BLANK + text[1:]))
+    ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    pieces = tokenizer.convert_ids_to_tokens(ids)
+    if len(ids) == 1 and ids[0] == tokenizer.unk_token_id and text != tokenizer.unk_token:
+        raise InputError(
+            "token of interest",
+            got=f"{text!r}, which {model.name} does not know: it reads {pieces[0]!r}",
+            expected="a text that is one token of its vocabulary",
+            fix="give another text, or a token id",
+        )
+    if len(ids) == 1 and pieces[0] == _BLANK + text:
+        raise InputError(
+            "token of interest",
+            got=f"{text!r}, which {model.name} reads as {pieces[0]!r}, the start of a word",
+            expected="a text with its blank where that token is meant",
+            fix=f"give {' ' + text!r}, or the id of the token that is meant",
+        )
     if len(ids) == 1:
         return int(ids[0])
-    pieces = model.tokenizer.convert_ids_to_tokens(ids)
     raise InputError(
         "token of interest",
         got=f"{text!r}, which is {len(ids)} tokens: {pieces}",

@@ -99,7 +99,7 @@ def crossings(
             fix="a crossing is of a metric that is 0 at the base and grows",
         )
     require_self_check(model, place, ids.shape[1])
-    (metric,) = find_metrics([asked.metric])
+    (metric,) = (one.of(model) for one in find_metrics([asked.metric]))
     read, found = as_site(asked.read), []
     reads, logits = read_sites([metric], read), metric.reads == "logits"
     with Suffix(model, place, read=reads, logits=logits) as suffix:

@@ -68,6 +68,7 @@ class CurvePart:
             the labels of what it returns.
         paths: Names of `steppe.paths.PATHS`; or, where ``lay`` is given, labels of what it lays.
         metrics: Names of metrics, or metrics; ``l2@<site>`` reads at that site.
+        further_metrics: Those that are measured whatever outputs are singled out.
         n_points: Points of a path, the base and the end included.
         targets: Makes the targets itself, by kind, ``(sample, d_model)`` each.
         further_needs: What ``targets`` and ``lay`` cannot do without.
@@ -90,6 +91,7 @@ class CurvePart:
     dims: tuple[str, str] = (KIND, MODE)
     variables: Mapping[str, Variable] = field(default_factory=lambda: TARGET_DISTANCE)
     read_off: ReadOff | None = None
+    further_metrics: Sequence[str | Metric] = ()
 
     @property
     def needs(self) -> frozenset[str]:
@@ -140,12 +142,16 @@ class CurvePart:
             self,
             kinds=[kind for kind in self.kinds if kind in asked or KINDS.is_own(kind)],
             paths=wanted(other, self.paths, needs),
-            metrics=[one for one in self._metrics if every or one.name in metrics],
+            metrics=[one for one in find_metrics(self.metrics) if every or one.name in metrics],
         )
 
     @cached_property
     def _metrics(self) -> list[Metric]:
-        return find_metrics(self.metrics)
+        return find_metrics([*self.metrics, *self.further_metrics])
+
+    def metrics_of(self, context: Context[Any]) -> list[Metric]:
+        """The metrics as they are measured on the study's model."""
+        return [one.of(context.model) for one in self._metrics]
 
     @property
     def reads_logits(self) -> bool:
@@ -168,7 +174,8 @@ class CurvePart:
             how = {points_of(one.name): Variable(dims, "1", HOW, "int8") for one in self._metrics}
             mark = ", at adaptive points"
         curves = {
-            one.name: Variable(dims, one.unit, f"{one.long_name}{mark}") for one in self._metrics
+            one.name: Variable(dims, one.unit, f"{one.long_name}{mark}")
+            for one in self.metrics_of(context)
         }
         return dataset_spec(
             context,
@@ -240,13 +247,14 @@ class CurvePart:
 
     def _full(self, context: Context[Any], bases: Bases, paths: Sequence[Tensor]) -> Arrays:
         """By metric: ``(path, sample, step)``."""
-        reads, logits = read_sites(self._metrics, context.read), needs_logits(self._metrics)
+        metrics = self.metrics_of(context)
+        reads, logits = read_sites(metrics, context.read), needs_logits(metrics)
         curves, first = [], 0
         with context.suffix(read=reads, logits=logits) as suffix:
             for batch in bases.batches:
                 some = slice(first, first + batch.prompts)
                 laid = torch.stack([path[some] for path in paths], dim=1)
-                curves.append(measure_paths(suffix, batch, laid, self._metrics, context.read))
+                curves.append(measure_paths(suffix, batch, laid, metrics, context.read))
                 first = some.stop
         return {
             one.name: np.concatenate([some[one.name] for some in curves]).swapaxes(0, 1)
@@ -281,7 +289,7 @@ class CurvePart:
 
         whole = checked(context.settings.seed, self.name, self.labels, bases.samples)
         whole = places.gathered(whole.reshape(-1, len(bases.samples)))
-        curves = AdaptiveCurves(context, bases, self._metrics)
+        curves = AdaptiveCurves(context, bases, self.metrics_of(context))
         values, how = curves.measure(paths, rests_on, whole)
         return values | {points_of(name): one for name, one in how.items()}
 

@@ -26,12 +26,14 @@ from steppe.settings.study_settings import SiteSettings
 from steppe.store import Opening, RunFolder, open_run
 from steppe.store.directions import read_directions
 from steppe.study.context import Context
+from steppe.study.curve_part import CurvePart
 from steppe.study.given import Given
 from steppe.study.plan import Plan, plan_of
 from steppe.study.report import report
 from steppe.study.starting import DECIDES_NO_NUMBER
 from steppe.study.study import Study
 from steppe.study.token_texts import write_token_texts
+from steppe.study.using_saes import MEASURED_ON, check_belongs, trusted_quality
 
 # Attribute of a dataset that was measured in one go: of how many samples the run was.
 OF_SAMPLES = "of_samples"
@@ -227,12 +229,29 @@ def open_context(study: Study, settings: SiteSettings, given: Given | None = Non
     plan = plan_of(study, context.settings, objects)
     # Before anything is measured by them: enough prompts, an exact suffix, an SAE to be trusted.
     _ = context.order, context.check, context.sae_fit
+    _check_saes_of_metrics(plan, context)
     context.constants |= {
         "left_out": dict(plan.left_out),
         "parts": {part.name: part.definition for part in plan.datasets},
         **(study.prepare(context) if study.prepare else {}),
     }
     return context
+
+
+def _check_saes_of_metrics(plan: Plan, context: Context[Any]) -> None:
+    """Refuse metrics of an SAE that is another model's, or does badly on the run's prompts.
+
+    Raises:
+        InputError: One does.
+    """
+    model, settings = context.model, context.settings
+    for part in plan.parts:
+        for metric in part.metrics_of(context) if isinstance(part, CurvePart) else ():
+            if metric.sae is not None:
+                check_belongs(metric.sae, model, settings)
+                there = context.at(context.resolve((metric.read or context.read).name))
+                read = there.activations_of(context.pool_rows[:MEASURED_ON])
+                trusted_quality(metric.sae, model, read, settings)
 
 
 def _provenance(

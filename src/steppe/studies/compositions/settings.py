@@ -7,7 +7,12 @@ from typing import Literal
 from pydantic import Field
 
 from steppe.core.readings import Reading
-from steppe.settings.study_settings import BaseSettings, DirectionSettings, PointSettings
+from steppe.settings.metric_settings import MetricSettings
+from steppe.settings.study_settings import (
+    BaseSettings,
+    DirectionSettings,
+    PointSettings,
+)
 from steppe.studies.giglemiani2024.settings import PAPER_SAE, PAPER_SITE
 
 SHARES = (0.25, 0.5, 0.75)
@@ -28,7 +33,7 @@ KINDS = (
 )
 
 
-class Settings(BaseSettings, PointSettings, DirectionSettings):
+class Settings(BaseSettings, PointSettings, DirectionSettings, MetricSettings):
     """The settings of one run."""
 
     SAE_OF_PAPER = PAPER_SAE

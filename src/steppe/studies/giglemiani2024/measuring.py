@@ -45,7 +45,12 @@ _COSINE = "cosine of base and target about the SAE's decoder bias"
 
 def parts(settings: Settings) -> list[CurvePart]:
     """The curves, and the plateaus."""
-    make = partial(CurvePart, metrics=READOUTS, n_points=relative_grid(settings.reading).n_points)
+    make = partial(
+        CurvePart,
+        metrics=READOUTS,
+        n_points=relative_grid(settings.reading).n_points,
+        further_metrics=settings.metrics,
+    )
     own = [kind for kind in settings.kinds if KNOWN.is_own(kind)]
     bases = [kind for kind in BASE_KINDS if kind in settings.kinds]
     return [

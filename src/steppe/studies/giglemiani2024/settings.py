@@ -12,7 +12,13 @@ from steppe.core.lazy import load
 from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.settings.faults import as_fault
-from steppe.settings.study_settings import PAPER_PROMPTS, BaseSettings, PageSettings, PointSettings
+from steppe.settings.metric_settings import MetricSettings
+from steppe.settings.study_settings import (
+    PAPER_PROMPTS,
+    BaseSettings,
+    PageSettings,
+    PointSettings,
+)
 from steppe.studies.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 
 THRESHOLD = 20.0  # section 4.4
@@ -36,7 +42,7 @@ PUBLISHED = SETUP | {
 }
 
 
-class Settings(BaseSettings, PointSettings, PageSettings):
+class Settings(BaseSettings, PointSettings, PageSettings, MetricSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE

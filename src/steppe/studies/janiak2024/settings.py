@@ -8,12 +8,13 @@ from pydantic import Field, field_validator
 
 from steppe.core.names import in_order
 from steppe.settings.faults import as_fault
+from steppe.settings.metric_settings import MetricSettings
 from steppe.settings.study_settings import BaseSettings, DirectionSettings
 
 PARTS = ("interpolations", "untrained", "slices")
 
 
-class Settings(BaseSettings, DirectionSettings):
+class Settings(BaseSettings, DirectionSettings, MetricSettings):
     """The settings of one run."""
 
     study: Literal["janiak2024"] = "janiak2024"

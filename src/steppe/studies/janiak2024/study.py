@@ -79,7 +79,9 @@ def and_directions(context: Context[Settings], bases: Bases) -> dict[str, Tensor
     return targets(context, bases) | context.targets(bases, context.settings.directions)
 
 
-def interpolations(settings: Settings, further: Sequence[str] = ()) -> CurvePart:
+def interpolations(
+    settings: Settings, further: Sequence[str] = (), metrics: Sequence[str] = ()
+) -> CurvePart:
     """L2 from the base along the straight line and the arc about the mean, to each kind."""
     return CurvePart(
         "interpolations",
@@ -89,6 +91,7 @@ def interpolations(settings: Settings, further: Sequence[str] = ()) -> CurvePart
         n_points=settings.n_points,
         targets=and_directions if further else targets,
         further_needs=frozenset().union(*(KINDS.find(kind).needs for kind in further)),
+        further_metrics=metrics,
     )
 
 
@@ -139,7 +142,7 @@ def measure_slices(context: Context[Settings], samples: range) -> dict[str, Any]
 def parts(settings: Settings) -> list[Part]:
     """Interpolations, the same on untrained weights, and slices."""
     return [
-        interpolations(settings, settings.directions),
+        interpolations(settings, settings.directions, settings.metrics),
         ControlPart("untrained", interpolations(settings)),
         FunctionPart(
             "slices",
