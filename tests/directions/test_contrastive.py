@@ -144,3 +144,11 @@ def test_without_scikit_learn_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
     with pytest.raises(MissingExtraError, match=r"steppe\[probe\]"):
         probe(model, SITE, pairs)
+
+
+def test_a_pair_of_the_same_tokens_is_refused(model: Model) -> None:
+    bos = int(model.bos_token_id or 0)
+    # Once BOS is put in front of the second, it is the first.
+    pairs = Pairs.of([((1, 2, 3), (1, 2, 4)), ((bos, 5, 6), (5, 6))])
+    with pytest.raises(InputError, match="the same tokens"):
+        contrastive(model, SITE, pairs, bos=True)

@@ -186,3 +186,12 @@ def test_several_of_one_kind_are_made_together(
     monkeypatch.setattr("steppe.directions.resolve.melbo", counted)
     made(sources, "melbo:1:steps=1", "melbo:3:steps=1", "melbo:2:steps=1_against")
     assert calls == [3]
+
+
+def test_a_name_that_asks_for_the_opposite_is_refused_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "both.npz"
+    np.savez(file, calm=np.arange(16), calm_against=np.arange(16) % 3)
+    # Each of them would be read as minus the first one.
+    for name in (f"file:{file}", f"file:{file}#calm_against"):
+        with pytest.raises(InputError, match="calm_against"):
+            expand([name])

@@ -130,7 +130,18 @@ def read_sides(
         )
     added = choose_bos("auto", model).is_added if bos is None else bos
     prompts = [prompt for side in (0, 1) for prompt in (pair[side] for pair in pairs.prompts)]
-    found = read_last(model, place, [_ids(p, model, added, pairs.name) for p in prompts])
+    ids = [_ids(prompt, model, added, pairs.name) for prompt in prompts]
+    for (positive, negative), first, second in zip(
+        pairs.prompts, ids, ids[len(pairs) :], strict=False
+    ):
+        if first == second:
+            raise InputError(
+                f"pairs {pairs.name!r}",
+                got=f"{positive!r} and {negative!r}, the same tokens in {model.name}",
+                expected="two prompts that the model can tell from each other",
+                fix="change one of them, or leave the pair out",
+            )
+    found = read_last(model, place, ids)
     return found[: len(pairs)], found[len(pairs) :]
 
 

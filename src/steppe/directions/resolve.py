@@ -109,6 +109,15 @@ def members(asked: FixedDirection) -> list[FixedDirection]:
         names = list(read_pairs(asked.source))
     if asked.name:
         check_names(f"directions of {asked.source}", [asked.name], names)
+    taken = [name for name in names if name.endswith(AGAINST)]
+    if taken:
+        raise InputError(
+            f"directions of {asked.source}",
+            got=f"one called {taken[0]!r}",
+            expected=f"names that do not end in {AGAINST!r}, which asks for the opposite direction",
+            fix=f"rename it, or leave it out where it is no more than the opposite of another: "
+            f"ask for {taken[0].removesuffix(AGAINST)}{AGAINST} then",
+        )
     return [asked] if asked.name or len(names) == 1 else [asked.named(name) for name in names]
 
 

@@ -52,6 +52,31 @@ def test_code_is_not_run(tmp_path: Path, draws: Any) -> None:
     assert not Path("/tmp/steppe_ran_code").exists()
 
 
+@pytest.mark.parametrize("name", ["log_jumprelu_threshold", "k", "decoder.skip.weight"])
+def test_tensors_of_another_kind_of_sae_are_not_passed_over(
+    tmp_path: Path, draws: Any, name: str
+) -> None:
+    # Saved by hand, with neither its configuration nor its name: it is no ReLU.
+    path = tmp_path / "sae.pt"
+    torch.save({**goodfire(draws), name: torch.ones(4)}, path)
+    with pytest.raises(InputError, match=name):
+        read_sae(path)
+
+
+def test_a_wrong_dict_class_is_seen_by_its_tensors(tmp_path: Path, draws: Any) -> None:
+    # A batch top-k one, whose bias is taken off the input, called a JumpReLU one.
+    names = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
+    state = tensors({name: getattr(draws, name) for name in names}) | {"k": torch.tensor(3)}
+    torch.save(state, tmp_path / "ae.pt")
+    trainer = {
+        "dict_class": "JumpReluAutoEncoder", "activation_dim": draws.W_enc.shape[0],
+        "dict_size": draws.W_enc.shape[1], "layer": 1,
+    }  # fmt: skip
+    write_json(tmp_path / "config.json", {"trainer": trainer})
+    with pytest.raises(InputError, match="'k'"):
+        read_sae(tmp_path)
+
+
 def test_a_bare_pickle(tmp_path: Path) -> None:
     path = tmp_path / "Model-SAE-l1.pt"
     path.write_bytes(pickle.dumps({"encoder.weight": Code()}))

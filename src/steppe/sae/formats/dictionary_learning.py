@@ -21,6 +21,7 @@ from steppe.sae.formats.found import (
     Found,
     count,
     not_residual,
+    refuse_unread,
     residual_post,
     setting,
     transposed,
@@ -38,11 +39,13 @@ class _Class:
         architecture: The same in steppe.
         names: The file's name of each tensor, by SAELens'; a matrix of a Linear layer is turned.
         subtracts: Whether the decoder's bias is taken off the input.
+        beside: What else it holds, and does not compute with.
     """
 
     architecture: ArchitectureName
     names: dict[str, str]
     subtracts: bool = True
+    beside: tuple[str, ...] = ()
 
 
 _LINEAR = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight"}
@@ -62,9 +65,13 @@ CLASSES = {
         },
     ),
     "JumpReluAutoEncoder": _Class("jumprelu", {**_OWN, "threshold": "threshold"}, subtracts=False),
-    "AutoEncoderTopK": _Class("topk", {**_LINEAR, "b_dec": "b_dec"}),
-    "BatchTopKSAE": _Class("jumprelu", {**_LINEAR, "b_dec": "b_dec", "threshold": "threshold"}),
-    "MatryoshkaBatchTopKSAE": _Class("jumprelu", {**_OWN, "threshold": "threshold"}),
+    "AutoEncoderTopK": _Class("topk", {**_LINEAR, "b_dec": "b_dec"}, beside=("k", "threshold")),
+    "BatchTopKSAE": _Class(
+        "jumprelu", {**_LINEAR, "b_dec": "b_dec", "threshold": "threshold"}, beside=("k",)
+    ),
+    "MatryoshkaBatchTopKSAE": _Class(
+        "jumprelu", {**_OWN, "threshold": "threshold"}, beside=("k", "group_sizes")
+    ),
 }
 
 
@@ -93,6 +100,7 @@ def read(place: Path) -> Found:
     d_in = count(trainer, "activation_dim", config_path)
     d_sae = count(trainer, "dict_size", config_path)
     state, factor = _state(read_pt(path), path)
+    refuse_unread(state, {*kind.names.values(), *kind.beside}, path)
     tensors = {
         ours: _turned(tensor_of(state, theirs, path), theirs) for ours, theirs in kind.names.items()
     }

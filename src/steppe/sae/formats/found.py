@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,31 @@ class Found:
     tensors: dict[str, Tensor]
     path: Path
     scale: float | None = None
+
+
+# Names of tensors and settings that change what an SAE computes.
+_COUNTS = re.compile(r"thresh|skip|gate|r_mag|mag_bias|glu|scal|norm|^k$")
+
+
+def refuse_unread(content: Mapping[str, Any], read: Collection[str], path: Path) -> None:
+    """Refuse what a file holds of an SAE of another kind, which its reader would pass over.
+
+    Args:
+        content: What the file holds, by name.
+        read: What is read, or known to be of no account.
+        path: The file.
+
+    Raises:
+        InputError: There is some.
+    """
+    unread = sorted(name for name in map(str, content) if name not in read and _COUNTS.search(name))
+    if unread:
+        raise refusal(
+            path,
+            f"also {', '.join(map(repr, unread[:5]))}, which this kind of SAE lacks",
+            "the tensors of one kind of SAE",
+            "give it with the names and files it was published under, which say its kind",
+        )
 
 
 def check_k(config: SaeConfig, path: Path) -> None:

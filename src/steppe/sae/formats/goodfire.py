@@ -10,7 +10,14 @@ from typing import Any
 
 from steppe.sae.config import SaeConfig
 from steppe.sae.formats.files import tensor_of
-from steppe.sae.formats.found import Found, in_name, residual_post, transposed, widths
+from steppe.sae.formats.found import (
+    Found,
+    in_name,
+    refuse_unread,
+    residual_post,
+    transposed,
+    widths,
+)
 
 _FILE = r"/([^/]+)-SAE-l(\d+)\.pth?$"
 
@@ -29,6 +36,7 @@ def read(place: Path, content: dict[str, Any]) -> Found:
         InputError: It holds something else.
     """
     suffix = _suffix(content) or ""
+    refuse_unread(content, (), place)
     tensors = {
         f"{letter}_{short}": tensor_of(content, f"{part}{suffix}.{kind}", place)
         for part, short in (("encoder", "enc"), ("decoder", "dec"))

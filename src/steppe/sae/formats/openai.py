@@ -15,6 +15,7 @@ from steppe.sae.formats.found import (
     count,
     in_name,
     not_residual,
+    refuse_unread,
     residual_post,
     transposed,
     widths,
@@ -40,6 +41,7 @@ def read(place: Path, content: dict[str, Any]) -> Found:
     Raises:
         InputError: It is of another place than after a block, or of another activation function.
     """
+    refuse_unread(content, (), place)
     tensors = {ours: tensor_of(content, theirs, place) for ours, theirs in _NAMES.items()}
     tensors |= {name: transposed(tensors[name]) for name in ("W_enc", "W_dec")}
     d_in, d_sae = widths(tensors["W_enc"], place)

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from steppe.sae.config import SaeConfig
 from steppe.sae.formats.files import read_pt, refusal, tensor_of
-from steppe.sae.formats.found import Found, in_name, residual_post, transposed, widths
+from steppe.sae.formats.found import (
+    Found,
+    in_name,
+    refuse_unread,
+    residual_post,
+    transposed,
+    widths,
+)
 
 _FILE = r"layer(\d+)\.sae\.pt$"
 _REPOSITORY = r"SAE-Res-(.+?)-W(\d+)K-L0_(\d+)"
@@ -35,6 +42,7 @@ def read(place: Path) -> Found:
             "keep the repository's name: only there stand model, width and L0",
         )
     content = read_pt(place)
+    refuse_unread(content, (), place)
     tensors = {name: tensor_of(content, name, place) for name in ("b_enc", "b_dec")}
     tensors |= {name: transposed(tensor_of(content, name, place)) for name in ("W_enc", "W_dec")}
     d_in, d_sae = widths(tensors["W_enc"], place)

@@ -14,7 +14,14 @@ from torch import Tensor
 
 from steppe.sae.config import ArchitectureName, SaeConfig
 from steppe.sae.formats.files import read_json, refusal
-from steppe.sae.formats.found import Found, count, not_residual, residual_post, transposed
+from steppe.sae.formats.found import (
+    Found,
+    count,
+    not_residual,
+    refuse_unread,
+    residual_post,
+    transposed,
+)
 from steppe.sae.weights import read_tensors
 
 SETTINGS, WEIGHTS, PARENT = "cfg.json", "sae.safetensors", "config.json"
@@ -68,6 +75,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     lacking = [name for name in _NAMES.values() if name not in raw]
     if lacking:
         raise refusal(path, f"no tensor {lacking[0]!r}", f"tensors {', '.join(_NAMES.values())}")
+    refuse_unread(raw, _NAMES.values(), path)
     found = {ours: raw[theirs] for ours, theirs in _NAMES.items()}
     return {**found, "W_enc": transposed(found["W_enc"])}
 
