@@ -195,6 +195,14 @@ def test_records_have_saebench_s_names_and_agree_with_each_other(done: Run) -> N
     assert record["sae_cfg_dict"]["hook_name"] == SITE
 
 
+def test_a_record_that_was_removed_is_written_again(done: Run) -> None:
+    path = done.path / "tables" / "saebench" / "seeing_eval_results.json"
+    before = path.read_bytes()
+    path.unlink()
+    steppe.report(done.path)
+    assert path.read_bytes() == before
+
+
 def test_the_fit_is_that_of_the_saes_own_reconstructions(done: Run, files: dict[str, Any]) -> None:
     model = steppe.load_model(files["model"])
     sae = steppe.load_sae(f"{files['saes'][0]}/seeing", model=model)
