@@ -1,10 +1,11 @@
 """Time and memory of all 24,576 latents of an SAE on a model of GPT-2 small's shape, from a part.
 
-python benchmarks/sae_scores_cost.py            random weights; about three minutes on two cores
+python benchmarks/sae_scores_cost.py            random weights; a few minutes
 
 Some latents are measured in some prompts, before block 6. With random weights few paths reach the
 level, and a search that finds nothing takes fewer points; so the time of a point is taken, and the
-number of points of a path from a run on the bundled model, where paths do reach it.
+number of points of a path from the bundled model, where paths do reach it. Time is that of all
+threads together, so that work beside it does not count.
 """
 
 from __future__ import annotations
@@ -54,12 +55,12 @@ def write_files(folder: Path) -> None:
 
 
 def measured(context: Context[Settings], latents: int) -> tuple[float, float]:
-    """Seconds of a point, and points of a latent in one prompt, of some latents not yet seen."""
+    """CPU seconds of a point, and points of a latent in one prompt, of latents not yet seen."""
     measure_latents(context, range(8))
     with counted_points() as points:
-        started = time.perf_counter()
+        started = time.process_time()
         measure_latents(context, range(8, 8 + latents))
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
     prompts = context.settings.latent_prompts
     return seconds / points.count, points.count / (latents * prompts)
 
@@ -82,10 +83,10 @@ def main() -> None:
     total = LATENTS * PROMPTS * points
     found = {
         "threads": torch.get_num_threads(),
-        "seconds_per_point": per_point,
+        "cpu_seconds_per_point": per_point,
         "points_per_latent_and_prompt": points,
         "points_of_all": round(total),
-        "hours_of_all": total * per_point / 3600,
+        "core_hours_of_all": total * per_point / 3600,
         "peak_gigabytes_of_the_part": peak,
     }
     print(json.dumps(found, indent=1))

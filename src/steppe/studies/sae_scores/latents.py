@@ -16,7 +16,7 @@ from steppe.core.axes import LATENT, PROMPT, RANK, SAMPLE, SENSE
 from steppe.core.errors import InputError
 from steppe.metrics import find_metrics
 from steppe.metrics.distributions import entropy
-from steppe.metrics.probe import Probe
+from steppe.metrics.probe import ROWS, Probe
 from steppe.paths import Family, family_of
 from steppe.propagation import Prefix
 from steppe.sae import Sae
@@ -31,7 +31,7 @@ from steppe.study.saes import UsedSae
 LATENTS = "latents"
 ALONG, AGAINST = "along", "against"
 SENSES = (ALONG, AGAINST)
-SHARD_SIZE = 128
+SHARD_SIZE = 64
 # Tokens that are kept of a latent.
 TOP = 5
 _WAYS = (SENSE, PROMPT, SAMPLE)
@@ -140,7 +140,7 @@ def measure_latents(context: Here, samples: range) -> Arrays:
             base = bases.activations[number].expand(len(ways), -1)
             family = family_of("straight", base, ways, mean_free=there.centered)
             effects = _effects(probe, prefix, family, length_of(context))
-            risen = risen + effects.pop("risen")[: len(rows)] / prompts
+            risen = risen + effects.pop("risen") / prompts
             values = {"crossing": straight(search, prefix, family), **effects}
             for name, value in values.items():
                 found[name][:, number] = np.asarray(value).reshape(len(SENSES), -1)
@@ -157,13 +157,16 @@ def measure_latents(context: Here, samples: range) -> Arrays:
 
 
 def _effects(probe: Probe, prefix: Prefix, family: Family, length: float) -> dict[str, Tensor]:
-    """What the next token is like at one length of every path; NaN without a direction."""
+    """What the next token is like at one length of every path; NaN without a direction.
+
+    How much log-probabilities rise, ``risen``, is of the first half of paths only, those along.
+    """
     base = family.base[:1].float()
     clean = probe.outputs(prefix, base, base)[0].log_softmax(-1).cpu()
     likeliest = int(clean.argmax())
     parts: dict[str, list[Tensor]] = {name: [] for name in ("entropy", "top", "turned", "risen")}
     norm = float(base.norm())
-    for some in torch.split(torch.arange(len(family)), 128):
+    for some in torch.split(torch.arange(len(family)), ROWS):
         places = torch.full((len(some),), length / norm, dtype=torch.float64)
         points = family.at(some, places)
         defined = torch.isfinite(points).all(dim=1)
@@ -173,5 +176,5 @@ def _effects(probe: Probe, prefix: Prefix, family: Family, length: float) -> dic
         parts["entropy"].append(entropy(log_p) - entropy(clean[None]))
         parts["top"].append(log_p[:, likeliest].exp() - clean[likeliest].exp())
         parts["turned"].append((log_p.argmax(dim=1) != likeliest) & defined)
-        parts["risen"].append(log_p - clean)
+        parts["risen"].append(log_p[some < len(family) // 2] - clean)
     return {name: torch.cat(values) for name, values in parts.items()}
