@@ -49,8 +49,8 @@ wheel: $(VENV)/.core  ## build the wheel, install it in an empty environment els
 		&& env/bin/steppe reproduce giglemiani2024 --model demo --samples 20 --out run \
 		&& env/bin/steppe show run && test -s run/report.html
 
-docs: $(VENV)/.dev  ## the documentation as a site, in runs/site; a warning ends it
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+docs: $(VENV)/.dev  ## the documentation as a site, in runs/site, its notebooks run; a warning ends it
+	NO_MKDOCS_2_WARNING=1 PYTHONWARNINGS="ignore:IProgress not found" $(BIN)/mkdocs build --quiet
 
 lint: $(VENV)/.dev  ## ruff (rules and format) and mypy --strict
 	$(BIN)/ruff check .

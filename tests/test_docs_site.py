@@ -1,7 +1,8 @@
-"""The documentation builds without a warning: every link leads somewhere, every name is found."""
+"""The documentation builds: links lead somewhere, names are found, notebooks run."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,10 @@ def test_the_site_builds_and_holds_the_api(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)],
         cwd=ROOT, capture_output=True, text=True, check=False,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        env=os.environ | {
+            "NO_MKDOCS_2_WARNING": "1", "PYTHONWARNINGS": "ignore:IProgress not found",
+            "OMP_NUM_THREADS": "1",
+        },
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     api = (tmp_path / "api" / "index.html").read_text(encoding="utf-8")
@@ -22,8 +26,24 @@ def test_the_site_builds_and_holds_the_api(tmp_path: Path) -> None:
         assert f'id="steppe.{name}"' in api
     pages = {page.stem for page in (ROOT / "docs").glob("*.md")}
     assert {path.parent.name for path in tmp_path.glob("*/index.html")} >= pages - {"index"}
+    shown = {path.parent.name: path.read_text(encoding="utf-8") for path in tmp_path.glob(
+        "notebooks/*/index.html"
+    )}  # fmt: skip
+    assert set(shown) == {book.stem for book in (ROOT / "docs" / "notebooks").glob("*.ipynb")}
+    for name in ("first_curve", "own_kind", "a_sweep"):
+        assert "data:image/png;base64," in shown[name]
+    assert "half a nat after" in shown["first_curve"]
+    assert "explained_variance" in shown["model_and_sae"]
+    assert "holds" in shown["reading_a_run"]
+
+
+def test_notebooks_are_kept_without_what_they_print() -> None:
+    for book in (ROOT / "docs" / "notebooks").glob("*.ipynb"):
+        cells = json.loads(book.read_text(encoding="utf-8"))["cells"]
+        assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
     listed = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    assert not [page.name for page in (ROOT / "docs").glob("*.md") if page.name not in listed]
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("notebooks/*.ipynb")]
+    assert not [page.name for page in pages if page.name not in listed]

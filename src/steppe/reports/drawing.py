@@ -19,6 +19,16 @@ from steppe.reports.style import DPI, ROW_HEIGHT, WIDTH, house_style, style_of
 from steppe.store.writing import write_atomically
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows: pyplot, which sees to that elsewhere, knows nothing of it."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with house_style():
+            self.savefig(buffer, format="png", dpi=DPI // 2)
+        return buffer.getvalue()
+
+
 @dataclass(frozen=True)
 class Drawing:
     """A figure and what is written under it.
@@ -87,7 +97,7 @@ def save_drawing(folder: Path, name: str, drawing: Drawing) -> list[Path]:
 
 def panels(rows: int, columns: int = 2) -> tuple[Figure, list[list[Axes]]]:
     """An empty figure of the page's width, with a grid of axes."""
-    figure = Figure(figsize=(WIDTH, ROW_HEIGHT * rows + 0.35), layout="constrained")
+    figure = ShownFigure(figsize=(WIDTH, ROW_HEIGHT * rows + 0.35), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in grid]
 
