@@ -13,7 +13,7 @@ import steppe
 from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.paths.direction_request import DirectionRequest
-from steppe.sae import as_rates, measured_rates, quality
+from steppe.sae import as_autoencoder, as_rates, measured_rates, quality
 from steppe.sae.loading import read_sae
 
 
@@ -33,6 +33,27 @@ class Mine(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         return latents @ self.W_dec + self.b_dec
+
+
+class Theirs(nn.Module):
+    """As dictionary_learning's AutoEncoder: Linear layers, and no W_dec."""
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.activation_dim, self.dict_size = weights["W_enc"].shape
+        self.bias = nn.Parameter(weights["b_dec"].clone())
+        self.encoder = nn.Linear(self.activation_dim, self.dict_size)
+        self.decoder = nn.Linear(self.dict_size, self.activation_dim, bias=False)
+        with torch.no_grad():
+            self.encoder.weight.copy_(weights["W_enc"].T)
+            self.encoder.bias.copy_(weights["b_enc"])
+            self.decoder.weight.copy_(weights["W_dec"].T)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(x - self.bias).relu()
+
+    def decode(self, f: Tensor) -> Tensor:
+        return self.decoder(f) + self.bias
 
 
 @pytest.fixture
@@ -102,3 +123,21 @@ def test_an_sae_of_sae_lens(folders: Any, activations: Tensor) -> None:
     np.testing.assert_array_equal(rates.values, steppe.firing_rates(ours, activations).values)
     found = quality(theirs, activations).explained_variance
     assert found == pytest.approx(quality(ours, activations).explained_variance, rel=1e-5)
+
+
+def test_an_object_of_dictionary_learning(folders: Any, activations: Tensor) -> None:
+    ours, theirs = read_sae(folders.write()), Theirs(folders.weights())
+    rates = steppe.firing_rates(theirs, activations)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(rates.values, measured_rates(ours, activations).values)
+    found, expected = quality(theirs, activations), quality(ours, activations)  # type: ignore[arg-type]
+    assert found.explained_variance == pytest.approx(expected.explained_variance)
+    made = as_autoencoder(theirs)
+    torch.testing.assert_close(made.W_dec, ours.W_dec)
+    torch.testing.assert_close(made.encode(activations), ours.encode(activations))
+    tops = [steppe.directions.sae_top(sae, activations, 2).vectors for sae in (theirs, ours)]  # type: ignore[arg-type]
+    torch.testing.assert_close(*tops)
+
+
+def test_an_object_that_is_no_sae_is_refused(activations: Tensor) -> None:
+    with pytest.raises(InputError, match="Linear without encode, decode, W_dec"):
+        quality(nn.Linear(8, 8), activations)  # type: ignore[arg-type]

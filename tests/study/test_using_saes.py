@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.sae.test_autoencoder import Theirs
 
 from steppe.cli.main import main
 from steppe.core.errors import InputError
@@ -25,6 +26,7 @@ from steppe.store import open_run
 from steppe.studies.giglemiani2024.study import STUDY
 from steppe.studies.lee2024.study import STUDY as LEE
 from steppe.study import Context
+from steppe.study.given import Given
 from steppe.study.running import open_context
 from steppe.study.saes import UsedSae
 
@@ -167,3 +169,13 @@ def test_the_summary_and_the_folder_say_it(tiny_files: Any, tmp_path: Path) -> N
     assert "L0 " in summary
     (fit,) = open_run(out).provenance[-1]["sae_fit"].values()
     assert 0.5 < fit["explained_variance"] < 1
+
+
+def test_an_object_with_a_linear_decoder_is_enough(tiny_files: Any) -> None:
+    sae = Theirs(load_file(tiny_files.sae / "sae_weights.safetensors"))
+    settings = asked(tiny_files, "giglemiani2024", tiny_files.sae)
+    mine = open_context(STUDY, settings.model_copy(update={"sae": None}), Given(sae=sae))
+    (found,) = mine.sae_fit.values()
+    (expected,) = prepare(settings).sae_fit.values()
+    assert found["explained_variance"] == pytest.approx(expected["explained_variance"], rel=1e-5)
+    assert mine.resolved()["sae"] == "an object of Theirs"

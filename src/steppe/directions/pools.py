@@ -12,7 +12,7 @@ from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.directions.direction_set import DirectionSet
 from steppe.models import Model
-from steppe.sae.autoencoder import Autoencoder, encode
+from steppe.sae.autoencoder import Autoencoder, as_autoencoder, encode
 from steppe.sae.blocks import row_slices
 
 _TRIES = 1000
@@ -103,6 +103,7 @@ def sae_top(sae: Autoencoder, activations: Vectors, count: int = 1) -> Direction
     Raises:
         InputError: More are asked for than are ever active.
     """
+    sae = as_autoencoder(sae)
     rows, width = as_vectors(activations, "activations"), len(sae.W_dec)
     total = torch.zeros(width, dtype=torch.float64)
     for part in row_slices(len(rows), width):

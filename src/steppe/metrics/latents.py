@@ -12,7 +12,7 @@ from torch import Tensor
 from steppe.core.errors import InputError
 from steppe.core.sites import Site, as_site
 from steppe.metrics.catalogue import Metric
-from steppe.sae.autoencoder import Autoencoder, encode
+from steppe.sae.autoencoder import Autoencoder, as_autoencoder, encode
 from steppe.sae.belonging import check_fits
 from steppe.sae.blocks import row_slices
 from steppe.sae.model import Sae
@@ -59,6 +59,7 @@ def _l1(latents: Tensor, base: Tensor) -> Tensor:
 def _metric(
     name: str, long_name: str, sae: Autoencoder, read: Site | str | None, compare: Compare
 ) -> Metric:
+    sae = as_autoencoder(sae)
     own = sae.hook_name if isinstance(sae, Sae) else None
     site = read if read is not None else own
     unit = "1" if compare is _switched else "activation units"

@@ -3,7 +3,7 @@
 Depends on core only, and reads the files itself: SAELens is never imported.
 """
 
-from steppe.sae.autoencoder import Autoencoder
+from steppe.sae.autoencoder import Autoencoder, as_autoencoder
 from steppe.sae.belonging import check_fits, doubts
 from steppe.sae.config import SaeConfig
 from steppe.sae.loading import load_sae, read_sae
@@ -20,6 +20,7 @@ __all__ = [
     "SaeConfig",
     "SaeIdentity",
     "SaeQuality",
+    "as_autoencoder",
     "as_rates",
     "check_fits",
     "doubts",

@@ -1,14 +1,15 @@
 """What is asked of an SAE object, whoever made it, and how it is called.
 
 Anything with ``encode``, ``decode`` and ``W_dec`` serves: `Sae`, SAELens' ``SAE``, an object of
-one's own. Other classes keep gradients, want their own device and number format, and take no
-``like``.
+one's own; of dictionary_learning's, with a Linear layer for a decoder, `as_autoencoder` makes one.
+Other classes keep gradients, want their own device and number format, and take no ``like``.
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -32,6 +33,60 @@ class Autoencoder(Protocol):
 
         It may take the activations whose scale the result is given as a second argument ``like``.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class LinearDecoder:
+    """An SAE object whose decoder is a Linear layer, as dictionary_learning's.
+
+    Attributes:
+        sae: The object.
+    """
+
+    sae: Any
+
+    @property
+    def W_dec(self) -> Tensor:
+        """Decoder weights, one row a latent, ``(latent, d_in)``."""
+        rows: Tensor = self.sae.decoder.weight.T
+        return rows
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Latents ``(sample, latent)`` of activations ``(sample, d_in)``."""
+        latents: Tensor = self.sae.encode(x)
+        return latents
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Activations ``(sample, d_in)`` of latents ``(sample, latent)``."""
+        activations: Tensor = self.sae.decode(latents)
+        return activations
+
+
+def as_autoencoder(sae: Any) -> Autoencoder:
+    """An SAE object as steppe uses it: itself, or dictionary_learning's with its decoder turned.
+
+    Args:
+        sae: Anything with ``encode``, ``decode``, and ``W_dec`` or ``decoder.weight``.
+
+    Raises:
+        InputError: It lacks one of them, or its decoder is no matrix.
+    """
+    found: Any = sae
+    if not hasattr(sae, "W_dec") and isinstance(
+        getattr(getattr(sae, "decoder", None), "weight", None), Tensor
+    ):
+        found = LinearDecoder(sae)
+    lacking = [name for name in ("encode", "decode", "W_dec") if not hasattr(found, name)]
+    if lacking or not isinstance(found.W_dec, Tensor) or found.W_dec.ndim != 2:
+        raise InputError(
+            "SAE",
+            got=f"an object of {type(sae).__name__} "
+            + (f"without {', '.join(lacking)}" if lacking else "whose W_dec is no matrix"),
+            expected="an object with encode, decode, and W_dec (latent, d_in) or decoder.weight "
+            "(d_in, latent)",
+            fix="give such an object, or the name of a file: steppe.load_sae",
+        )
+    return cast(Autoencoder, found)
 
 
 def encode(sae: Autoencoder, x: Tensor) -> Tensor:

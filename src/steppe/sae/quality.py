@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from steppe.core.errors import InputError
-from steppe.sae.autoencoder import Autoencoder, decode, encode
+from steppe.sae.autoencoder import Autoencoder, as_autoencoder, decode, encode
 from steppe.sae.blocks import row_slices
 
 
@@ -43,6 +43,7 @@ def quality(sae: Autoencoder, activations: Tensor) -> SaeQuality:
     Raises:
         InputError: There are fewer than two activations.
     """
+    sae = as_autoencoder(sae)
     if len(activations) < 2:
         raise InputError(
             "activations",

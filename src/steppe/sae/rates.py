@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from steppe.core.errors import InputError
-from steppe.sae.autoencoder import Autoencoder, encode
+from steppe.sae.autoencoder import Autoencoder, as_autoencoder, encode
 from steppe.sae.blocks import row_slices
 from steppe.sae.model import Sae
 from steppe.sae.weights import SPARSITY_FILE
@@ -93,6 +93,7 @@ def measured_rates(sae: Autoencoder, activations: Tensor) -> FiringRates:
     Raises:
         InputError: There are no activations.
     """
+    sae = as_autoencoder(sae)
     if len(activations) == 0:
         raise InputError(
             "activations",

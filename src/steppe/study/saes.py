@@ -16,7 +16,7 @@ from steppe.core.errors import InputError
 from steppe.core.sites import Site
 from steppe.models import Model
 from steppe.sae import FiringRates, Sae, SaeQuality, firing_rates, load_sae
-from steppe.sae.autoencoder import Autoencoder
+from steppe.sae.autoencoder import Autoencoder, LinearDecoder, as_autoencoder
 from steppe.settings.study_settings import SiteSettings
 from steppe.study.using_saes import (
     check_belongs,
@@ -83,7 +83,8 @@ def label_of(sae: Autoencoder) -> str:
     """What the only SAE of a study is called."""
     if isinstance(sae, Sae):
         return sae.identity.source
-    return f"an object of {type(sae).__name__}"
+    made = sae.sae if isinstance(sae, LinearDecoder) else sae
+    return f"an object of {type(made).__name__}"
 
 
 def open_for(
@@ -96,6 +97,7 @@ def open_for(
     """
     has_own_site = settings.sae_site is None
     if given is not None:
+        given = as_autoencoder(given)
         name = short_name(given) if has_own_site and isinstance(given, Sae) else label_of(given)
         saes: dict[str, Autoencoder] = {name: given}
     elif has_own_site:
