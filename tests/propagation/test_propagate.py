@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -69,9 +71,26 @@ def test_points_for_other_prompts_are_refused(gpt2: Model) -> None:
     assert str(caught.value) == (
         "points\n"
         "  got:      shape (3, 5, 32) for 2 prompts\n"
-        "  expected: (2, step, d_model)\n"
-        "  fix:      pass one set of points per prompt"
+        "  expected: (2, step, 32)\n"
+        "  fix:      pass one set of points per prompt, in the residual stream's width"
     )
+
+
+@pytest.mark.parametrize(
+    ("position", "shape", "expected"),
+    [
+        (-1, (3, 1, 5, 32), "(3, step, 32)"),
+        (-1, (3, 5, 31), "(3, step, 32)"),
+        ("all", (3, 5, 32), "(3, step, 8, 32)"),
+        ("all", (3, 5, 7, 32), "(3, step, 8, 32)"),
+    ],
+)
+def test_points_of_another_shape_are_refused_as_a_whole(
+    gpt2: Model, position: int | Literal["all"], shape: tuple[int, ...], expected: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        propagate(gpt2, TOKENS, Site(1, "resid_pre", position), torch.zeros(shape))
+    assert f"expected: {expected}" in str(caught.value)
 
 
 @pytest.mark.parametrize("budget", [None, 2**13])

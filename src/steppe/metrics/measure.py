@@ -215,7 +215,7 @@ def measure(
     site = as_site(site)
     chosen, first = _at_sites([one.of(model) for one in find_metrics(metrics)], read)
     ids = as_tokens(model, tokens, axes=2)
-    check_prompts(ids, points)
+    check_prompts(model, site, ids, points)
     require_self_check(model, site, ids.shape[1])
     curves = []
     reads = read_sites(chosen, first)

@@ -53,7 +53,7 @@ def propagate(
     """
     site, reads = as_site(site), _parse_reads(read)
     ids = as_tokens(model, tokens, axes=2)
-    check_prompts(ids, points)
+    check_prompts(model, site, ids, points)
     require_self_check(model, site, ids.shape[1])
     collected = []
     with Suffix(model, site, read=reads, logits=logits) as suffix:
@@ -124,16 +124,25 @@ def _parse_reads(read: str | Site | list[str | Site]) -> list[Site]:
     return [as_site(one) for one in (read if isinstance(read, list) else [read])]
 
 
-def check_prompts(tokens: Tensor, points: Tensor) -> None:
-    """Refuse points that are not one set per prompt.
+def check_prompts(model: Model, site: Site, tokens: Tensor, points: Tensor) -> None:
+    """Refuse points that are not one set of rows of the residual stream per prompt.
+
+    Args:
+        model: The model.
+        site: Where the points are placed.
+        tokens: ``(prompt, position)``.
+        points: What was given.
 
     Raises:
-        InputError: The first axes differ.
+        InputError: They have another shape.
     """
-    if points.ndim < 3 or len(points) != len(tokens):
+    inner = (tokens.shape[1],) if site.position == "all" else ()
+    wanted = (len(tokens), *inner, model.d_model)
+    found = tuple(points.shape)
+    if len(found) != len(wanted) + 1 or (found[0], *found[2:]) != wanted:
         raise InputError(
             "points",
-            got=f"shape {tuple(points.shape)} for {len(tokens)} prompts",
-            expected=f"({len(tokens)}, step, d_model)",
-            fix="pass one set of points per prompt",
+            got=f"shape {found} for {len(tokens)} prompts",
+            expected=f"({len(tokens)}, step, {', '.join(map(str, wanted[1:]))})",
+            fix="pass one set of points per prompt, in the residual stream's width",
         )
