@@ -79,6 +79,7 @@ def test_a_refusal_of_the_operating_system_has_its_traceback_too(
             "leave out --overwrite to go on",
         ),
         (["check", "demo"], "check.load", "the same command begins anew"),
+        (["fetch", "smollm2"], "fetch.load", "goes on where this one stopped"),
     ],
 )
 def test_a_command_that_was_ended_says_what_is_true_of_it(

