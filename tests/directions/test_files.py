@@ -233,3 +233,10 @@ def test_repengs_gguf_control_vectors(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match="unreadable"):
             from_file(path)
+
+
+def test_layers_counted_from_the_end_are_refused(tmp_path: Path) -> None:
+    # By name "-1" it would be taken for a direction of any site.
+    torch.save({-1: torch.ones(4)}, tmp_path / "v.pt")
+    with pytest.raises(InputError, match="layer -1"):
+        from_file(tmp_path / "v.pt")

@@ -140,3 +140,10 @@ def test_the_bundled_model_reads_every_one_of_them() -> None:
         assert found.names == tuple(read_pairs(group))
         # No single pair turns a direction round.
         assert all(0 < f["leave_one_out_mean"] <= f["leave_one_out_max"] < 90 for f in found.facts)
+
+
+def test_a_set_of_a_name_that_is_there_already_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.yaml"
+    file.write_text("mood: {positive: [a], negative: [b]}\nmood: {positive: [c], negative: [d]}\n")
+    with pytest.raises(InputError, match="'mood' twice"):
+        read_pairs(file)

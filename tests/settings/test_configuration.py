@@ -145,3 +145,10 @@ def test_what_is_not_finite_is_refused(study: str, key: str, value: float) -> No
 def test_lengths_are_finite() -> None:
     with pytest.raises(InputError, match="inf"):
         settings_of({"study": "lee2024", "lengths": [1.0, float("inf")]}, "here")
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("study: janiak2024\nseed: 1\nsamples: 5\nseed: 2\n")
+    with pytest.raises(InputError, match="'seed' twice"):
+        read_config(file)

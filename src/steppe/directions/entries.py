@@ -94,6 +94,13 @@ def _found(content: Any, path: Path) -> Iterator[Entry]:
 
 def _by_key(content: Mapping[Any, Any], path: Path) -> Iterator[Entry]:
     for key, value in content.items():
+        if isinstance(key, int) and key < 0:
+            raise refusal(
+                path,
+                f"a vector of layer {key}, counted from the end",
+                "layers counted from 0",
+                f"save it under its own number: the number of layers minus {-key}",
+            )
         place = _place_of(key)
         if isinstance(value, Mapping):
             for entry in _by_key(value, path):

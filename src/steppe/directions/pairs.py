@@ -15,6 +15,7 @@ import yaml
 
 from steppe.core.errors import InputError
 from steppe.core.names import check_names
+from steppe.core.yaml_text import read_yaml
 
 # A prompt: a text, or its token ids for a model without a tokenizer.
 Prompt = str | tuple[int, ...]
@@ -113,7 +114,7 @@ def _read(path: Path) -> dict[str, Pairs]:
             )
         text = path.read_text(encoding="utf-8")
         is_lines = path.suffix.lower() == ".jsonl"
-        content = _gathered(text, place) if is_lines else yaml.safe_load(text)
+        content = _gathered(text, place) if is_lines else read_yaml(text)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(

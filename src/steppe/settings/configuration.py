@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from steppe.core.errors import InputError
 from steppe.core.names import nearest
+from steppe.core.yaml_text import read_yaml
 from steppe.settings.explaining import settings_class
 from steppe.settings.faults import TOLD
 from steppe.settings.study_settings import StudySettings
@@ -34,7 +35,7 @@ def read_config(path: Path) -> dict[str, Any]:
             fix="give the path of a file, for instance study.yaml",
         )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     # ValueError: no UTF-8, or a number or date that is none; the other: nested without end.
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(
