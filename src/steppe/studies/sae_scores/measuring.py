@@ -98,7 +98,8 @@ def prepare(context: Here) -> dict[str, Any]:
     pairs = min(PAIRS, len(order) // 2)
     steps, cosines = {}, {}
     for site, saes in by_site(context).items():
-        ends = last(context, context.at(site).site).activations_of(order[: 2 * pairs])
+        # Prompts are long: all of them at once would take more memory than anything later.
+        ends = context.at(site).activations_everywhere(order[: 2 * pairs])[:, -1]
         base, target = ends[:pairs], ends[pairs:]
         distance = float((target - base).norm(dim=1).mean())
         steps[site] = STEP_SIZE * distance / TARGET_DISTANCE
