@@ -167,8 +167,14 @@ def test_the_summary_and_the_folder_say_it(tiny_files: Any, tmp_path: Path) -> N
     summary = (out / "summary.md").read_text()
     assert "explained variance 0." in summary
     assert "L0 " in summary
-    (fit,) = open_run(out).provenance[-1]["sae_fit"].values()
+    provenance = open_run(out).provenance[-1]
+    (fit,) = provenance["sae_fit"].values()
     assert 0.5 < fit["explained_variance"] < 1
+    found = provenance["activations"]
+    assert found["count"] == 300
+    assert 1 < found["carriers"] <= 300
+    assert f"300 activations, norm {found['median_norm']:.3g} (median)" in summary
+    assert f"as if {found['carriers']:.0f} equal activations" in summary
 
 
 def test_an_object_with_a_linear_decoder_is_enough(tiny_files: Any) -> None:

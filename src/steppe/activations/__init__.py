@@ -20,6 +20,7 @@ from steppe.activations.real import RealTargets, draw_real_targets
 from steppe.activations.reconstruction import sae_reconstruction, without_latents
 from steppe.activations.structured import synthetic_structured
 from steppe.activations.synthetic import synthetic_baseline, synthetic_random
+from steppe.activations.tails import Tails, tails
 from steppe.activations.targets import TargetRequest
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Moments",
     "PoolLatents",
     "RealTargets",
+    "Tails",
     "TargetRequest",
     "draw_real_targets",
     "estimate_moments",
@@ -45,5 +47,6 @@ __all__ = [
     "synthetic_baseline",
     "synthetic_random",
     "synthetic_structured",
+    "tails",
     "without_latents",
 ]

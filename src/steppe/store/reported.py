@@ -19,7 +19,7 @@ _RESULTS, _INPUTS, _OUTPUTS = "results", "inputs", "outputs"
 # What a report is made from beside the results.
 _FILES = (layout.CONFIG, layout.DIRECTIONS, layout.TOKENS)
 # What it quotes of each start.
-_QUOTED = ("sae_fit", "prompts")
+_QUOTED = ("sae_fit", "activations", "prompts")
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
     if resolved.get("sae_identity"):
         facts |= {"SAE fit": reporting.fit_text(analysis.run)}
     if "moments_from" in resolved:
-        facts |= {"moments from": f"{resolved['moments_from']} activations"}
+        facts |= {"moments from": reporting.moments_text(analysis.run)}
     facts |= {f"direction {name}": told for name, told in direction_facts(analysis.run.path)}
     if study.facts is not None:
         facts |= study.facts(analysis)

@@ -119,6 +119,21 @@ def short(identity: Mapping[str, str]) -> str:
     return f"sha256 {identity['sha256'][:12]}"
 
 
+def moments_text(run: Run) -> str:
+    """What mean and covariance of a run were estimated from, and how few activations make them."""
+    count = run.config["resolved"]["moments_from"]
+    known = [record["activations"] for record in run.provenance if record.get("activations")]
+    if not known:
+        return f"{count} activations"
+    found = known[-1]
+    return (
+        f"{count} activations, norm {found['median_norm']:.3g} (median), "
+        f"{found['percentile_99']:.3g} (99th percentile); {found['outliers']} of more than five "
+        f"medians make {found['outliers_share_of_variance']:.1%} of the variance, which is as "
+        f"unequal as if {found['carriers']:.0f} equal activations carried it"
+    )
+
+
 def fit_text(run: Run) -> str:
     """How the SAEs of a run do on its own activations, by the latest start that measured it."""
     known = [record["sae_fit"] for record in run.provenance if record.get("sae_fit")]

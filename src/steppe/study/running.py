@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from steppe.activations import tails
 from steppe.core.bos import BOS_REASON
 from steppe.core.errors import InputError
 from steppe.core.parts import Part as Share
@@ -273,6 +274,7 @@ def _provenance(
         "model": resolved["model_identity"],
         "sae": resolved["sae_identity"],
         "sae_fit": context.sae_fit,
+        "activations": asdict(tails(context.pool)) if "moments" in context.needs else None,
         "prompts": resolved["prompts_identity"],
         "seed": context.settings.seed,
     }

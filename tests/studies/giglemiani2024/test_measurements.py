@@ -250,6 +250,7 @@ def test_where_nothing_is_drawn_from_a_gaussian_few_prompts_are_enough(
     assert [*done.curves["kind"].values] == [*kinds]
     assert not (done.path / "moments.safetensors").exists()
     assert "moments_from" not in done.config["resolved"]
+    assert done.provenance[-1]["activations"] is None
     with pytest.raises(InputError, match="8 activations"):
         run_study(tiny_files, tmp_path / "other", prompts=few)
 
