@@ -40,7 +40,7 @@ def test_two_sites_two_prompts_and_two_quantities_are_compared(gpt2: Model) -> N
         f"{site}, {length} tokens, {what}"
         for site in ("blocks.2.hook_resid_post", "blocks.1.hook_resid_pre")
         for length in (10, 17)
-        for what in ("residual", "logits")
+        for what in ("residual", "logits", "residual of a point alone")
     }
 
 
@@ -63,6 +63,18 @@ def test_half_precision_has_a_wider_tolerance(family_model: Model, dtype: str) -
     check = self_check(load_model(family_model.hf_model, dtype=dtype), SITE)
     assert check.passed
     assert check.tolerance > 1e-3
+
+
+@pytest.mark.parametrize("engine", ["fast", "full"])
+def test_a_model_whose_numbers_hang_on_the_batch_is_refused(engine: str) -> None:
+    config = transformers.GPT2Config(**SMALL, num_attention_heads=2, bos_token_id=0, eos_token_id=0)
+    hf_model = transformers.GPT2LMHeadModel(config)
+    # As int8 matrices do whose outliers are those of the batch, which both passes share.
+    hf_model.transformer.h[1].mlp.register_forward_hook(
+        lambda _module, _args, added: added + added.abs().amax(0, keepdim=True)
+    )
+    with pytest.raises(InputError, match="a point alone"):
+        require_self_check(load_model(hf_model, engine=engine), SITE)
 
 
 def test_a_model_that_mixes_positions_outside_attention_is_refused() -> None:
