@@ -128,6 +128,25 @@ def test_a_number_of_heads_that_runs_no_model_is_put_down_to_config_json(
     assert refusal(tmp_path).fix.startswith("correct the configuration (config.json)")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 0}},
+        {"rope_parameters": {"rope_type": "default", "rope_theta": -1.0}},
+        {"rope_parameters": "absent", "rope_theta": 0},
+        {"rms_norm_eps": float("nan")},
+    ],
+)
+def test_constants_that_make_nan_are_put_down_to_config_json(
+    make_llama: Callable[[], Any], tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    make_llama().save_pretrained(tmp_path)
+    change_config(tmp_path, **changes)
+    fault = refusal(tmp_path)
+    assert fault.got == "NaN from a short forward pass, though all weights are finite"
+    assert fault.fix.startswith("take config.json from where the weights come from")
+
+
 def test_a_model_that_states_no_limit_has_no_context_length(
     make_gpt2: Callable[..., Any],
 ) -> None:

@@ -268,9 +268,10 @@ def test_nan_fails_wherever_it_is(
 def test_a_model_whose_logits_are_nan_fails() -> None:
     config = transformers.GPT2Config(**SMALL, num_attention_heads=2, bos_token_id=0, eos_token_id=0)
     hf_model = transformers.GPT2LMHeadModel(config)
+    model = load_model(hf_model)
     hf_model.lm_head.register_forward_hook(lambda _module, _args, logits: logits * float("nan"))
     with pytest.raises(InputError, match=r"relative error nan .*logits"):
-        require_self_check(load_model(hf_model), SITE)
+        require_self_check(model, SITE)
 
 
 @pytest.mark.parametrize("mask", [torch.finfo(torch.float32).min, -1e9, -float("inf"), 1e6])

@@ -1,6 +1,6 @@
 """Where a transformers model keeps its blocks, its final normalisation and its unembedding.
 
-Found by looking and by one forward pass over two tokens, so that no family needs code of its own.
+Found by looking and by one short forward pass, so that no family needs code of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ Norm = Literal["layer_norm", "rms_norm", "other"]
 _FAULTS = (TypeError, ValueError, LookupError, AttributeError, RuntimeError)
 # Invariance of a normalisation is exact up to its epsilon and the rounding of half precision.
 _INVARIANCE = 0.02
+# Beyond the 16 keys that torch's attention takes in one step, where it drops NaN.
+_N_TOKENS = 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +131,7 @@ def find_blocks_path(hf_model: PreTrainedModel, family: str) -> str:
 
 @dataclass
 class _Seen:
-    """What one forward pass over two tokens showed."""
+    """What one short forward pass showed."""
 
     d_model: int = 0
     returns_tuple: bool = False
@@ -139,8 +141,7 @@ class _Seen:
 
 def _probe(hf_model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> _Seen:
     seen = _Seen()
-    # Two, so that a stream ordered as (position, prompt) is not taken for (prompt, position).
-    tokens = torch.zeros((1, 2), dtype=torch.int64, device=input_device(hf_model))
+    tokens = _short_prompt(hf_model)
 
     def first_block(_module: nn.Module, _args: Any, output: Any) -> None:
         if not isinstance(output, Tensor | tuple):
@@ -166,14 +167,14 @@ def _probe(hf_model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) 
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         with torch.inference_mode(), evaluating(hf_model):
-            hf_model(input_ids=tokens, use_cache=False)
+            logits = hf_model(input_ids=tokens, use_cache=False).logits
     except _FAULTS as fault:
         # Neither too little memory nor what the user's own code raises says anything of the family.
         if is_out_of_memory(fault) or not _is_from_library(fault):
             raise
         raise InputError(
             f"model family {hf_model.config.model_type!r}",
-            got=f"a forward pass over two tokens fails: {fault}",
+            got=f"a short forward pass fails: {fault}",
             expected="a causal language model that runs on token ids alone",
             fix="correct the configuration (config.json) where a size or number of heads is wrong; "
             "where it is right, this architecture is not supported: choose another model",
@@ -181,7 +182,26 @@ def _probe(hf_model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) 
     finally:
         for handle in handles:
             handle.remove()
+    _check_numbers(hf_model, logits)
     return seen
+
+
+def _check_numbers(hf_model: PreTrainedModel, logits: Tensor) -> None:
+    if bool(logits.isnan().any()):
+        raise InputError(
+            f"model family {hf_model.config.model_type!r}",
+            got="NaN from a short forward pass, though all weights are finite",
+            expected="logits that are numbers",
+            fix="take config.json from where the weights come from, or correct what is wrong in it "
+            "(rope_theta, an epsilon, a scale); hooks and weights in float16 make NaN, too",
+        )
+
+
+def _short_prompt(hf_model: PreTrainedModel) -> Tensor:
+    # Several tokens, so that a stream ordered as (position, prompt) is not taken for another.
+    limit = getattr(hf_model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    length = min(_N_TOKENS, limit) if isinstance(limit, int) and limit > 1 else _N_TOKENS
+    return torch.zeros((1, length), dtype=torch.int64, device=input_device(hf_model))
 
 
 def _is_from_library(fault: Exception) -> bool:
