@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from steppe.comparisons import (
     KsTest,
@@ -46,9 +47,12 @@ def test_pairs_make_the_interval_narrower() -> None:
     assert narrow.high - narrow.low < 0.8 * (wide.high - wide.low)
 
 
-def test_a_kind_against_itself_is_certain() -> None:
+def test_equal_samples_leave_room_for_samples_that_differ() -> None:
     values = np.random.default_rng(4).normal(size=50)
-    assert ks_interval(values, values, draws(50)) == (0, 0)
+    # With a distance of d a pair differs with a chance of d or more, and 50 of 50 are equal.
+    low, high = ks_interval(values, values, draws(50))
+    assert low == 0
+    assert high == pytest.approx(1 - 0.025 ** (1 / 50), abs=0.001)
     assert ks_sum([Weighted(values, values)], draws(50))[:3] == (0, 0, 0)
 
 
@@ -107,6 +111,18 @@ def test_within_a_margin_and_beyond(shift: float, sign: int) -> None:
     assert found.low < found.number < found.high
     assert (found.low > 0, found.high < 0) == (sign > 0, sign < 0)
     assert found.p < 0.05
+
+
+@pytest.mark.parametrize(("moved", "n", "holds"), [(0, 30, 0), (0, 40, 1), (1, 50, 0), (1, 60, 1)])
+def test_a_margin_is_not_kept_by_few_pairs_that_happen_to_be_equal(
+    moved: int, n: int, holds: int
+) -> None:
+    reference = np.zeros(n)
+    values = (np.arange(n) < moved).astype(float)
+    found = ks_within(values, reference, 0.1, draws(n))
+    # As few pairs differ by chance, were one in ten to differ.
+    assert found.p >= 2 * binom.cdf(moved, n, 0.1) - 1e-9
+    assert (found.low > 0) == holds
 
 
 def test_just_at_the_margin_nothing_is_decided() -> None:

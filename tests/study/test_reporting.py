@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
-from steppe.study.reporting import sentences_of
+import numpy as np
+import pandas as pd
+
+from steppe.study.reporting import Report, sentences_of
 from steppe.study.verdicts import Decision, claims_frame
 
 
@@ -26,3 +31,10 @@ def test_the_same_number_elsewhere_and_the_published_one_stand_beside_it() -> No
     sentences = sentences_of(claims_frame([row, without], "quantity", *further))
     assert sentences[0].endswith("to 0.60; at length 51: 0.70; as published: 0.80)")
     assert sentences[1].endswith("to 0.60)")
+
+
+def test_what_a_figure_shows_holds_no_formula(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    report = Report(run=cast(Any, SimpleNamespace(path=tmp_path)))
+    report.add_data("curves", pd.DataFrame({"kind": ["=1+1"], "@sae": [-1.5]}))
+    assert (tmp_path / "figures" / "curves.csv").read_text() == "kind,'@sae\n'=1+1,-1.5\n"

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import bdtr
 
 from steppe.comparisons.differences import Difference, noise
 from steppe.comparisons.intervals import Interval, Resamples
@@ -21,6 +22,8 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95
 # Ends of intervals are found to a range of distances over 2 to so many.
 _HALVINGS = 12
+# Below so many samples a binomial number is skewed too much to be taken for normal.
+_FEW = 20
 
 
 class Weighted(NamedTuple):
@@ -200,9 +203,13 @@ def _one(values: ArrayLike, reference: ArrayLike, resamples: Resamples) -> _Inve
     sooner = statistic.reaching(difference.shape, statistic.largest - step)
     sharp = difference.peak if lost else difference.sharp
     later = statistic.reaching(sharp, statistic.largest + step)
+    moved = round(statistic.samples * statistic.number)
 
     def chances(true: float) -> tuple[float, float]:
-        return _share(sooner <= true), _share(later >= true)
+        # Over the place of the distance a sample is moved with at least that chance. Where few or
+        # none were, normal noise is too small, or there is none.
+        few = float(bdtr(moved, statistic.samples, true)) if moved < _FEW else 0.0
+        return _share(sooner <= true), max(_share(later >= true), few)
 
     return _Inversion(statistic.number, (0.0, 1.0), statistic.samples, chances)
 

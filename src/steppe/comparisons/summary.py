@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from steppe.comparisons.distributions import ks_statistic
-from steppe.comparisons.intervals import Resamples, mean_interval
+from steppe.comparisons.intervals import Interval, Resamples, mean_interval
 from steppe.comparisons.ks_error import ks_interval
 from steppe.core.axes import CONTEXT, KIND, MODE, SAMPLE
 from steppe.core.errors import InputError
@@ -60,7 +60,8 @@ def compare(
         part = steps if group is None else steps.sel({group: label})
         against = part.sel({KIND: reference}).values
         for kind in kinds:
-            row = _row(part.sel({KIND: kind}).values, against, drawn, level)
+            values = part.sel({KIND: kind}).values
+            row = _row(values, None if kind == reference else against, drawn, level)
             named = {} if group is None else {group: str(label)}
             rows.append({"kind": kind, **named, **row})
     columns = [KIND, *([group] if group else []), *NUMBERS, BOUND, "undefined"]
@@ -68,11 +69,14 @@ def compare(
 
 
 def _row(
-    values: NDArray[np.float64], reference: NDArray[np.float64], drawn: Resamples, level: float
+    values: NDArray[np.float64], other: NDArray[np.float64] | None, drawn: Resamples, level: float
 ) -> dict[str, float | int]:
     defined = values[~np.isnan(values)]
     mean = mean_interval(values, drawn, level)
-    ks = ks_interval(values, reference, drawn, level)
+    reference = values if other is None else other
+    # From itself a kind is at no distance, whatever others may come.
+    itself = other is None and len(defined) > 1
+    ks = Interval(0.0, 0.0) if itself else ks_interval(values, reference, drawn, level)
     return {
         "n": len(defined),
         "mean": float(defined.mean()) if len(defined) else np.nan,

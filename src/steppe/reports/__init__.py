@@ -22,7 +22,7 @@ from steppe.reports.slices import Slice, slices
 from steppe.reports.step_distribution import step_distribution
 from steppe.reports.style import Dash, KindStyle, add_style, label_of, shades, style_of
 from steppe.reports.summary import FigureEntry, Summary, TableEntry, write_summary
-from steppe.reports.tables import terminal_table, to_latex, to_markdown, write_table
+from steppe.reports.tables import terminal_table, to_csv, to_latex, to_markdown, write_table
 
 __all__ = [
     "Band",
@@ -76,6 +76,7 @@ __all__ = [
     "step_distribution",
     "style_of",
     "terminal_table",
+    "to_csv",
     "to_latex",
     "to_markdown",
     "triangles",

@@ -58,7 +58,7 @@ def write_table(folder: Path, name: str, table: pd.DataFrame, caption: str) -> l
         RunFailedError: The disk is full, or cannot be written.
     """
     texts = {
-        "csv": table.map(csv_cell).to_csv(index=False),
+        "csv": to_csv(table),
         "md": f"{to_markdown(table)}\n{markdown(caption)}\n",
         "tex": to_latex(table, caption, f"tab:{name}"),
     }
@@ -67,12 +67,20 @@ def write_table(folder: Path, name: str, table: pd.DataFrame, caption: str) -> l
     return [folder / f"{name}.{ending}" for ending in texts]
 
 
+def to_csv(table: pd.DataFrame) -> str:
+    """The table as CSV with every digit, in which no cell or heading is a formula."""
+    text: str = table.map(csv_cell).rename(columns=csv_cell).to_csv(index=False)
+    return text
+
+
 def to_markdown(table: pd.DataFrame) -> str:
     """The table as Markdown, numbers rounded, intervals in brackets."""
     cells = for_reading(table)
     rows = [list(map(markdown, row)) for row in cells.to_numpy().tolist()]
     rule = ["---:" if right else "---" for right in right_aligned(table, cells)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [list(cells.columns), rule, *rows])
+    return "".join(
+        f"| {' | '.join(row)} |\n" for row in [[*map(markdown, cells.columns)], rule, *rows]
+    )
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:

@@ -16,6 +16,7 @@ from steppe.reports import (
     Summary,
     TableEntry,
     save_drawing,
+    to_csv,
     write_summary,
     write_table,
 )
@@ -54,8 +55,7 @@ class Report:
 
     def add_data(self, name: str, table: pd.DataFrame) -> None:
         """Write what figures are drawn from as CSV beside them."""
-        content = table.to_csv(index=False).encode()
-        write_atomically(self.root / FIGURES / f"{name}.csv", content)
+        write_atomically(self.root / FIGURES / f"{name}.csv", to_csv(table).encode())
 
     def add_record(self, name: str, files: Mapping[str, Any]) -> None:
         """Write JSON files into a folder beside the tables."""
