@@ -47,13 +47,13 @@ Data = dict[str, dict[Place, Floats]]
 Row = Mapping[str, Any]
 
 
-def decide(data: Data, ids: Collection[str]) -> dict[str, Decision]:
+def decide(data: Data, ids: Collection[str], draws: int = DRAWS) -> dict[str, Decision]:
     """What these claims say of a run."""
     found = {}
     for claim in CLAIMS:
         if claim.id in ids:
             steps = {place: data[table_of(claim)][place] for place in places_of(claim)}
-            drawn = Resamples(len(next(iter(steps.values()))), DRAWS, 0)
+            drawn = Resamples(len(next(iter(steps.values()))), draws, 0)
             # The first try of an interval's end decides; where it is, nobody asks here.
             with patch.object(ks_error, "_HALVINGS", 1):
                 found[claim.id] = claim.decide((steps, drawn))

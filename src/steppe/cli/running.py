@@ -70,7 +70,8 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     workers = replace(workers, memory_budget=budget)
     if how.overwrite:
         _confirm_overwriting(folder)
-    count = "" if "samples" in settings.hang_on_weights else f": {settings.samples} samples"
+    most = "at most " if getattr(settings, "until", "samples") == "decided" else ""
+    count = "" if "samples" in settings.hang_on_weights else f": {most}{settings.samples} samples"
     say(f"{settings.study} on {settings.model}{count} -> {folder}")
     opening = load("steppe.store:Opening")(folder, overwrite=how.overwrite)
     outcome = load("steppe.execution.run:run_study")(settings, opening, workers)

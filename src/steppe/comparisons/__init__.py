@@ -21,6 +21,7 @@ from steppe.comparisons.jackknife import Parts, Sampled, both_sides, jackknife, 
 from steppe.comparisons.ks_error import KsTest, Weighted, ks_interval, ks_sum, ks_within
 from steppe.comparisons.multiplicity import holm
 from steppe.comparisons.published import beside, read_published
+from steppe.comparisons.sequential import look_levels, sequential_p
 from steppe.comparisons.summary import compare
 
 __all__ = [
@@ -45,10 +46,12 @@ __all__ = [
     "ks_statistic",
     "ks_sum",
     "ks_within",
+    "look_levels",
     "mean_interval",
     "parts_of",
     "ranked_median",
     "ratio",
     "read_published",
     "roc_curve",
+    "sequential_p",
 ]

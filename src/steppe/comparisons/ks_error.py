@@ -45,7 +45,8 @@ class KsTest(NamedTuple):
 
     Attributes:
         number: The number.
-        low: Lower end of its 95% interval; positive where the number is shown to be.
+        low: Lower end of its interval (95% unless another level is asked for); positive where the
+            number is shown to be.
         high: Upper end; negative where the number is shown to be.
         p: Two-sided p-value of zero, from draws: it and the interval decide alike, at most 0.05
             where the interval leaves zero out. It has the draws' own error and is never below
@@ -79,21 +80,26 @@ def ks_interval(
     return _one(values, reference, resamples).interval(0.0, level)
 
 
-def ks_sum(terms: Sequence[Weighted], resamples: Resamples) -> KsTest:
+def ks_sum(terms: Sequence[Weighted], resamples: Resamples, level: float = LEVEL) -> KsTest:
     """Test a sum of weighted KS statistics, as their difference.
 
     Args:
         terms: The statistics, all of the same samples.
         resamples: How many draws, and from which seed.
+        level: Of the interval.
     """
     if any(_too_few(term.values, term.reference) for term in terms):
         return KsTest(*[float("nan")] * 4)
     found = _several(terms, resamples)
-    return KsTest(found.number, *found.interval(0.0, LEVEL), found.p_value(0.0))
+    return KsTest(found.number, *found.interval(0.0, level), found.p_value(0.0))
 
 
 def ks_within(
-    values: ArrayLike, reference: ArrayLike, margin: float, resamples: Resamples
+    values: ArrayLike,
+    reference: ArrayLike,
+    margin: float,
+    resamples: Resamples,
+    level: float = LEVEL,
 ) -> KsTest:
     """Whether two paired samples are within a margin of each other: a test of equivalence.
 
@@ -104,11 +110,12 @@ def ks_within(
         reference: (sample,) numbers of the same samples.
         margin: Distances up to here count as none.
         resamples: How many draws, and from which seed.
+        level: Of the interval.
     """
     if _too_few(values, reference):
         return KsTest(*[float("nan")] * 4)
     found = _one(values, reference, resamples)
-    low, high = found.interval(margin, LEVEL)
+    low, high = found.interval(margin, level)
     return KsTest(margin - found.number, margin - high, margin - low, found.p_value(margin))
 
 

@@ -18,6 +18,7 @@ from steppe.execution.outcome import Outcome, is_up_to_date, refuse_damage
 from steppe.execution.process_state import process_state_kept
 from steppe.execution.ray import Assignment, run_on_ray
 from steppe.execution.serial import run_serial, telling_of_memory
+from steppe.execution.stages import stages_left
 from steppe.execution.workers import Workers
 from steppe.propagation import set_memory_budget
 from steppe.settings.catalogue import find_study
@@ -65,7 +66,7 @@ def _run_as_asked(
             settings,
             opening,
             workers,
-            lambda _study, left: run_on_ray(left, assignment, crew),
+            lambda study, left: run_on_ray(left, replace(assignment, settings=study.asked), crew),
         )
 
 
@@ -76,14 +77,27 @@ def _run(
     work: Callable[[StudyRun, Sequence[Shard]], None],
     given: Given | None = None,
 ) -> Outcome:
+    computed, context = 0, None
+    for stage in stages_left(settings, opening):
+        with telling_of_memory("loading the study"):
+            study = find_study(stage.study).open(stage, opening, given, context)
+        outcome = _measure(study, workers, work)
+        computed += outcome.computed
+        if outcome.reported:
+            break
+        context, opening = study.context, replace(opening, overwrite=False)
+    return replace(outcome, computed=computed)
+
+
+def _measure(
+    study: StudyRun, workers: Workers, work: Callable[[StudyRun, Sequence[Shard]], None]
+) -> Outcome:
     started_at, ending = perf_counter(), "interrupted"
-    with telling_of_memory("loading the study"):
-        study = find_study(settings.study).open(settings, opening, given)
     asked: list[Shard] = []
     try:
         asked = study.left(workers.part)
         work(study, asked)
-        reported = _report(study, workers.part)
+        reported = study.is_over() and _report(study, workers.part)
         ending = "finished"
     finally:
         study.folder.close(

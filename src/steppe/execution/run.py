@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from steppe.core.lazy import load
 from steppe.core.progress import tell
 from steppe.execution.outcome import Outcome, refuse_damage, report_if_changed
+from steppe.execution.stages import check_stages, stages_left
 from steppe.execution.workers import Workers
 from steppe.settings.request import request_of
 from steppe.store import Opening, locks
@@ -25,6 +26,9 @@ def run_study(
     one that finds the run finished: the last. Where the same request has been answered already, all
     of it, nothing is loaded, and the report is written only where it would be another.
 
+    Where samples are added until claims are decided, each stage up to a planned look is a run of so
+    many samples, and the last that is needed is reported.
+
     What it sets for the process is given back.
 
     Args:
@@ -37,8 +41,9 @@ def run_study(
         InputError: Settings that do not fit, or a folder that cannot be this run's.
         RunFailedError: The disk is full, or workers were lost again and again.
     """
+    check_stages(settings, workers)
     if given is None or not given.named():
-        known = _finished(settings, opening, workers)
+        known = _finished(stages_left(settings, opening)[0], opening, workers)
         if known is not None:
             return known
     outcome: Outcome = load("steppe.execution.computing:compute")(settings, opening, workers, given)

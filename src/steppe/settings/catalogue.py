@@ -40,10 +40,12 @@ class StudyEntry:
         found: type[StudySettings] = _loaded(self.settings)
         return found
 
-    def open(self, settings: StudySettings, opening: Opening, given: Any = None) -> Any:
+    def open(
+        self, settings: StudySettings, opening: Opening, given: Any = None, context: Any = None
+    ) -> Any:
         """Prepare the study and start, or continue, its run folder: `steppe.study.open_study`."""
         return load("steppe.study.running:open_study")(
-            _loaded(self.study), settings, opening, given
+            _loaded(self.study), settings, opening, given, context
         )
 
     def estimate(self, settings: StudySettings, *, timed: bool = False) -> Any:

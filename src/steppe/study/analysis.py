@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -11,10 +11,12 @@ import numpy as np
 import xarray as xr
 
 from steppe.comparisons import Resamples
+from steppe.core.axes import SAMPLE
 from steppe.core.errors import NotMeasuredError
 from steppe.core.seeds import stream
 from steppe.settings.study_settings import SiteSettings
 from steppe.store import Run
+from steppe.store.config import SAMPLES
 from steppe.study.needs import Need, as_need
 
 
@@ -51,11 +53,13 @@ class Analysis:
         run: The run.
         settings: What the run's settings came to.
         derived: How each derived quantity is made.
+        only_first: How many samples are looked at; None: all.
     """
 
     run: Run
     settings: Any
     derived: Mapping[str, Callable[[Any], xr.DataArray]] = field(default_factory=dict)
+    only_first: int | None = None
 
     @classmethod
     def of(
@@ -66,6 +70,11 @@ class Analysis:
     ) -> Self:
         """Read the settings of a run from its config."""
         return cls(run, settings.of_run(run.config["resolved"]), derived or {})
+
+    def first(self, samples: int) -> Self:
+        """The same as if the run had so many samples, its first."""
+        settings = self.settings.model_copy(update={SAMPLES: samples})
+        return replace(self, settings=settings, only_first=samples)
 
     @property
     def constants(self) -> Mapping[str, Any]:
@@ -81,7 +90,17 @@ class Analysis:
     @cached_property
     def datasets(self) -> dict[str, xr.Dataset]:
         """The datasets of the run; values are read when they are used."""
-        return _Datasets(self.run, {name: self.run.dataset(name) for name in self.run.datasets()})
+        found = {name: self.run.dataset(name) for name in self.run.datasets()}
+        if self.only_first is not None:
+            # Some are of other samples than the run's.
+            known = self.constants[SAMPLES]
+            found = {
+                name: one.isel({SAMPLE: slice(self.only_first)})
+                if one.sizes.get(SAMPLE) == known
+                else one
+                for name, one in found.items()
+            }
+        return _Datasets(self.run, found)
 
     @cached_property
     def _made(self) -> dict[str, xr.DataArray]:

@@ -34,6 +34,8 @@ class Claim:
         outputs: Tables and figures that it belongs to: where outputs are singled out, it is decided
             with one of these; none: with any.
         also: Further columns of its row, such as ``number_at_...``: the same number elsewhere.
+        unit: What the setting ``precision`` is a share of: 1 for KS distances and shares, the
+            steps of a path for a number that counts them.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Claim:
     values: Callable[[Any], Any] = lambda analysis: analysis
     outputs: Sequence[str] = ()
     also: Callable[[Any], Mapping[str, float]] = lambda _analysis: {}
+    unit: float = 1.0
 
 
 def positive(number: Callable[..., float], *values: Floats) -> Decision:

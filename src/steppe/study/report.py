@@ -10,6 +10,7 @@ from typing import Any
 from steppe.core.lazy import load
 from steppe.reports import Drawing
 from steppe.reports.page import write_page
+from steppe.settings.looks import DECIDED
 from steppe.settings.request import is_steppes_own
 from steppe.settings.study_settings import ADAPTIVE
 from steppe.store import open_run
@@ -17,7 +18,10 @@ from steppe.store.directions import read_directions
 from steppe.store.layout import PAGE
 from steppe.study import reporting
 from steppe.study.analysis import Analysis
-from steppe.study.claims import claims_table
+from steppe.study.claims import Claim, claims_table
+from steppe.study.looks import TABLE as LOOKS
+from steppe.study.looks import Looks
+from steppe.study.looks import caption as looks_caption
 from steppe.study.needs import as_need
 from steppe.study.outputs import Figure, Record, Table
 from steppe.study.prompt_facts import prompt_facts
@@ -96,19 +100,35 @@ def report(study: Study, path: str | Path) -> dict[str, Any]:
         written.add_figure(figure)
     for record in study.records:
         written.add_record(record)
-    known = study.claims(analysis) if callable(study.claims) else study.claims
-    claims = [one for one in known if study.wants(analysis.settings, one.outputs, one.needs)]
+    claims, looks = claims_of(study, analysis), looks_of(study, analysis)
     said = study.claims_caption
     caption = said if isinstance(said, str) else said(analysis)
     title, facts = study.paper or study.question, facts_of(study, analysis)
     if agreed is not None:
         facts |= {"points": agreed.note, "agreement with all points": agreed.verdict}
-    decided = claims_table(claims, analysis)
+    decided = claims_table(claims, analysis) if looks is None else looks.claims
+    if looks is not None and looks.found:
+        facts |= {"until decided": looks.text}
+        caption = f"{caption} {looks_caption(looks)}"
+        written.report.add_table(LOOKS, looks.table, looks_caption(looks))
     written.report.finish(title, facts, decided, caption)
     links = {one.id: shown_in(one, study, written.report) for one in claims}
     write_page(run.path / PAGE, page_of(analysis, written.report, facts, decided, links))
     found: dict[str, Any] = {} if agreed is None else agreed.facts
     return found
+
+
+def claims_of(study: Study, analysis: Analysis) -> list[Claim]:
+    """The claims that were asked for."""
+    known = study.claims(analysis) if callable(study.claims) else study.claims
+    return [one for one in known if study.wants(analysis.settings, one.outputs, one.needs)]
+
+
+def looks_of(study: Study, analysis: Analysis) -> Looks | None:
+    """What the claims say after each look; None where samples are not added for them."""
+    if getattr(analysis.settings, "until", "") != DECIDED:
+        return None
+    return Looks.of(claims_of(study, analysis), analysis)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,12 +25,13 @@ from steppe.settings.before_weights import may_be_papers
 from steppe.settings.request import Request, request_of
 from steppe.settings.study_settings import SiteSettings
 from steppe.store import Opening, RunFolder, open_run
+from steppe.store.config import SAMPLES
 from steppe.store.directions import read_directions
 from steppe.study.context import Context
 from steppe.study.curve_part import CurvePart
 from steppe.study.given import Given
 from steppe.study.plan import Plan, plan_of
-from steppe.study.report import report
+from steppe.study.report import looks_of, report
 from steppe.study.starting import DECIDES_NO_NUMBER
 from steppe.study.study import Study
 from steppe.study.token_texts import write_token_texts
@@ -75,6 +76,8 @@ class StudyRun:
         self.plan = plan
         self.context = context
         self.folder = folder
+        # What another process needs to open it as well.
+        self.asked: SiteSettings = context.settings
         # What the report found that belongs into the provenance.
         self.reported: dict[str, Any] = {}
         self._parts = {part.name: part for part in plan.parts}
@@ -151,7 +154,18 @@ class StudyRun:
 
     def report(self) -> None:
         """Write tables, figures, claims, the summary and the page."""
-        self.reported = report(self.study, self.folder.path)
+        self.reported |= report(self.study, self.folder.path)
+
+    def is_over(self) -> bool:
+        """Whether no more samples are planned, or none are needed; the provenance says why."""
+        run = open_run(self.folder.path)
+        looks = looks_of(
+            self.study, self.study.analysis.of(run, self.study.settings, self.study.derived)
+        )
+        if looks is not None:
+            self.reported |= looks.facts
+            tell(looks.text)
+        return looks is None or looks.is_over
 
 
 def kept_directions(path: Path) -> DirectionSet | None:
@@ -165,7 +179,11 @@ def kept_directions(path: Path) -> DirectionSet | None:
 
 
 def open_study(
-    study: Study, settings: SiteSettings, opening: Opening, given: Given | None = None
+    study: Study,
+    settings: SiteSettings,
+    opening: Opening,
+    given: Given | None = None,
+    kept: Context[Any] | None = None,
 ) -> StudyRun:
     """Prepare a study and start, or continue, its run folder.
 
@@ -174,6 +192,7 @@ def open_study(
         settings: What was asked.
         opening: What this process wants of the folder.
         given: Objects that stand in for what the settings name.
+        kept: The context of a stage of the same run with fewer samples.
 
     Raises:
         InputError: Settings that do not fit, a folder of another configuration, or one that another
@@ -192,7 +211,10 @@ def open_study(
     unknown = {*settings.UNRESOLVED, *DECIDES_NO_NUMBER, *settings.hang_on_weights}
     unknown |= {"engine", "revision", "bos"}
     opening.check(settings.model_dump(mode="json", exclude=unknown))
-    context = open_context(study, settings, objects)
+    if kept is None:
+        context = open_context(study, settings, objects)
+    else:
+        context = _grown(kept, settings.samples)
     if opening.role == "owner":
         for name, why in context.constants["left_out"].items():
             tell(f"left out: {name}: {why}")
@@ -203,6 +225,7 @@ def open_study(
     resolved["prompts_identity"] = prompts
     folder = opening.open({"asked": asked, "resolved": resolved}, record)
     run = StudyRun(study, plan_of(study, context.settings, objects), context, folder)
+    run.asked = settings
     if opening.role == "owner":
         try:
             with folder.alone():
@@ -215,6 +238,16 @@ def open_study(
             folder.close()
             raise
     return run
+
+
+def _grown(context: Context[Any], samples: int) -> Context[Any]:
+    """The context with more samples; all that was made of everything else is kept."""
+    for one in (context, *context._places.values()):
+        one.settings = one.settings.model_copy(update={SAMPLES: samples})
+    # It also says whether there are prompts for all of them.
+    context.__dict__.pop("order", None)
+    _ = context.order
+    return context
 
 
 def open_context(study: Study, settings: SiteSettings, given: Given | None = None) -> Context[Any]:

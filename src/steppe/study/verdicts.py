@@ -6,8 +6,8 @@ that a study decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtri
 
-from steppe.comparisons import Parts, holm
+from steppe.comparisons import Interval, KsTest, Parts, holm
 
 HOLDS, FAILS, UNDECIDED, UNDEFINED = "holds", "does not hold", "undecided", "undefined"
 # How ``tables/claims.csv`` begins in every study; further columns follow.
@@ -34,17 +34,26 @@ class Decision:
         p: Two-sided p-value of a number of zero: it and the interval decide alike, up to rounding.
             As exact as what made it: a count's is, a mean's follows Student's t, a KS distance's is
             a share of draws.
+        at: From a level to the interval of that level; None: it is not known at others.
     """
 
     number: float
     low: float
     high: float
     p: float
+    at: Callable[[float], Interval] | None = field(
+        default=None, compare=False, repr=False, kw_only=True
+    )
 
     @classmethod
     def of_parts(cls, parts: Parts) -> Self:
         """Decide by numbers with standard errors, of which all or some have to be positive."""
-        return cls(parts.number, *parts.interval(LEVEL), parts.p_value())
+        return cls(parts.number, *parts.interval(LEVEL), parts.p_value(), at=parts.interval)
+
+    @classmethod
+    def of_ks(cls, test: Callable[[float], KsTest]) -> Self:
+        """Decide by a test of KS distances; ``test`` is given the level of the interval."""
+        return cls(*test(LEVEL), at=lambda level: Interval(*test(level)[1:3]))
 
     @classmethod
     def of_share(cls, won: NDArray[np.floating]) -> Self:
@@ -61,13 +70,22 @@ class Decision:
             return cls(*[float("nan")] * 4)
         decided = known[known != 0.5]
         wins, count = int(decided.sum()), len(decided)
-        tail = (1 - LEVEL) / 2
-        # Ends are shares with which so many wins, or so few, come about in 2.5% of runs.
-        low = float(0.5 - bdtri(count - wins, count, tail)) if wins else -0.5
-        high = float(bdtri(wins, count, tail) - 0.5) if wins < count else 0.5
-        p = 2 * float(bdtr(min(wins, count - wins), count, 0.5))
         weight = count / len(known)
-        return cls(float(known.mean() - 0.5), weight * low, weight * high, min(1.0, p))
+
+        def at(level: float) -> Interval:
+            tail = (1 - level) / 2
+            # Ends are shares with which so many wins, or so few, come about in 2.5% of runs.
+            low = float(0.5 - bdtri(count - wins, count, tail)) if wins else -0.5
+            high = float(bdtri(wins, count, tail) - 0.5) if wins < count else 0.5
+            return Interval(weight * low, weight * high)
+
+        p = 2 * float(bdtr(min(wins, count - wins), count, 0.5))
+        return cls(float(known.mean() - 0.5), *at(LEVEL), min(1.0, p), at=at)
+
+    def at_level(self, level: float) -> Self:
+        """The same with an interval of another level; NaN where it is not known."""
+        low, high = self.at(level) if self.at else Interval(np.nan, np.nan)
+        return replace(self, low=low, high=high)
 
     @property
     def verdict(self) -> str:

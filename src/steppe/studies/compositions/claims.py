@@ -11,6 +11,8 @@ from steppe.core.axes import KIND, SAMPLE
 from steppe.study import Analysis, Claim, positive
 from steppe.study.verdicts import Decision
 
+# A path's.
+STEPS = 100.0
 Floats = NDArray[np.float64]
 REAL, RECONSTRUCTED, BAG = "real", "sae_reconstruction", "composed_bag"
 PERMUTED, HALF = "composed_permuted", "composed_dial:0.5"
@@ -26,7 +28,13 @@ def longer(id_: str, more: str, less: str, statement: str) -> Claim:
 
     quantity = f"mean plateau step, {more} minus {less}"
     return Claim(
-        id_, statement, quantity, decide, ("plateau_steps",), values=lambda run: _plateaus(run)
+        id_,
+        statement,
+        quantity,
+        decide,
+        ("plateau_steps",),
+        values=lambda run: _plateaus(run),
+        unit=STEPS,
     )
 
 
@@ -41,7 +49,13 @@ def beyond_half(id_: str, kind: str, ends: tuple[str, str], statement: str) -> C
 
     quantity = f"mean plateau step, {kind} minus the middle of {ends[0]} and {ends[1]}"
     return Claim(
-        id_, statement, quantity, decide, ("plateau_steps",), values=lambda run: _plateaus(run)
+        id_,
+        statement,
+        quantity,
+        decide,
+        ("plateau_steps",),
+        values=lambda run: _plateaus(run),
+        unit=STEPS,
     )
 
 
@@ -51,7 +65,8 @@ def nearer(id_: str, far: str, near: str, statement: str) -> Claim:
     def decide(given: tuple[dict[str, Floats], Resamples]) -> Decision:
         steps, drawn = given
         pairs = [(far, 1.0), (near, -1.0)]
-        return Decision(*ks_sum([Weighted(steps[k], steps[REAL], w) for k, w in pairs], drawn))
+        terms = [Weighted(steps[k], steps[REAL], w) for k, w in pairs]
+        return Decision.of_ks(lambda level: ks_sum(terms, drawn, level))
 
     def values(analysis: Analysis) -> tuple[dict[str, Floats], Resamples]:
         steps = analysis["slope_steps"]

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from steppe.core.readings import Reading
+from steppe.settings.looks import LookSettings
 from steppe.settings.metric_settings import MetricSettings
 from steppe.settings.study_settings import (
     BaseSettings,
@@ -33,7 +34,7 @@ KINDS = (
 )
 
 
-class Settings(BaseSettings, PointSettings, DirectionSettings, MetricSettings):
+class Settings(BaseSettings, PointSettings, DirectionSettings, MetricSettings, LookSettings):
     """The settings of one run."""
 
     SAE_OF_PAPER = PAPER_SAE
@@ -59,4 +60,4 @@ class Settings(BaseSettings, PointSettings, DirectionSettings, MetricSettings):
     def variant(self) -> tuple[str, ...]:
         """What was singled out."""
         reading = () if self.reading == "text" else (self.reading,)
-        return (*reading, *(() if self.points == "full" else (self.points,)))
+        return (*reading, *(() if self.points == "full" else (self.points,)), *self.ending)

@@ -46,16 +46,19 @@ RECONSTRUCTED = "sae_reconstruction"
 # A table, and a mode or context of it.
 At = tuple[str, str]
 WORDS = {"mean": "mean step", "std": "standard deviation of the step", "ks": "KS to real"}
+# A path's: what a precision of numbers that count steps is a share of.
+STEPS = 100.0
 GAPS = {"mean": mean_gap, "std": spread_gap}
 
 
 @dataclass(frozen=True)
 class _Number:
-    """What decides a claim: the steps it is of, how it is decided, and the published number."""
+    """What decides a claim: its steps, how it is decided, the published number, and its unit."""
 
     places: tuple[Place, ...]
     decide: Callable[[Steps, Resamples], Decision]
     published: Callable[[Published], float] = lambda _: math.nan
+    unit: float = 1.0
 
 
 def _claim(id_: str, statement: str, table: str, quantity: str, number: _Number) -> Claim:
@@ -83,6 +86,7 @@ def _claim(id_: str, statement: str, table: str, quantity: str, number: _Number)
         number.published(known) if has_all else math.nan,
         values,
         (table, *(one.figure for one in made_from)),
+        unit=number.unit,
     )
 
 
@@ -122,7 +126,7 @@ def _sum(id_: str, table: str, column: str, terms: Mapping[Place, float], text: 
     def published(known: Published) -> float:
         return sum(weight * known[column, *place] for place, weight in terms.items())
 
-    number = _Number(tuple(places), decide, published)
+    number = _Number(tuple(places), decide, published, 1.0 if column == "ks" else STEPS)
     return _claim(id_, statement, table, f"{WORDS[column]}, {between}", number)
 
 

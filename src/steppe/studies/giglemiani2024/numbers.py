@@ -42,12 +42,12 @@ def ks_gap(
         Weighted(steps[group, kind], steps[group, reference], weight)
         for (group, kind), weight in terms.items()
     ]
-    return Decision(*ks_sum(weighted, drawn))
+    return Decision.of_ks(lambda level: ks_sum(weighted, drawn, level))
 
 
 def closeness(made: Floats, reference: Floats, drawn: Resamples) -> Decision:
     """`ALIKE` minus the KS distance: positive where they are shown to be alike."""
-    return Decision(*ks_within(made, reference, ALIKE, drawn))
+    return Decision.of_ks(lambda level: ks_within(made, reference, ALIKE, drawn, level))
 
 
 def share_above_half(steps: Floats, low: float, high: float) -> Decision:

@@ -12,6 +12,7 @@ from steppe.core.lazy import load
 from steppe.core.names import in_order
 from steppe.core.readings import Reading
 from steppe.settings.faults import as_fault
+from steppe.settings.looks import LookSettings
 from steppe.settings.metric_settings import MetricSettings
 from steppe.settings.study_settings import (
     PAPER_PROMPTS,
@@ -42,7 +43,7 @@ PUBLISHED = SETUP | {
 }
 
 
-class Settings(BaseSettings, PointSettings, PageSettings, MetricSettings):
+class Settings(BaseSettings, PointSettings, PageSettings, MetricSettings, LookSettings):
     """The settings of one run; every field is a key of the YAML file and an option."""
 
     SAE_OF_PAPER = PAPER_SAE
@@ -101,10 +102,10 @@ class Settings(BaseSettings, PointSettings, PageSettings, MetricSettings):
 
     @property
     def variant(self) -> tuple[str, ...]:
-        """What was singled out by --reading and --only, and adaptive points."""
+        """What was singled out by --reading and --only, adaptive points, and --until."""
         reading = () if self.reading == "code" else (self.reading,)
         points = () if self.points == "full" else (self.points,)
-        return (*reading, *points, *self.only)
+        return (*reading, *points, *self.only, *self.ending)
 
 
 def has_papers_sae(identity: Mapping[str, Any] | None) -> bool:

@@ -8,13 +8,14 @@ from pydantic import Field, field_validator
 
 from steppe.core.names import in_order
 from steppe.settings.faults import as_fault
+from steppe.settings.looks import LookSettings
 from steppe.settings.metric_settings import MetricSettings
 from steppe.settings.study_settings import BaseSettings, DirectionSettings
 
 PARTS = ("interpolations", "untrained", "slices")
 
 
-class Settings(BaseSettings, DirectionSettings, MetricSettings):
+class Settings(BaseSettings, DirectionSettings, MetricSettings, LookSettings):
     """The settings of one run."""
 
     study: Literal["janiak2024"] = "janiak2024"
@@ -38,5 +39,5 @@ class Settings(BaseSettings, DirectionSettings, MetricSettings):
 
     @property
     def variant(self) -> tuple[str, ...]:
-        """What was singled out by --only."""
-        return self.only
+        """What was singled out by --only, and --until."""
+        return (*self.only, *self.ending)
