@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from steppe.core.errors import InputError
 from steppe.metrics import measure
@@ -145,6 +146,21 @@ def test_constants_that_make_nan_are_put_down_to_config_json(
     fault = refusal(tmp_path)
     assert fault.got == "NaN from a short forward pass, though all weights are finite"
     assert fault.fix.startswith("take config.json from where the weights come from")
+
+
+@pytest.mark.parametrize("window", [0, -3])
+def test_layers_that_would_see_no_token_are_put_down_to_config_json(
+    tmp_path: Path, window: int
+) -> None:
+    config = Gemma2Config(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, vocab_size=31, sliding_window=4,
+    )  # fmt: skip
+    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    load_model(tmp_path)
+    change_config(tmp_path, sliding_window=window)
+    fault = refusal(tmp_path)
+    assert fault.got.startswith(f"sliding_window = {window}")
 
 
 def test_a_model_that_states_no_limit_has_no_context_length(

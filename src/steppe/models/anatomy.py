@@ -87,6 +87,7 @@ def find_anatomy(hf_model: PreTrainedModel, *, blocks_path: str | None = None) -
             expected="the name of the list of transformer blocks",
             fix="look for it in print(model)",
         )
+    _check_window(hf_model)
     seen = _probe(hf_model, blocks, hf_model.get_submodule(path.rpartition(".")[0]))
     norm = "other" if seen.norm is None else kind_of_norm(seen.norm, seen.d_model)
     final_norm = seen.norm if norm != "other" else None
@@ -184,6 +185,20 @@ def _probe(hf_model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) 
             handle.remove()
     _check_numbers(hf_model, logits)
     return seen
+
+
+def _check_window(hf_model: PreTrainedModel) -> None:
+    """Sliding layers of no tokens run without a cache, and fail with one."""
+    config = hf_model.config.get_text_config(decoder=True)
+    window = getattr(config, "sliding_window", None)
+    slides = "sliding_attention" in (getattr(config, "layer_types", None) or ())
+    if slides and isinstance(window, int) and window < 1:
+        raise InputError(
+            f"model family {hf_model.config.model_type!r}",
+            got=f"sliding_window = {window}, of layers that attend to so many tokens",
+            expected="one token or more",
+            fix="correct sliding_window in config.json, or take it from where the weights are from",
+        )
 
 
 def _check_numbers(hf_model: PreTrainedModel, logits: Tensor) -> None:
