@@ -2,6 +2,7 @@
 
     python -m benchmarks.calibration.looks --runs 300
     python -m benchmarks.calibration.looks --runs 2000 --world "one half"
+    python -m benchmarks.calibration.looks --demo          # after how many samples the demo's are
 
 Runs of 1,000 samples of giglemiani2024 are simulated as for `benchmarks.calibration`; claims are
 decided from their first 64, 128, 256, 512 samples and from all, at the levels of
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 
 import numpy as np
-from benchmarks.calibration.giglemiani2024 import STUDY, Data, decide
+from benchmarks.calibration.giglemiani2024 import STUDY, Data, decide, demo
 from benchmarks.calibration.rates import World
 
 from steppe.settings.looks import planned_looks
@@ -103,7 +104,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400)
     names = [world.name for world in STUDY.worlds]
     parser.add_argument("--world", action="append", choices=names, help="repeatable")
+    parser.add_argument("--demo", action="store_true", help="the stored steps of the demo run")
     asked = parser.parse_args()
+    if asked.demo:
+        for id_, one in looked(demo(), STUDY.claims.keys(), planned_looks(500)).items():
+            print(id_, one.decision.verdict, one.plan[one.at], f"p = {one.decision.p:.2g}")
+        return
     print("| world | claims | runs | decided | at the end alone | samples |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for world in STUDY.worlds:
