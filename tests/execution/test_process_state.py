@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from steppe.core.errors import InputError
-from steppe.execution import run
+from steppe.execution import computing, run
 from steppe.execution.process_state import process_state_kept
 from steppe.execution.workers import Workers
-from steppe.propagation.plan import asked_memory_budget
+from steppe.propagation.plan import asked_memory_budget, set_memory_budget
 from steppe.store import Opening
 from steppe.studies.giglemiani2024.settings import Settings
 
@@ -32,7 +32,7 @@ def state() -> tuple[Any, ...]:
 def change(tmp_path: Path) -> None:
     torch.set_num_threads(torch.get_num_threads() + 1)
     torch.set_float32_matmul_precision("medium")
-    run.set_memory_budget(12345)
+    set_memory_budget(12345)
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_ADDRESS"] = "elsewhere"
     os.chdir(tmp_path)
@@ -46,7 +46,7 @@ def test_a_study_gives_everything_back(tmp_path: Path, monkeypatch: pytest.Monke
         change(tmp_path)
         return run.Outcome(0, 0, True)
 
-    monkeypatch.setattr(run, "_run", study)
+    monkeypatch.setattr(computing, "_run", study)
     workers = Workers(threads=torch.get_num_threads() + 2, memory_budget=7)
     run.run_study(Settings(), Opening(tmp_path / "run"), workers)
     assert state() == before

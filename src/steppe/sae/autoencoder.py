@@ -65,6 +65,8 @@ class LinearDecoder:
 def as_autoencoder(sae: Any) -> Autoencoder:
     """An SAE object as steppe uses it: itself, or dictionary_learning's with its decoder turned.
 
+    What only looks at latents and rows does without ``decode``.
+
     Args:
         sae: Anything with ``encode``, ``decode``, and ``W_dec`` or ``decoder.weight``.
 
@@ -76,7 +78,7 @@ def as_autoencoder(sae: Any) -> Autoencoder:
         getattr(getattr(sae, "decoder", None), "weight", None), Tensor
     ):
         found = LinearDecoder(sae)
-    lacking = [name for name in ("encode", "decode", "W_dec") if not hasattr(found, name)]
+    lacking = [name for name in ("encode", "W_dec") if not hasattr(found, name)]
     if lacking or not isinstance(found.W_dec, Tensor) or found.W_dec.ndim != 2:
         raise InputError(
             "SAE",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steppe.core.errors import InputError
 from steppe.core.lazy import load
 from steppe.reports import Drawing
 from steppe.reports.page import write_page
@@ -87,8 +89,10 @@ def report(study: Study, path: str | Path) -> dict[str, Any]:
     run = open_run(path)
     analysis = study.analysis.of(run, study.settings, study.derived)
     if not is_steppes_own(run.config["resolved"]):
-        # Packages that bring kinds of their own say how these are drawn.
-        study.parts(analysis.settings)
+        # Packages that bring kinds of their own say how these are drawn. What was measured is
+        # reported without its sources: a file of directions may be gone.
+        with suppress(InputError):
+            study.parts(analysis.settings)
     is_partly = getattr(analysis.settings, "points", "") == ADAPTIVE
     agreed = load("steppe.study.agreement:agreement")(study, analysis) if is_partly else None
     written = _Written(study, analysis, agreed, reporting.Report(run=run))
