@@ -142,7 +142,8 @@ class _Seen:
 
 def _probe(hf_model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) -> _Seen:
     seen = _Seen()
-    tokens = _short_prompt(hf_model)
+    # Two, so that a stream ordered as (position, prompt) is not taken for (prompt, position).
+    tokens = torch.zeros((1, 2), dtype=torch.int64, device=input_device(hf_model))
 
     def first_block(_module: nn.Module, _args: Any, output: Any) -> None:
         if not isinstance(output, Tensor | tuple):
@@ -168,7 +169,7 @@ def _probe(hf_model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) 
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         with torch.inference_mode(), evaluating(hf_model):
-            logits = hf_model(input_ids=tokens, use_cache=False).logits
+            hf_model(input_ids=tokens, use_cache=False)
     except _FAULTS as fault:
         # Neither too little memory nor what the user's own code raises says anything of the family.
         if is_out_of_memory(fault) or not _is_from_library(fault):
@@ -183,7 +184,6 @@ def _probe(hf_model: PreTrainedModel, blocks: nn.ModuleList, parent: nn.Module) 
     finally:
         for handle in handles:
             handle.remove()
-    _check_numbers(hf_model, logits)
     return seen
 
 
@@ -201,7 +201,17 @@ def _check_window(hf_model: PreTrainedModel) -> None:
         )
 
 
-def _check_numbers(hf_model: PreTrainedModel, logits: Tensor) -> None:
+def check_numbers(hf_model: PreTrainedModel) -> None:
+    """Refuse a model that gives NaN, as one whose configuration has a wrong constant does.
+
+    Raises:
+        InputError: It does.
+    """
+    limit = getattr(hf_model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    length = min(_N_TOKENS, limit) if isinstance(limit, int) and limit > 1 else _N_TOKENS
+    tokens = torch.zeros((1, length), dtype=torch.int64, device=input_device(hf_model))
+    with torch.inference_mode(), evaluating(hf_model):
+        logits = hf_model(input_ids=tokens, use_cache=False).logits
     if bool(logits.isnan().any()):
         raise InputError(
             f"model family {hf_model.config.model_type!r}",
@@ -210,13 +220,6 @@ def _check_numbers(hf_model: PreTrainedModel, logits: Tensor) -> None:
             fix="take config.json from where the weights come from, or correct what is wrong in it "
             "(rope_theta, an epsilon, a scale); hooks and weights in float16 make NaN, too",
         )
-
-
-def _short_prompt(hf_model: PreTrainedModel) -> Tensor:
-    # Several tokens, so that a stream ordered as (position, prompt) is not taken for another.
-    limit = getattr(hf_model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-    length = min(_N_TOKENS, limit) if isinstance(limit, int) and limit > 1 else _N_TOKENS
-    return torch.zeros((1, length), dtype=torch.int64, device=input_device(hf_model))
 
 
 def _is_from_library(fault: Exception) -> bool:

@@ -19,7 +19,7 @@ from steppe.core.engines import Engine, parse_engine
 from steppe.core.errors import InputError
 from steppe.core.fetched import MODELS, fetched_model, source_of
 from steppe.core.notebook import facts_html
-from steppe.models.anatomy import Anatomy, find_anatomy
+from steppe.models.anatomy import Anatomy, check_numbers, find_anatomy
 from steppe.models.as_it_lies import (
     input_device,
     is_dispatched,
@@ -264,6 +264,7 @@ def load_model(
             halve_matrices(anatomy.blocks, number_format)
             check_finite(hf_model, name)
         hf_model.to(found.device)
+    check_numbers(hf_model)
     identity = Identity(
         name=name,
         source=found.source,
