@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +39,26 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
     rows = np.random.default_rng(0).integers(0, VOCABULARY, size=(400, 12)).tolist()
     prompts.write_text("\n".join(json.dumps({"input_ids": row}) for row in rows) + "\n")
     return TinyFiles(model, sae, prompts)
+
+
+@pytest.fixture(scope="session")
+def run_snippets() -> Callable[[str, int, Path], dict[str, Any]]:
+    """Runs the Python snippets of a page of docs/, one after the other, as they stand.
+
+    Given are the page, how many snippets it has, and what they call ``FOLDER``; what they define
+    comes back.
+    """
+
+    def run(page: str, count: int, folder: Path) -> dict[str, Any]:
+        text = (Path(__file__).resolve().parents[1] / "docs" / page).read_text(encoding="utf-8")
+        blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        assert len(blocks) == count
+        defined: dict[str, Any] = {"FOLDER": folder}
+        for number, block in enumerate(blocks, start=1):
+            exec(compile(block, f"{page}, snippet {number}", "exec", dont_inherit=True), defined)
+        return defined
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -18,13 +18,11 @@ TEXT = PAGE.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the snippets define, run one after the other."""
-    defined: dict[str, Any] = {"FOLDER": tmp_path_factory.mktemp("directions")}
-    blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    assert len(blocks) == 5
-    for number, block in enumerate(blocks, start=1):
-        exec(compile(block, f"{PAGE.name}, snippet {number}", "exec", dont_inherit=True), defined)
+def names(run_snippets: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the snippets define."""
+    defined: dict[str, Any] = run_snippets(
+        "directions.md", 5, tmp_path_factory.mktemp("directions")
+    )
     return defined
 
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
-
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the snippets define, run one after the other."""
-    defined: dict[str, Any] = {"FOLDER": tmp_path_factory.mktemp("tasks")}
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 13
-    for number, block in enumerate(blocks, start=1):
-        code = compile(block, f"{PAGE.name}, snippet {number}", "exec", dont_inherit=True)
-        exec(code, defined)
+def names(run_snippets: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the snippets define."""
+    defined: dict[str, Any] = run_snippets("tasks.md", 13, tmp_path_factory.mktemp("tasks"))
     return defined
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
@@ -17,20 +15,14 @@ from steppe.paths import DIRECTIONS, PATHS
 from steppe.settings.catalogue import STUDIES
 from steppe.statistics import CATALOGUE as STATISTICS
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "your_own_study.md"
 REGISTRIES: list[Any] = [KINDS, DIRECTIONS, PATHS, METRICS, STATISTICS, STUDIES]
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What the snippets define, run one after the other."""
+def names(run_snippets: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the snippets define."""
     before = [dict(registry._entries) for registry in REGISTRIES]
-    defined: dict[str, Any] = {"FOLDER": tmp_path_factory.mktemp("own")}
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 7
-    for number, block in enumerate(blocks, start=1):
-        code = compile(block, f"{PAGE.name}, snippet {number}", "exec", dont_inherit=True)
-        exec(code, defined)
+    defined: dict[str, Any] = run_snippets("your_own_study.md", 7, tmp_path_factory.mktemp("own"))
     yield defined
     for registry, entries in zip(REGISTRIES, before, strict=True):
         registry._entries = entries

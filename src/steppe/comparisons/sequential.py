@@ -36,6 +36,12 @@ def look_levels(looks: Sequence[int], alpha: float = 0.05) -> Floats:
     Returns:
         ``(look,)``: at a look is rejected where the p-value is at most its level.
     """
+    return np.array(_levels(tuple(looks), alpha))
+
+
+# A table of claims asks for the levels of one plan many times over.
+@lru_cache(maxsize=64)
+def _levels(looks: tuple[int, ...], alpha: float) -> tuple[float, ...]:
     times = np.asarray(looks, dtype=np.float64) / looks[-1]
     spent = np.diff(alpha * times, prepend=0.0)
     levels = np.empty(len(times))
@@ -45,7 +51,7 @@ def look_levels(looks: Sequence[int], alpha: float = 0.05) -> Floats:
         end = inside.end(step, float(chance))
         levels[k] = 2 * ndtr(-end / np.sqrt(time))
         inside = inside.after(step, end)
-    return levels
+    return tuple(levels.tolist())
 
 
 def crossing_chance(looks: Sequence[int], levels: ArrayLike) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from steppe.core.errors import InputError
+from steppe.core.hashing import file_sha256
 from steppe.models.as_it_lies import loaded, numbers, parts
 
 
@@ -70,10 +71,7 @@ def files_sha256(files: list[Path]) -> str:
         The sha256 of the file, which the hub shows beside it; of several files, the sha256 of
         theirs in order of name.
     """
-    sums = []
-    for path in sorted(files):
-        with path.open("rb") as file:
-            sums.append(hashlib.file_digest(file, "sha256").hexdigest())
+    sums = [file_sha256(path) for path in sorted(files)]
     return sums[0] if len(sums) == 1 else hashlib.sha256(" ".join(sums).encode()).hexdigest()
 
 

@@ -9,6 +9,7 @@ import torch
 
 from steppe.core.bundled import DEMO, demo_sae, demo_saes
 from steppe.core.errors import InputError
+from steppe.core.hashing import file_sha256
 from steppe.core.number_formats import check_dtype
 from steppe.sae.belonging import Host, check_fits
 from steppe.sae.config import CFG_FILE, SaeConfig, read_config
@@ -33,7 +34,6 @@ from steppe.sae.weights import (
     fold_norm_scaling,
     read_log10_rates,
     read_tensors,
-    sha256_of,
 )
 
 DEMO_SAE_ID = "blocks.1.hook_resid_pre"
@@ -140,7 +140,7 @@ def read_sae(
     return Sae(
         config=config,
         weights={name: w.to(device=device, dtype=number_format) for name, w in weights.items()},
-        identity=SaeIdentity(source=str(folder), sha256=sha256_of(path)),
+        identity=SaeIdentity(source=str(folder), sha256=file_sha256(path)),
         log10_rates=read_log10_rates(folder / SPARSITY_FILE, config.d_sae),
     )
 

@@ -5,7 +5,6 @@ Only safetensors is read, never a pickle. Everything that is wrong with a file i
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,12 +146,6 @@ def read_log10_rates(path: Path, d_sae: int) -> Tensor | None:
         expected=f"one tensor 'sparsity' ({d_sae},), log10 firing rates from -10 to 0",
         fix="remove the file: firing rates are then measured on the model's own activations",
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _expected_shapes(config: SaeConfig) -> dict[str, tuple[int, ...]]:

@@ -24,6 +24,7 @@ from steppe.core.code_version import code_sha256
 from steppe.core.errors import SteppeError
 from steppe.core.fetched import MODELS, fetched_model
 from steppe.core.fixed_directions import fixed_direction
+from steppe.core.hashing import file_sha256
 from steppe.settings.catalogue import STUDIES
 from steppe.settings.study_settings import StudySettings
 
@@ -122,18 +123,13 @@ def _sha256_of(place: Path) -> str:
     """The hash of a file, or of all files below a folder with their names."""
     place = place.expanduser()
     if not place.is_dir():
-        return _sha256_of_file(place)
+        return file_sha256(place)
     every = (Path(at, name) for at, _, names in os.walk(place, followlinks=True) for name in names)
     files = list(islice(every, _MOST_FILES + 1))
     if len(files) > _MOST_FILES:
         raise FileNotFoundError(place)
-    sums = [f"{path.relative_to(place)} {_sha256_of_file(path)}" for path in sorted(files)]
+    sums = [f"{path.relative_to(place)} {file_sha256(path)}" for path in sorted(files)]
     return hashlib.sha256("\n".join(sums).encode()).hexdigest()
-
-
-def _sha256_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _machine() -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steppe.core.errors import InputError
 from steppe.core.lazy import load
@@ -29,6 +29,9 @@ from steppe.study.outputs import Figure, Record, Table
 from steppe.study.prompt_facts import prompt_facts
 from steppe.study.run_page import page_of, shown_in
 from steppe.study.study import Study
+
+if TYPE_CHECKING:
+    from steppe.study.agreement import Agreement
 
 
 def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
@@ -72,12 +75,13 @@ def direction_facts(path: Path) -> Iterator[tuple[str, str]]:
         yield name, ", ".join(shown)
 
 
-def report(study: Study, path: str | Path) -> dict[str, Any]:
+def report(study: Study, path: str | Path, looks: Looks | None = None) -> dict[str, Any]:
     """Write every table and figure of a run, its claims, and the summary.
 
     Args:
         study: The study that the run is of.
         path: The run folder.
+        looks: What `looks_of` gave for the run as it is now; None: it is asked.
 
     Returns:
         What the run's provenance is to hold of it, as plain data.
@@ -94,7 +98,9 @@ def report(study: Study, path: str | Path) -> dict[str, Any]:
         with suppress(InputError):
             study.parts(analysis.settings)
     is_partly = getattr(analysis.settings, "points", "") == ADAPTIVE
-    agreed = load("steppe.study.agreement:agreement")(study, analysis) if is_partly else None
+    agreed: Agreement | None = None
+    if is_partly:
+        agreed = load("steppe.study.agreement:agreement")(study, analysis)
     written = _Written(study, analysis, agreed, reporting.Report(run=run))
     for table in study.tables:
         written.add_table(table)
@@ -104,7 +110,8 @@ def report(study: Study, path: str | Path) -> dict[str, Any]:
         written.add_figure(figure)
     for record in study.records:
         written.add_record(record)
-    claims, looks = claims_of(study, analysis), looks_of(study, analysis)
+    claims = claims_of(study, analysis)
+    looks = looks_of(study, analysis) if looks is None else looks
     said = study.claims_caption
     caption = said if isinstance(said, str) else said(analysis)
     title, facts = study.paper or study.question, facts_of(study, analysis)
@@ -118,8 +125,7 @@ def report(study: Study, path: str | Path) -> dict[str, Any]:
     written.report.finish(title, facts, decided, caption)
     links = {one.id: shown_in(one, study, written.report) for one in claims}
     write_page(run.path / PAGE, page_of(analysis, written.report, facts, decided, links))
-    found: dict[str, Any] = {} if agreed is None else agreed.facts
-    return found
+    return {} if agreed is None else agreed.facts
 
 
 def claims_of(study: Study, analysis: Analysis) -> list[Claim]:
@@ -142,13 +148,13 @@ class _Written:
     Attributes:
         study: The study.
         analysis: The run.
-        agreed: What adaptive points are worth (`Agreement`), where there are some; else None.
+        agreed: What adaptive points are worth, where there are some.
         report: Where it goes.
     """
 
     study: Study
     analysis: Analysis
-    agreed: Any
+    agreed: Agreement | None
     report: reporting.Report
 
     def add_table(self, table: Table) -> None:

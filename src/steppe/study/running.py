@@ -30,6 +30,7 @@ from steppe.store.directions import read_directions
 from steppe.study.context import Context
 from steppe.study.curve_part import CurvePart
 from steppe.study.given import Given
+from steppe.study.looks import Looks
 from steppe.study.plan import Plan, plan_of
 from steppe.study.report import looks_of, report
 from steppe.study.starting import DECIDES_NO_NUMBER
@@ -80,6 +81,7 @@ class StudyRun:
         self.asked: SiteSettings = context.settings
         # What the report found that belongs into the provenance.
         self.reported: dict[str, Any] = {}
+        self._looks: Looks | None = None
         self._parts = {part.name: part for part in plan.parts}
         specs = {part.name: part.spec(context) for part in plan.parts}
         self._specs = {name: spec for name, spec in specs.items() if spec is not None}
@@ -154,14 +156,14 @@ class StudyRun:
 
     def report(self) -> None:
         """Write tables, figures, claims, the summary and the page."""
-        self.reported |= report(self.study, self.folder.path)
+        self.reported |= report(self.study, self.folder.path, self._looks)
 
     def is_over(self) -> bool:
         """Whether no more samples are planned, or none are needed; the provenance says why."""
         run = open_run(self.folder.path)
-        looks = looks_of(
-            self.study, self.study.analysis.of(run, self.study.settings, self.study.derived)
-        )
+        analysis = self.study.analysis.of(run, self.study.settings, self.study.derived)
+        # Deciding every claim at every look takes its time: the report is told.
+        self._looks = looks = looks_of(self.study, analysis)
         if looks is not None:
             self.reported |= looks.facts
             tell(looks.text)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from steppe.comparisons import Resamples, Weighted, ks_sum
 from steppe.core.axes import KIND, SAMPLE
+from steppe.studies.giglemiani2024.claims import STEPS
 from steppe.study import Analysis, Claim, positive
 from steppe.study.verdicts import Decision
 
-# A path's.
-STEPS = 100.0
 Floats = NDArray[np.float64]
 REAL, RECONSTRUCTED, BAG = "real", "sae_reconstruction", "composed_bag"
 PERMUTED, HALF = "composed_permuted", "composed_dial:0.5"
@@ -27,15 +29,7 @@ def longer(id_: str, more: str, less: str, statement: str) -> Claim:
         return positive(lambda a, b: float(np.mean(a - b)), steps[more], steps[less])
 
     quantity = f"mean plateau step, {more} minus {less}"
-    return Claim(
-        id_,
-        statement,
-        quantity,
-        decide,
-        ("plateau_steps",),
-        values=lambda run: _plateaus(run),
-        unit=STEPS,
-    )
+    return _of_plateaus(id_, statement, quantity, decide)
 
 
 def beyond_half(id_: str, kind: str, ends: tuple[str, str], statement: str) -> Claim:
@@ -48,15 +42,7 @@ def beyond_half(id_: str, kind: str, ends: tuple[str, str], statement: str) -> C
         )
 
     quantity = f"mean plateau step, {kind} minus the middle of {ends[0]} and {ends[1]}"
-    return Claim(
-        id_,
-        statement,
-        quantity,
-        decide,
-        ("plateau_steps",),
-        values=lambda run: _plateaus(run),
-        unit=STEPS,
-    )
+    return _of_plateaus(id_, statement, quantity, decide)
 
 
 def nearer(id_: str, far: str, near: str, statement: str) -> Claim:
@@ -74,6 +60,12 @@ def nearer(id_: str, far: str, near: str, statement: str) -> Claim:
 
     quantity = f"KS to real of the max-slope step, {far} minus {near}"
     return Claim(id_, statement, quantity, decide, ("slope_steps",), values=values)
+
+
+def _of_plateaus(
+    id_: str, statement: str, quantity: str, decide: Callable[[Any], Decision]
+) -> Claim:
+    return Claim(id_, statement, quantity, decide, ("plateau_steps",), values=_plateaus, unit=STEPS)
 
 
 def _plateaus(analysis: Analysis) -> dict[str, Floats]:

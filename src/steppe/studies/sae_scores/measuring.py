@@ -82,13 +82,12 @@ def labels_of(context: Here) -> dict[str, Any]:
     """What is known of every SAE from its file, as coordinates over ``sae``."""
     found: dict[str, list[Any]] = {name: [] for name in (SAE, "site", "family", "latents", "cfg")}
     for label, used in context.saes.items():
-        is_read = isinstance(used.sae, Sae)
-        config = asdict(used.sae.config) if isinstance(used.sae, Sae) else {}
+        read = used.sae if isinstance(used.sae, Sae) else None
         found[SAE].append(label)
         found["site"].append(used.site.name)
-        found["family"].append(objective_of(used.sae) if isinstance(used.sae, Sae) else LOCAL)
+        found["family"].append(objective_of(read) if read else LOCAL)
         found["latents"].append(len(used.sae.W_dec))
-        found["cfg"].append(json.dumps(config) if is_read else "")
+        found["cfg"].append(json.dumps(asdict(read.config)) if read else "")
     return {name: (SAE, np.array(values)) for name, values in found.items()}
 
 
