@@ -48,7 +48,7 @@ def check_before_weights(settings: StudySettings) -> None:
     """
     _refuse_revision_of_a_folder(settings)
     stated = read_stated(settings.model, settings.revision)
-    if settings.lacking and settings.paper_settings is None and stated.has_papers_shape:
+    if settings.lacking and stated.has_papers_shape and _weights_decide(settings):
         # Which weights these are decides whether the paper's sources are meant.
         return
     settings.refuse_lacking()
@@ -90,8 +90,13 @@ def may_be_papers(settings: StudySettings) -> bool:
     Raises:
         InputError: There is no such model.
     """
-    is_open = settings.paper_settings is None and hasattr(type(settings), "SAE_OF_PAPER")
+    is_open = _weights_decide(settings) and hasattr(type(settings), "SAE_OF_PAPER")
     return is_open and read_stated(settings.model, settings.revision).has_papers_shape
+
+
+def _weights_decide(settings: StudySettings) -> bool:
+    """Whether it hangs on the model's weights if the paper's settings are used."""
+    return settings.paper_settings is None and not settings.random_weights
 
 
 def read_stated(model: str, revision: str | None) -> Stated:

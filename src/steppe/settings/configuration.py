@@ -84,7 +84,8 @@ def settings_of(request: Mapping[str, Any], place: str) -> StudySettings:
 def default_folder(settings: StudySettings) -> Path:
     """``runs/<study>-<model>``, with what was singled out of the study."""
     model = settings.model.rstrip("/").split("/")[-1]
-    return Path("runs") / "-".join([settings.study, model, *settings.variant])
+    control = ["random-weights"] if settings.random_weights else []
+    return Path("runs") / "-".join([settings.study, model, *control, *settings.variant])
 
 
 def _fault(fault: Any, hf_model: type[StudySettings]) -> tuple[str, str]:

@@ -58,7 +58,7 @@ class SaesSettings(SiteSettings):
         """The SAEs asked for, or those that belong to the model; none where it has none."""
         if self.saes or self.sae is not None:
             return self.saes or (str(self.sae),)
-        if self.model == DEMO:
+        if self.brings_saes:
             return (DEMO,)
         return self.SAES_OF_PAPER if self.is_paper else ()
 

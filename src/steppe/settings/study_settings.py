@@ -52,6 +52,11 @@ class StudySettings(BaseModel):
     revision: str | None = Field(
         None, description="branch, tag or commit of the model on the hub; None: the newest"
     )
+    random_weights: bool = Field(
+        False,
+        description="draw the model's weights anew from the seed, as an untrained control: its "
+        "architecture, tokenizer and prompts, and no SAE unless one is named",
+    )
     paper_settings: bool | None = Field(
         None,
         description="use the published study's own constants, sizes and SAE, and compare with its "
@@ -174,7 +179,8 @@ class StudySettings(BaseModel):
         As was asked, else as the model's weights say (`decided`); before these are known, as its
         name on the hub promises.
         """
-        return self.model in NAMES if self.paper_settings is None else self.paper_settings
+        promised = self.model in NAMES and not self.random_weights
+        return promised if self.paper_settings is None else self.paper_settings
 
     def decided(self, identity: Mapping[str, Any]) -> Self:
         """These settings once it is known which weights the model has.
@@ -207,7 +213,12 @@ class StudySettings(BaseModel):
     def has_sae(self) -> bool:
         """Whether an SAE was asked for, or comes with the model."""
         papers = self.is_paper and hasattr(type(self), "SAE_OF_PAPER")
-        return self.sae is not None or self.model == DEMO or papers
+        return self.sae is not None or self.brings_saes or papers
+
+    @property
+    def brings_saes(self) -> bool:
+        """Whether the model brings its own SAEs, which are of its trained weights."""
+        return self.model == DEMO and not self.random_weights
 
     @property
     def sae_site(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Generic, Self, TypeVar
 
@@ -44,7 +44,7 @@ from steppe.study.bases import KeptBases
 from steppe.study.given import Given, refuse_bos, refuse_other
 from steppe.study.prompts import GIVEN, as_prompts
 from steppe.study.saes import UsedSae, open_for
-from steppe.study.starting import open_model, resolved_settings
+from steppe.study.starting import decide, open_model, resolved_settings
 from steppe.study.study_prompts import StudyPrompts, take_prompts
 from steppe.study.using_saes import fit_record
 
@@ -99,9 +99,8 @@ class Context(Generic[S]):
         if given.model is None:
             settings, model = open_model(settings)
         else:
-            model = given.model
-            refuse_other(settings, model)
-            settings = settings.decided(asdict(model.identity))
+            refuse_other(settings, given.model)
+            settings, model = decide(settings, given.model)
         needs = needs_of(settings)
         saes, model = open_for(settings, model, given.sae) if "sae" in needs else ({}, model)
         return cls(settings, model, needs, saes, given.prompts)

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from steppe.models import Model, load_model
+from steppe.core.seeds import stream
+from steppe.models import Model, load_model, with_random_weights
 from steppe.settings.before_weights import check_before_weights
 from steppe.settings.study_settings import StudySettings
 from steppe.study.study_prompts import StudyPrompts
@@ -43,9 +44,20 @@ def open_model(settings: S) -> tuple[S, Model]:
     # On a processor "high" may mean bfloat16.
     is_tf32 = settings.tf32 and model.device.type == "cuda"
     torch.set_float32_matmul_precision("high" if is_tf32 else "highest")
-    decided = settings.decided(asdict(model.identity))
+    decided, model = decide(settings, model)
     decided.refuse_lacking()
     return decided, model
+
+
+def decide(settings: S, model: Model) -> tuple[S, Model]:
+    """Settings decided by a model's weights, and the model, its weights drawn anew if asked for.
+
+    Raises:
+        InputError: Weights cannot be drawn anew: it is quantised or dispatched over devices.
+    """
+    if settings.random_weights:
+        model = with_random_weights(model, stream(settings.seed, "weights"))
+    return settings.decided(asdict(model.identity)), model
 
 
 def resolved_settings(settings: StudySettings, model: Model, taken: StudyPrompts) -> dict[str, Any]:
