@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from steppe.activations.tails import tails
+from steppe.activations.tails import ordinary, tails
 from steppe.core.errors import InputError
 
 
@@ -29,6 +29,7 @@ def test_a_few_massive_ones_carry_it_alone() -> None:
     assert found.carriers == pytest.approx(20_098**2 / (98 + 2 * 10_000**2))
     assert found.mean_norm == pytest.approx(298 / 100)
     assert found.mean_norm_of_ordinary == found.median_norm == 1.0
+    np.testing.assert_array_equal(ordinary(rows).numpy(), rows[:98])
 
 
 def test_a_large_mean_is_no_variance() -> None:

@@ -48,5 +48,12 @@ def test_rows_are_chosen_written_and_drawn(runs: Path) -> None:
     written = pd.read_csv(runs / "table_a1_by_layer.csv")
     assert sorted(written["ks"]) == [0.1, 0.1, 0.3, 0.3]
     assert "of 2 runs. n = 5. Model: tiny." in (runs / "table_a1_by_layer.txt").read_text()
+    [*_, text] = steppe.along(
+        runs / "*", steppe.Lines("table_a1", ["ks"], where={"mode": "absolute", "n": "5.0,7"}),
+        out=runs / "numbers",
+    )  # fmt: skip
+    assert "n: 5.0,7" in text.with_suffix(".txt").read_text()
+    with pytest.raises(InputError, match="rows where n is five"):
+        steppe.along(runs / "*", steppe.Lines("table_a1", ["ks"], where={"n": "five"}), out=runs)
     with pytest.raises(InputError, match="rows where mode is slow"):
         steppe.along(runs / "*", steppe.Lines("table_a1", ["ks"], where={"mode": "slow"}), out=runs)

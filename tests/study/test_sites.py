@@ -214,3 +214,18 @@ def test_pairs_begin_with_bos_where_all_prompts_do(asked: dict[str, Any], first:
     context = open_context(STUDY, Settings(**asked), Given(prompts=rows))
     assert context.model.bos_token_id == 0
     assert context._sources.bos is (first == 0)
+
+
+def test_moments_may_leave_outliers_out(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = open_context(STUDY, Settings(**asked, ordinary_moments=True))
+    pool = context.pool.clone()
+    pool[3] *= 100
+    monkeypatch.setitem(context.__dict__, "pool", pool)
+    kept = torch.cat([pool[:3], pool[4:]]).numpy()
+    np.testing.assert_allclose(context.moments.covariance, np.cov(kept.T), rtol=1e-5, atol=1e-8)
+    monkeypatch.setitem(context.__dict__, "settings", Settings(**asked))
+    for name in ("moments", "moments_pool"):
+        context.__dict__.pop(name, None)
+    np.testing.assert_allclose(context.moments.covariance, np.cov(pool.numpy().T), rtol=1e-5)

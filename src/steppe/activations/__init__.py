@@ -20,7 +20,7 @@ from steppe.activations.real import RealTargets, draw_real_targets
 from steppe.activations.reconstruction import sae_reconstruction, without_latents
 from steppe.activations.structured import synthetic_structured
 from steppe.activations.synthetic import synthetic_baseline, synthetic_random
-from steppe.activations.tails import Tails, tails
+from steppe.activations.tails import Tails, ordinary, tails
 from steppe.activations.targets import TargetRequest
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "isotropic",
     "latent_statistics",
     "make_targets",
+    "ordinary",
     "sae_reconstruction",
     "synthetic_baseline",
     "synthetic_random",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from steppe.activations.vectors import Vectors, as_vectors
 from steppe.core.errors import InputError
@@ -62,7 +63,7 @@ def tails(vectors: Vectors) -> Tails:
             "activations", got="none", expected="at least one", fix="give more prompts"
         )
     center, pieces = rows.mean(0, dtype=torch.float64), torch.split(rows, _ROWS)
-    norms = torch.cat([piece.double().norm(dim=1) for piece in pieces])
+    norms = _norms(rows)
     squares = torch.cat([(piece - center).square().sum(1) for piece in pieces])
     stands_out = norms > OUTLIER * norms.quantile(0.5)
     return Tails(
@@ -75,3 +76,21 @@ def tails(vectors: Vectors) -> Tails:
         outliers_share_of_variance=float(squares[stands_out].sum() / squares.sum()),
         carriers=float(squares.sum().square() / squares.square().sum()),
     )
+
+
+def ordinary(vectors: Vectors) -> Tensor:
+    """The activations that are no outliers: no norm above `OUTLIER` times the median one.
+
+    Args:
+        vectors: Activations, ``(sample, d_model)``.
+
+    Returns:
+        Those of them, in order, ``(ordinary sample, d_model)``.
+    """
+    rows = as_vectors(vectors, "activations")
+    norms = _norms(rows)
+    return rows[norms <= OUTLIER * norms.quantile(0.5)]
+
+
+def _norms(rows: Tensor) -> Tensor:
+    return torch.cat([piece.double().norm(dim=1) for piece in torch.split(rows, _ROWS)])

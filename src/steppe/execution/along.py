@@ -85,14 +85,14 @@ def along(paths: str | Path | Sequence[str | Path], lines: Lines, *, out: str | 
     """
     rows = open_tables(paths, lines.table)
     for column, texts in lines.where.items():
-        if column not in rows or not rows[column].map(str).isin(texts.split(",")).any():
+        if column not in rows or not (chosen := _is_one_of(rows[column], texts)).any():
             raise InputError(
                 f"rows where {column} is {texts}",
                 got="none",
                 expected=f"a column with such rows, of {', '.join(rows.columns)}",
                 fix="look at the table with `steppe show RUN --table`",
             )
-        rows = rows[rows[column].map(str).isin(texts.split(","))]
+        rows = rows[chosen]
     series = lines.series if lines.series in rows else ""
     note = _note(several_runs(paths), lines, rows)
     drawing = draw_along(rows, lines.axis, lines.values, series, note)
@@ -100,6 +100,14 @@ def along(paths: str | Path | Sequence[str | Path], lines: Lines, *, out: str | 
     folder.mkdir(parents=True, exist_ok=True)
     files = write_table(folder, name, rows, drawing.caption)
     return [*files, *save_drawing(folder, name, drawing)]
+
+
+def _is_one_of(values: pd.Series, texts: str) -> pd.Series:
+    """Which values are among these texts; numbers as numbers, so that 20 is 20.0."""
+    found = texts.split(",")
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        return values.isin(pd.to_numeric(pd.Series(found), errors="coerce").dropna())
+    return values.map(str).isin(found)
 
 
 def _note(runs: Sequence[Run], lines: Lines, rows: pd.DataFrame) -> str:

@@ -21,8 +21,6 @@ from steppe.settings.papers_model import NAMES, is_papers_model
 
 # The text that all of them took their prompts from.
 PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
-
-
 ADAPTIVE = "adaptive"
 
 
@@ -54,8 +52,8 @@ class StudySettings(BaseModel):
     )
     random_weights: bool = Field(
         False,
-        description="draw the model's weights anew from the seed, as an untrained control: its "
-        "architecture, tokenizer and prompts, and no SAE unless one is named",
+        description="draw the model's weights anew from the seed, as an untrained control, "
+        "without an SAE unless one is named",
     )
     paper_settings: bool | None = Field(
         None,
@@ -133,6 +131,10 @@ class StudySettings(BaseModel):
     )
     moments_samples: int = Field(
         32_000, ge=100, description="activations behind the mean, the covariance and own rates"
+    )
+    ordinary_moments: bool = Field(
+        False,
+        description="leave activations of over five median norms out of mean and covariance",
     )
 
     @field_validator("model", "sae", "prompts")

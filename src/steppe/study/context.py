@@ -20,6 +20,7 @@ from steppe.activations import (
     draw_real_targets,
     estimate_moments,
     make_targets,
+    ordinary,
 )
 from steppe.activations.structured import TOP_COSINE
 from steppe.core.errors import InputError
@@ -29,12 +30,7 @@ from steppe.directions import DirectionSet
 from steppe.directions.resolve import Sources, identities, make_needed, vector_of
 from steppe.models import Bos, Model, Prompts, with_random_weights
 from steppe.paths import DIRECTIONS, DirectionRequest, make_directions
-from steppe.propagation import (
-    SelfCheck,
-    Suffix,
-    read_residuals,
-    require_self_check,
-)
+from steppe.propagation import SelfCheck, Suffix, read_residuals, require_self_check
 from steppe.sae import FiringRates, Sae
 from steppe.sae.autoencoder import Autoencoder
 from steppe.settings.study_settings import SiteSettings
@@ -205,20 +201,25 @@ class Context(Generic[S]):
         return self.pool.mean(0)
 
     @cached_property
+    def moments_pool(self) -> Tensor:
+        """The activations behind mean and covariance, ``(candidate, d_model)``."""
+        return ordinary(self.pool) if self.settings.ordinary_moments else self.pool
+
+    @cached_property
     def moments(self) -> Moments:
-        """Mean and covariance of the pool.
+        """Mean and covariance of the pool, or of what is ordinary of it.
 
         Raises:
             InputError: The pool is too small for a covariance.
         """
-        if len(self.pool) <= self.model.d_model:
+        if len(self.moments_pool) <= self.model.d_model:
             raise InputError(
                 f"prompts {self.prompts.source}",
-                got=f"{len(self.pool)} activations",
+                got=f"{len(self.moments_pool)} activations",
                 expected=f"more than d_model = {self.model.d_model}, for a covariance",
                 fix="give more text, raise moments_samples, or leave out random kinds",
             )
-        return estimate_moments(self.pool)
+        return estimate_moments(self.moments_pool)
 
     @cached_property
     def gaussian(self) -> Gaussian:
@@ -379,7 +380,7 @@ class Context(Generic[S]):
             "site": self.site.name,
             **({"read": self.read.name} if hasattr(self.settings, "read") else {}),
             **self._resolved_saes(),
-            **({"moments_from": len(self.pool)} if "moments" in self.needs else {}),
+            **({"moments_from": len(self.moments_pool)} if "moments" in self.needs else {}),
             **identities(self.needs, self._sources),
             **self.constants,
         }

@@ -126,8 +126,10 @@ def moments_text(run: Run) -> str:
     if not known:
         return f"{count} activations"
     found = known[-1]
+    is_less = run.config["resolved"].get("ordinary_moments")
+    which = f", the ordinary ones of {found['count']}; of all" if is_less else ""
     return (
-        f"{count} activations, norm {found['median_norm']:.3g} (median), "
+        f"{count} activations{which}, norm {found['median_norm']:.3g} (median), "
         f"{found['percentile_99']:.3g} (99th percentile); {found['outliers']} of more than five "
         f"medians make {found['outliers_share_of_variance']:.1%} of the variance, which is as "
         f"unequal as if {found['carriers']:.0f} equal activations carried it"

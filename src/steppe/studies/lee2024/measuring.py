@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from steppe.activations import Gaussian, estimate_moments
+from steppe.activations import Gaussian, estimate_moments, ordinary
 from steppe.core.axes import POSITION, QUANTILE, SAMPLE, SERIES, STEP
 from steppe.core.seeds import stream
 from steppe.metrics import CleanOutputs, TokenCurves, clean_outputs, measure_tokens
@@ -89,8 +89,9 @@ def lengths_of(context: Here) -> NDArray[np.float64]:
 
 def gaussian_with_first(context: Here) -> Gaussian:
     """The Gaussian of a site's activations with the first positions among them."""
-    activations = context.activations_everywhere(context.pool_rows)
-    return Gaussian.from_moments(estimate_moments(activations.flatten(0, 1)))
+    activations = context.activations_everywhere(context.pool_rows).flatten(0, 1)
+    chosen = ordinary(activations) if context.settings.ordinary_moments else activations
+    return Gaussian.from_moments(estimate_moments(chosen))
 
 
 @dataclass(frozen=True, eq=False)

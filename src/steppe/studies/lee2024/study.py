@@ -25,7 +25,7 @@ def facts(run: Sensitivity) -> dict[str, object]:
         or "none",
         "parts left out": ", ".join(_left_out(run)) or "none",
         "moments from": f"{run.constants['moments_from']} activations, the first of each sequence "
-        "left out",
+        + ("and outliers left out" if run.constants["ordinary_moments"] else "left out"),
         "first position": "moved along directions; in substitutions "
         f"{run.constants['first_position']}; not in averages, unless a column says with_first",
     }
