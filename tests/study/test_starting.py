@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import steppe
+from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.models import load_model, with_random_weights
+from steppe.models.half_precision import slowdown
 from steppe.settings.configuration import default_folder
 from steppe.studies.giglemiani2024.settings import Settings
 from steppe.studies.lee2024.settings import Settings as Lee
@@ -68,3 +72,48 @@ def test_random_weights_bring_no_sae_and_are_never_the_papers() -> None:
     assert not Settings(model="gpt2", random_weights=True).is_paper
     assert Settings(model="gpt2", random_weights=True).lacking == ("prompts",)
     assert default_folder(Settings(random_weights=True)) != default_folder(Settings())
+    assert not Settings(site="blocks.2.hook_resid_pre").has_sae
+
+
+@pytest.mark.parametrize(("slower", "computed"), [(6.0, "float32"), (1.5, "bfloat16")])
+def test_half_precision_that_is_slow_here_is_computed_in_float32(
+    tiny_files: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    slower: float,
+    computed: str,
+) -> None:
+    monkeypatch.setattr(starting, "slowdown", lambda _: slower)
+    asked = {"model": str(tiny_files.model), "prompts": str(tiny_files.prompts), "device": "cpu"}
+    settings, model = starting.open_model(Settings(dtype="bfloat16", **asked))
+    assert (settings.dtype, str(model.dtype)) == (computed, f"torch.{computed}")
+    assert ("6.0 times as long" in capsys.readouterr().err) == (slower == 6)
+    strict = Settings(dtype="bfloat16", dtype_strict=True, **asked)
+    if slower == 6:
+        with pytest.raises(InputError, match=r"6\.0 times"):
+            starting.open_model(strict)
+    else:
+        assert starting.open_model(strict)[0].dtype == "bfloat16"
+
+
+def test_a_run_that_computes_in_float32_instead_is_gone_on_with(
+    tiny_files: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(starting, "slowdown", lambda _: 6.0)
+    asked: dict[str, Any] = {
+        "model": str(tiny_files.model), "prompts": str(tiny_files.prompts), "device": "cpu",
+        "only": ["interpolations"], "n_points": 3, "moments_samples": 100, "bootstrap": 100,
+    }  # fmt: skip
+    for samples in (4, 6):
+        run = steppe.run(
+            "janiak2024", out=tmp_path / "run", samples=samples, dtype="bfloat16", **asked
+        )
+    resolved = run.config["resolved"]
+    assert (resolved["dtype"], resolved["model_identity"]["dtype"]) == ("float32", "float32")
+    with pytest.raises(InputError, match="float64"):
+        steppe.run("janiak2024", out=tmp_path / "run", samples=6, dtype="float64", **asked)
+
+
+def test_how_much_slower_half_precision_is_is_measured() -> None:
+    assert 0 < slowdown(torch.float32) < 10
+    assert slowdown(torch.bfloat16) == slowdown(torch.bfloat16) > 0

@@ -8,6 +8,8 @@ from pathlib import Path
 from steppe.core.errors import InputError
 
 DEMO = "demo"
+# Of its SAEs the one that is meant where none is named.
+DEMO_SAE_ID = "blocks.1.hook_resid_pre"
 
 
 def demo_folder() -> Path:

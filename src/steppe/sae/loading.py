@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from steppe.core.bundled import DEMO, demo_sae, demo_saes
+from steppe.core.bundled import DEMO, DEMO_SAE_ID, demo_sae, demo_saes
 from steppe.core.errors import InputError
 from steppe.core.hashing import file_sha256
 from steppe.core.number_formats import check_dtype
@@ -35,8 +35,6 @@ from steppe.sae.weights import (
     read_log10_rates,
     read_tensors,
 )
-
-DEMO_SAE_ID = "blocks.1.hook_resid_pre"
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from steppe.core.bos import BosChoice
-from steppe.core.bundled import DEMO
+from steppe.core.bundled import DEMO, DEMO_SAE_ID
 from steppe.core.engines import Engine
 from steppe.core.errors import InputError
-from steppe.core.fetched import MODELS
 from steppe.core.lazy import load
 from steppe.core.number_formats import Dtype
 from steppe.core.sites import Site
 from steppe.settings.faults import as_fault
 from steppe.settings.papers_model import NAMES, is_papers_model
+from steppe.settings.spelling import one_spelling
 
 # The text that all of them took their prompts from.
 PAPER_PROMPTS = "apollo-research/Skylion007-openwebtext-tokenizer-gpt2"
@@ -106,6 +105,11 @@ class StudySettings(BaseModel):
         None, description="where SAEs are: 'cpu', 'cuda:1' ...; None: the model's device"
     )
     tf32: bool = Field(False, description="multiply float32 matrices in TF32 on a GPU")
+    dtype_strict: bool = Field(
+        False,
+        description="stop where a processor multiplies half precision more slowly than float32, "
+        "in which it is computed otherwise",
+    )
     engine: Engine = Field(
         "auto",
         description="how the model is run on from a site. auto: the fastest that is exact. fast: "
@@ -219,8 +223,9 @@ class StudySettings(BaseModel):
 
     @property
     def brings_saes(self) -> bool:
-        """Whether the model brings its own SAEs, which are of its trained weights."""
-        return self.model == DEMO and not self.random_weights
+        """Whether the model brings SAEs of the site: the bundled one, as it was trained."""
+        here = self.sae_site in (None, DEMO_SAE_ID)
+        return self.model == DEMO and not self.random_weights and here
 
     @property
     def sae_site(self) -> str | None:
@@ -360,30 +365,6 @@ class DirectionSettings(StudySettings):
             return frozenset()
         find = load("steppe.paths:DIRECTIONS").find
         return frozenset().union(*(find(name).needs for name in self.directions))
-
-
-def one_spelling(place: str | None) -> str | None:
-    """A local path as one and the same text however it was typed, so that a run can be resumed.
-
-    Args:
-        place: A name, a path, or None.
-
-    Raises:
-        InputError: No name, and no path that can be.
-    """
-    if place is None or place in (DEMO, *MODELS):
-        return place
-    try:
-        path = Path(place).expanduser()
-        return str(path.resolve()) if path.exists() else place
-    except (OSError, RuntimeError, ValueError) as error:
-        # Too long for a path, the home of nobody, or no text that a path can be.
-        raise InputError(
-            "path",
-            got=place,
-            expected="a name, or a path that can be",
-            fix=f"{getattr(error, 'strerror', None) or error}",
-        ) from error
 
 
 class BaseSettings(SiteSettings, ResamplingSettings):

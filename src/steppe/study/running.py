@@ -20,6 +20,7 @@ from steppe.core.provenance import provenance, shareable
 from steppe.directions import DirectionSet
 from steppe.directions.resolve import fixed_among
 from steppe.models import device_facts
+from steppe.models.half_precision import HALF
 from steppe.propagation import memory_budget
 from steppe.settings.before_weights import may_be_papers
 from steppe.settings.request import Request, request_of
@@ -212,6 +213,9 @@ def open_study(
     asked = settings.model_dump(mode="json", exclude_defaults=True) | {"study": settings.study}
     unknown = {*settings.UNRESOLVED, *DECIDES_NO_NUMBER, *settings.hang_on_weights}
     unknown |= {"engine", "revision", "bos"}
+    if getattr(torch, settings.dtype) in HALF:
+        # Which a processor that is slow at it computes in float32.
+        unknown.add("dtype")
     opening.check(settings.model_dump(mode="json", exclude=unknown))
     if kept is None:
         context = open_context(study, settings, objects)

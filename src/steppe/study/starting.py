@@ -7,14 +7,25 @@ from typing import Any, TypeVar
 
 import torch
 
+from steppe.core.errors import InputError
+from steppe.core.progress import tell
 from steppe.core.seeds import stream
 from steppe.models import Model, load_model, with_random_weights
+from steppe.models.half_precision import HALF, SLOW, slowdown
+from steppe.models.loading import parse_device
 from steppe.settings.before_weights import check_before_weights
 from steppe.settings.study_settings import StudySettings
 from steppe.study.study_prompts import StudyPrompts
 
 # Settings that decide what is refused, and no number of what is not.
-DECIDES_NO_NUMBER = {"accept_sae", "strict", "max_bad_rows", "device_map", "sae_device"}
+DECIDES_NO_NUMBER = {
+    "accept_sae",
+    "strict",
+    "max_bad_rows",
+    "device_map",
+    "sae_device",
+    "dtype_strict",
+}
 
 
 S = TypeVar("S", bound=StudySettings)
@@ -32,6 +43,7 @@ def open_model(settings: S) -> tuple[S, Model]:
         InputError: It does not exist, or cannot be had as asked; a source is lacking or missing.
     """
     check_before_weights(settings)
+    settings = _in_a_fast_format(settings)
     model = load_model(
         settings.model,
         revision=settings.revision,
@@ -47,6 +59,31 @@ def open_model(settings: S) -> tuple[S, Model]:
     decided, model = decide(settings, model)
     decided.refuse_lacking()
     return decided, model
+
+
+def _in_a_fast_format(settings: S) -> S:
+    """The settings, in float32 where this processor multiplies half precision more slowly.
+
+    Raises:
+        InputError: It does, and that was to be refused.
+    """
+    dtype = getattr(torch, settings.dtype)
+    if settings.device_map or dtype not in HALF or parse_device(settings.device).type != "cpu":
+        return settings
+    slower = slowdown(dtype)
+    if slower < SLOW:
+        return settings
+    found = f"matrices in {settings.dtype} take {slower:.1f} times as long as in float32 here"
+    if settings.dtype_strict:
+        raise InputError(
+            f"--dtype {settings.dtype}",
+            got=found,
+            expected="a processor with instructions for it, or a GPU",
+            fix="leave out --dtype-strict to compute in float32, or give load_model's object, "
+            "which is used as it is",
+        )
+    tell(f"{found}: float32 is computed (--dtype-strict stops instead)")
+    return settings.model_copy(update={"dtype": "float32"})
 
 
 def decide(settings: S, model: Model) -> tuple[S, Model]:
