@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +14,7 @@ import torch
 import steppe
 from steppe.activations import KINDS
 from steppe.study import (
+    Analysis,
     BaseSettings,
     Claim,
     CurvePart,
@@ -98,6 +100,17 @@ def test_only_what_an_output_needs_is_measured(tiny_files: Any, tmp_path: Path) 
     np.testing.assert_array_equal(
         part["target_distance"], whole["target_distance"].sel(kind=["real", "random"])
     )
+
+
+def test_a_report_asks_no_part_what_was_singled_out(tiny_files: Any, tmp_path: Path) -> None:
+    done = run(tiny_files, tmp_path / "run", only=("ends",))
+
+    def parts(_: Any) -> Any:
+        raise AssertionError("what measures was loaded")
+
+    study, analysis = replace(STUDY, parts=parts), Analysis.of(done, Settings)
+    made = [one.name for one in study.outputs if study.wants(analysis, [one.name], one.needs)]
+    assert made == ["ends"]
 
 
 def test_a_part_can_be_singled_out_whole(tiny_files: Any, tmp_path: Path) -> None:

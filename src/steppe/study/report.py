@@ -131,7 +131,7 @@ def report(study: Study, path: str | Path, looks: Looks | None = None) -> dict[s
 def claims_of(study: Study, analysis: Analysis) -> list[Claim]:
     """The claims that were asked for."""
     known = study.claims(analysis) if callable(study.claims) else study.claims
-    return [one for one in known if study.wants(analysis.settings, one.outputs, one.needs)]
+    return [one for one in known if study.wants(analysis, one.outputs, one.needs)]
 
 
 def looks_of(study: Study, analysis: Analysis) -> Looks | None:
@@ -185,7 +185,7 @@ class _Written:
             self.report.add_record(record.name, record.make(self.analysis))
 
     def _is_made(self, output: Table | Figure | Record) -> bool:
-        asked = self.study.wants(self.analysis.settings, [output.name], output.needs)
+        asked = self.study.wants(self.analysis, [output.name], output.needs)
         return asked and self.analysis.has(*output.needs, whole=False)
 
     def _noted(self, caption: str, output: Table | Figure) -> str:

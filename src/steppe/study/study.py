@@ -79,21 +79,17 @@ class Study:
         """Tables, figures, and what is written for other tools."""
         return (*self.tables, *self.figures, *self.records)
 
-    def wants(self, settings: Any, names: Sequence[str], needs: Sequence[str | Need]) -> bool:
-        """Whether a table, figure or claim is to be made.
+    def wants(self, analysis: Analysis, names: Sequence[str], needs: Sequence[str | Need]) -> bool:
+        """Whether a table, figure or claim of a run is to be made.
 
         Args:
-            settings: What was asked: ``only`` may single out some, or parts.
+            analysis: The run; its settings' ``only`` may single out some, or parts.
             names: The output, or those that a claim belongs to.
             needs: What it is made from.
         """
-        only = {*getattr(settings, "only", ())}
-        if not only:
-            return True
+        only = {*getattr(analysis.settings, "only", ())}
         datasets = {as_need(need).dataset for need in needs}
-        # A name that a part has as well stands for the part, and all that is made of it.
-        parts = {one.name for one in self.parts(settings)} | {
-            one.name for one in self.wholes(settings)
-        }
-        singled_out = only & {one.name for one in self.outputs} - parts
+        # A name that a part has as well stands for the part, and all that is made of it; the parts
+        # are those that were measured, so that nothing that measures is loaded.
+        singled_out = only & {one.name for one in self.outputs} - {*analysis.run.datasets()}
         return not singled_out or not names or bool(only & {*names, *datasets})
