@@ -84,9 +84,10 @@ def _cell(row: pd.Series) -> str:
 def layer_of(run: Run) -> pd.DataFrame:
     """One run of a sweep over layers, as numbers with their intervals, one a row."""
     resolved, tables = run.config["resolved"], run.path / "tables"
+    how = ", moments without outliers" if resolved.get("ordinary_moments") else ""
     own = {
         "study": resolved["study"],
-        "model": resolved["model_identity"]["name"],
+        "model": resolved["model_identity"]["name"] + how,
         "layer": Site.parse(resolved["site"]).layer,
     }
     numbers: dict[str, tuple[Any, ...]] = {}

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -130,6 +131,8 @@ def _run(words: list[str], *, with_traceback: bool) -> None:
             told.add_note(_OVERWRITING)
         stop(told, with_traceback=with_traceback)
     except Stopped as signalled:
+        # What zarr was about to await is told as the process ends, beside the one line.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         what = "interrupted" if signalled.number == signal.SIGINT else "told to end"
         say(f"steppe: {what}: {_afterwards(words)}", error=True)
         # The shell's convention: 128 and the signal, 130 for Ctrl-C, 143 for SIGTERM.
