@@ -91,7 +91,7 @@ def test_a_slash_is_no_folder_in_the_store() -> None:
         ("rank: the cat sat", "3 tokens"),
         ("rank:#99999999", "id 99999999"),
         ("probability: the| the", "each once"),
-        ("latents_changed:no/such/sae", "no/such, folder sae"),
+        ("latents_changed:/absent/sae", "/absent/sae"),
         ("latents_changed", "did you mean|expected"),
         ("latent_changed:demo", "latent_changed:demo"),
     ],
