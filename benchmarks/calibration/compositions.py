@@ -112,7 +112,7 @@ STUDY = Study(
     (
         World("kinds swapped", kinds_swapped, null=IDS, quick=60),
         World("others swapped", others_swapped, null=("CO11", "CO12"), quick=60),
-        World("in the middle", in_the_middle, null=("CO2", "CO9"), quick=150),
+        World("in the middle", in_the_middle, null=("CO2", "CO9"), quick=100),
         World("as in the demo", as_in_the_demo, effect=SHOWN, quick=40),
         World("as the better", as_the_better, effect=("CO8", "CO12"), quick=40),
     ),

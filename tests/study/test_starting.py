@@ -115,5 +115,6 @@ def test_a_run_that_computes_in_float32_instead_is_gone_on_with(
 
 
 def test_how_much_slower_half_precision_is_is_measured() -> None:
-    assert 0 < slowdown(torch.float32) < 10
-    assert slowdown(torch.bfloat16) == slowdown(torch.bfloat16) > 0
+    # The same product against itself, on a machine that may be busy.
+    assert 0 < slowdown(torch.float32) < 100
+    assert slowdown(torch.bfloat16) > 0

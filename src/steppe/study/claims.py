@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +63,18 @@ def positive(number: Callable[..., float], *values: Floats) -> Decision:
     values = tuple(one[known] for one in values)
     if not known.sum() > 1:
         return Decision(math.nan, math.nan, math.nan, math.nan)
-    left = [number(*(np.delete(one, i, axis=0) for one in values)) for i in range(len(values[0]))]
+    left = [number(*rest) for rest in _leaving_out(values)]
     return Decision.of_parts(parts_of(np.array(number(*values)), np.array(left, dtype=np.float64)))
+
+
+def _leaving_out(values: Sequence[Floats]) -> Iterator[Sequence[Floats]]:
+    """The values without the first sample, without the second ... in place, copied only once."""
+    rest = [one[1:].copy() for one in values]
+    yield rest
+    for i in range(len(values[0]) - 1):
+        for kept, one in zip(rest, values, strict=True):
+            kept[i] = one[i]
+        yield rest
 
 
 def mostly(won: ArrayLike) -> Decision:
