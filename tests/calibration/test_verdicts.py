@@ -18,7 +18,7 @@ from steppe.studies.lee2024.claims import claims_of
 from steppe.study.verdicts import HOLDS, Decision
 
 # So many tell 5% on each side from 2.5%; what is true is seen in nearly all, or says why not.
-NULL_RUNS, EFFECT_RUNS = 250, 60
+NULL_RUNS, EFFECT_RUNS = 200, 50
 CASES = [
     pytest.param(study, world, id=f"{study.name} {world.name}")
     for study in STUDIES.values()
