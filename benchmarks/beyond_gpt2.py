@@ -78,7 +78,11 @@ def _cell(row: pd.Series) -> str:
     """Verdict, number and interval; a verdict that Holm's correction leaves stands in bold."""
     sign = _SIGNS[row.verdict]
     shown = f"**{sign}**" if row.verdict_holm == row.verdict != "undecided" else sign
-    return f"{shown} {row.number:.3g} [{row.low:.3g}, {row.high:.3g}]"
+    return f"{shown} {_interval(row)}"
+
+
+def _interval(row: pd.Series) -> str:
+    return f"{row.number:.3g} [{row.low:.3g}, {row.high:.3g}]"
 
 
 def layer_of(run: Run) -> pd.DataFrame:
@@ -134,7 +138,7 @@ def layers_tables(rows: pd.DataFrame) -> str:
 def _number(row: pd.Series) -> str:
     if pd.isna(row.low):
         return f"{100 * row.number:.0f}%"
-    return f"{row.number:.3g} [{row.low:.3g}, {row.high:.3g}]"
+    return _interval(row)
 
 
 def page_tables() -> str:

@@ -65,7 +65,7 @@ def tails(vectors: Vectors) -> Tails:
     center, pieces = rows.mean(0, dtype=torch.float64), torch.split(rows, _ROWS)
     norms = _norms(rows)
     squares = torch.cat([(piece - center).square().sum(1) for piece in pieces])
-    stands_out = norms > OUTLIER * norms.quantile(0.5)
+    stands_out = _stands_out(norms)
     return Tails(
         count=len(rows),
         median_norm=float(norms.quantile(0.5)),
@@ -88,9 +88,12 @@ def ordinary(vectors: Vectors) -> Tensor:
         Those of them, in order, ``(ordinary sample, d_model)``.
     """
     rows = as_vectors(vectors, "activations")
-    norms = _norms(rows)
-    return rows[norms <= OUTLIER * norms.quantile(0.5)]
+    return rows[~_stands_out(_norms(rows))]
 
 
 def _norms(rows: Tensor) -> Tensor:
     return torch.cat([piece.double().norm(dim=1) for piece in torch.split(rows, _ROWS)])
+
+
+def _stands_out(norms: Tensor) -> Tensor:
+    return norms > OUTLIER * norms.quantile(0.5)

@@ -88,6 +88,8 @@ class Study:
             needs: What it is made from.
         """
         only = {*getattr(analysis.settings, "only", ())}
+        if not only:
+            return True
         datasets = {as_need(need).dataset for need in needs}
         # A name that a part has as well stands for the part, and all that is made of it; the parts
         # are those that were measured, so that nothing that measures is loaded.
