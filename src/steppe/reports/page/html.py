@@ -10,6 +10,10 @@ from pathlib import Path
 from steppe.reports.page.content import Page
 from steppe.store.writing import write_atomically
 
+# In this order: a view stands on those before it.
+_SCRIPTS = (
+    "common", "state", "outputs", "claims", "curves", "numbers", "card", "maps", "start",
+)  # fmt: skip
 # What would end the element that holds the data, whatever stands around it.
 _IN_SCRIPT = {
     "<": "\\u003c",
@@ -44,7 +48,7 @@ def render_page(page: Page) -> str:
         "STYLE": (here / "page.css").read_text(encoding="utf-8"),
         "PLOTLY": files("plotly").joinpath("package_data/plotly.min.js").read_text("utf-8"),
         "DATA": data,
-        "SCRIPT": (here / "page.js").read_text(encoding="utf-8"),
+        "SCRIPT": _script(),
     }
     first, *rest = (here / "page.html").read_text(encoding="utf-8").split("<!--@")
     # Split, not replaced: what stands for a part in another part stays as it is.
@@ -53,3 +57,10 @@ def render_page(page: Page) -> str:
         name, after = one.split("-->", 1)
         pieces += [parts[name], after]
     return "".join(pieces)
+
+
+def _script() -> str:
+    """The script of all views, as one: its parts share what they declare."""
+    parts = files("steppe.reports.page").joinpath("script")
+    texts = (parts.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+    return '"use strict";\n' + "\n".join(texts)
