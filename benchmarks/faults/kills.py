@@ -111,10 +111,17 @@ def _campaign(
         "most_shards_of_work_lost_by_one_kill": lost_most,
         "wrong_exit_statuses": wrong_endings,
         "tracebacks": log.read_text().count("Traceback"),
+        "first_traceback": _first_traceback(log.read_text()),
         "exit_statuses": [finished, alone],
         "arrays_hash": arrays_hash(run),
         "arrays_hash_undisturbed": arrays_hash(undisturbed),
     }
+
+
+def _first_traceback(text: str) -> str:
+    """What is needed to mend it: the end of it says what was raised, and where."""
+    place = text.find("Traceback")
+    return "" if place < 0 else text[place : place + 6000]
 
 
 def _pace(run: Path) -> float:

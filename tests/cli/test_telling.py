@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,6 +95,49 @@ def test_a_command_that_was_ended_says_what_is_true_of_it(
     assert "steppe: told to end: " in told.err
     assert said in told.err
     assert ("the same command goes on" in told.err) == ("goes on" in said)
+
+
+class _SignalledAsItIsNamed:
+    """Python makes another error of what is raised then."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _SignalledAsItGoes:
+    """Python drops what is raised then."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _as_a_class_is_built() -> None:
+    type("Lazy", (), {"name": _SignalledAsItIsNamed()})
+
+
+def _and_is_told_as_damage() -> None:
+    try:
+        _as_a_class_is_built()
+    except RuntimeError:
+        raise RunFailedError("x", got="", expected="", fix="") from None
+
+
+def _as_an_object_goes() -> None:
+    _SignalledAsItGoes()
+    for _ in range(200):
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "arriving", [_as_a_class_is_built, _and_is_told_as_damage, _as_an_object_goes]
+)
+def test_a_signal_ends_the_command_wherever_it_arrives(
+    steppe: Steppe, monkeypatch: pytest.MonkeyPatch, arriving: Callable[[], None]
+) -> None:
+    monkeypatch.setattr("steppe.cli.studies.run_study", lambda *_: arriving())
+    told = steppe("reproduce", "lee2024")
+    assert told.status == 143
+    assert told.err.startswith("steppe: told to end: ")
 
 
 @pytest.mark.parametrize(

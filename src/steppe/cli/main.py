@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -42,6 +42,7 @@ _OVERWRITING = (
     "starts anew"
 )
 _BACKEND = "MPLBACKEND"
+_AGAIN_SECONDS = 0.05
 
 
 class Stopped(BaseException):
@@ -122,21 +123,32 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(words: list[str], *, with_traceback: bool) -> None:
+    came: list[int] = []
     try:
-        with _signals(), command_line(words):
+        with _signals(came), command_line(words):
             app(args=words, standalone_mode=True)
-    except (SteppeError, OSError) as error:
+    except Stopped as signalled:
+        _end(signalled.number, words)
+    except Exception as error:
+        # What is raised in the middle of an import, libraries make an error of their own of.
+        if came:
+            _end(came[-1], words)
+        if not isinstance(error, SteppeError | OSError):
+            raise
         told = error if isinstance(error, SteppeError) else _explained(error)
         if isinstance(told, RunFailedError) and _overwrites(words):
             told.add_note(_OVERWRITING)
         stop(told, with_traceback=with_traceback)
-    except Stopped as signalled:
-        # What zarr was about to await is told as the process ends, beside the one line.
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-        what = "interrupted" if signalled.number == signal.SIGINT else "told to end"
-        say(f"steppe: {what}: {_afterwards(words)}", error=True)
-        # The shell's convention: 128 and the signal, 130 for Ctrl-C, 143 for SIGTERM.
-        sys.exit(128 + signalled.number)
+
+
+def _end(number: int, words: list[str]) -> NoReturn:
+    """Tell in one line that a signal ended the command, and what to do."""
+    # What zarr was about to await is told as the process ends, beside the one line.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+    what = "interrupted" if number == signal.SIGINT else "told to end"
+    say(f"steppe: {what}: {_afterwards(words)}", error=True)
+    # The shell's convention: 128 and the signal, 130 for Ctrl-C, 143 for SIGTERM.
+    sys.exit(128 + number)
 
 
 def _afterwards(words: list[str]) -> str:
@@ -185,18 +197,36 @@ def _explained(error: OSError) -> RunFailedError:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into `Stopped`, so that both are ended in order, with one line."""
+def _signals(came: list[int]) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into `Stopped`, so that both are ended in order, with one line.
+
+    Args:
+        came: Takes the signals as they come.
+    """
 
     def stop(number: int, _frame: object) -> None:
+        came.append(number)
         raise Stopped(number)
+
+    def dropped(what: Any) -> None:
+        # Python drops what is raised in a destructor: the signal is sent again, after it.
+        if isinstance(what.exc_value, Stopped):
+            again.append(threading.Timer(_AGAIN_SECONDS, signal.raise_signal, [came[-1]]))
+            again[-1].start()
+        else:
+            hook(what)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    again: list[threading.Timer] = []
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook, sys.unraisablehook = sys.unraisablehook, dropped
     try:
         yield
     finally:
+        sys.unraisablehook = hook
+        for timer in again:
+            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
