@@ -53,6 +53,9 @@ def test_rows_are_chosen_written_and_drawn(runs: Path) -> None:
         out=runs / "numbers",
     )  # fmt: skip
     assert "n: 5.0,7" in text.with_suffix(".txt").read_text()
+    lines = steppe.Lines("table_a1", ["ks"], panels="mode")
+    *_, text = steppe.along(runs / "*", lines, out=runs / "panels")
+    assert "a panel per mode. Table table_a1 of 2 runs." in text.with_suffix(".txt").read_text()
     with pytest.raises(InputError, match="rows where n is five"):
         steppe.along(runs / "*", steppe.Lines("table_a1", ["ks"], where={"n": "five"}), out=runs)
     with pytest.raises(InputError, match="rows where mode is slow"):

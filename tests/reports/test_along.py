@@ -22,7 +22,7 @@ def table() -> pd.DataFrame:
 
 
 def test_lines_are_in_the_axis_order(texts_outside: Callable[[Figure], list[str]]) -> None:
-    drawing = along(table(), "layer", ["ks"], "kind", "n = 3.")
+    drawing = along(table(), "layer", ["ks"], "kind")
     (ax,) = drawing.figure.axes
     lines = {
         container.get_label(): container[0].get_xydata().tolist() for container in ax.containers
@@ -32,14 +32,31 @@ def test_lines_are_in_the_axis_order(texts_outside: Callable[[Figure], list[str]
         "Random": [[0, 0.3], [2, 0.5], [4, 0.7]],
     }
     assert ax.get_xticks().tolist() == [0, 2, 4]
-    assert drawing.caption == "ks by layer, a line per kind. Bars: 95% intervals. n = 3."
+    assert drawing.caption == "ks by layer, a line per kind. Bars: 95% intervals."
     assert not texts_outside(drawing.figure)
+
+
+def test_a_column_tells_panels_apart() -> None:
+    """Each with its own lines only, a line alike in all of them, and one y axis."""
+    twice = table().assign(context="native"), table().assign(context="foreign", ks=0.9)
+    rows = pd.concat([twice[0], twice[1][twice[1]["kind"] == "random"]])
+    drawing = along(rows, "layer", ["ks"], "kind", "context")
+    native, foreign = drawing.figure.axes
+    assert [ax.get_title(loc="left") for ax in (native, foreign)] == ["Native", "Foreign"]
+    lines = [{one.get_label(): one[0] for one in ax.containers} for ax in (native, foreign)]
+    assert [list(one) for one in lines] == [["Model-generated", "Random"], ["Random"]]
+    assert lines[1]["Random"].get_ydata().tolist() == [0.9] * 3
+    assert lines[0]["Random"].get_marker() == lines[1]["Random"].get_marker()
+    assert native.get_ylim() == foreign.get_ylim()
+    assert drawing.caption.startswith("ks by layer, a line per kind, a panel per context.")
+    with pytest.raises(InputError, match=r"(?s)several rows of real at layer = 0.*panels apart"):
+        along(pd.concat([twice[0], twice[0]]), "layer", ["ks"], "kind", "context")
 
 
 @pytest.mark.parametrize(
     ("axis", "series", "expected"),
     [
-        ("layer", "", "(?s)several rows of the line at layer = 0.*tells lines apart"),
+        ("layer", "", "(?s)several rows of the line at layer = 0.*tell lines and panels apart"),
         ("kind", "kind", "(?s)axis kind.*a column of numbers"),
         ("layers", "kind", "did you mean 'layer'"),
     ],

@@ -23,6 +23,8 @@ from steppe.study import ControlPart, CurveFigure, CurvePart, MeanTable, Study, 
 from steppe.study.agreement import Agreement, compared
 
 STATISTICS = ("max_slope", "area")
+# Read off as well, without points of its own.
+FURTHER = "nonlinearity"
 N_POINTS = 61
 
 
@@ -35,9 +37,15 @@ def steps_of_l2(_settings: Any, _constants: Any, curves: xr.Dataset) -> dict[str
     return {f"{name} of l2": steps_of(curves["l2"], name) for name in STATISTICS}
 
 
+def further_of_l2(_settings: Any, _constants: Any, curves: xr.Dataset) -> dict[str, xr.DataArray]:
+    return {f"{FURTHER} of l2": steps_of(curves["l2"], FURTHER)}
+
+
 def study(kinds: tuple[str, ...], read_off: Any = steps_of_l2) -> Study:
     paths = ("linear", "arc")
-    part = CurvePart("paths", kinds, paths, ("l2", "kl"), n_points=N_POINTS, read_off=read_off)
+    part = CurvePart(
+        "paths", kinds, paths, ("l2", "kl"), N_POINTS, read_off=read_off, also_read=further_of_l2
+    )
     return Study(
         name="probe",
         question="Does it run?",
@@ -97,13 +105,13 @@ def test_a_run_says_how_far_its_points_agree(runs: Mapping[str, Run]) -> None:
     done = runs["adaptive"]
     table = pd.read_csv(done.path / "tables" / "agreement.csv", keep_default_na=False)
     rows = {(row.metric, row.statistic): row for row in table.itertuples()}
-    assert list(rows) == [("kl", ""), ("l2", "max_slope"), ("l2", "area")]
+    assert list(rows) == [("kl", ""), *(("l2", name) for name in (*STATISTICS, FURTHER))]
     full, some = (runs[name].dataset("paths").load() for name in ("full", "adaptive"))
     checked = (some["l2_points"].values == 2).any(axis=-1)
     rebuilt = some.copy(deep=True)
     asked = some["l2_points"].values[checked] == COMPUTED
     rebuilt["l2"].values[checked] = interpolated(some["l2"].values[checked], asked)
-    for name in STATISTICS:
+    for name in (*STATISTICS, FURTHER):
         exact, ours = (steps_of(one["l2"], name).values[checked] for one in (full, rebuilt))
         assert int(rows["l2", name].n) == checked.sum()
         assert float(rows["l2", name].equal) == pytest.approx((exact == ours).mean())
@@ -113,7 +121,7 @@ def test_a_run_says_how_far_its_points_agree(runs: Mapping[str, Run]) -> None:
     for made in ("tables/mean_steps.md", "figures/drawn.txt"):
         assert "Adaptive points: on average" in (done.path / made).read_text()
     record = json.loads((done.path / "provenance.json").read_text())[-1]
-    assert [row["statistic"] for row in record["agreement"]] == ["", *STATISTICS]
+    assert [row["statistic"] for row in record["agreement"]] == ["", *STATISTICS, FURTHER]
     assert record["points"]["paths"][1] == N_POINTS
     assert "Adaptive" not in (runs["full"].path / "summary.md").read_text()
     assert "agreement" not in json.loads((runs["full"].path / "provenance.json").read_text())[-1]

@@ -106,6 +106,7 @@ def along(
         str, typer.Option(help="A setting in which the runs differ, or a column of the table.")
     ] = "layer",
     series: Annotated[str, typer.Option(help="The column that tells lines apart.")] = "kind",
+    panels: Annotated[str, typer.Option(help="A column that tells panels apart: context.")] = "",
     where: Annotated[
         list[str] | None,
         typer.Option(help="Only such rows (repeatable): mode=absolute, kind=real,random."),
@@ -116,7 +117,7 @@ def along(
     [bold]steppe along runs/layers/* --table table_1 --value ks --out along[/bold]
     """
     asked = dict(_split(one, "--where", "kind=real,random") for one in where or [])
-    lines = load("steppe.execution.along:Lines")(table, value, axis, series, asked)
+    lines = load("steppe.execution.along:Lines")(table, value, axis, series, asked, panels)
     for path in load("steppe.execution.along:along")(runs, lines, out=out):
         say(f"wrote: {path}")
 

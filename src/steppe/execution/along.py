@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class Lines:
         axis: What they are drawn against: a setting in which the runs differ, or a column.
         series: The column that tells lines apart.
         where: Only rows that have this text in this column; several texts stand apart by commas.
+        panels: The column that tells panels apart; empty: a panel per value alone.
     """
 
     table: str
@@ -66,6 +67,7 @@ class Lines:
     axis: str = LAYER
     series: str = "kind"
     where: Mapping[str, str] = field(default_factory=dict)
+    panels: str = ""
 
 
 def along(paths: str | Path | Sequence[str | Path], lines: Lines, *, out: str | Path) -> list[Path]:
@@ -94,8 +96,9 @@ def along(paths: str | Path | Sequence[str | Path], lines: Lines, *, out: str | 
             )
         rows = rows[chosen]
     series = lines.series if lines.series in rows else ""
+    drawing = draw_along(rows, lines.axis, lines.values, series, lines.panels)
     note = _note(several_runs(paths), lines, rows)
-    drawing = draw_along(rows, lines.axis, lines.values, series, note)
+    drawing = replace(drawing, caption=f"{drawing.caption} {note}")
     folder, name = Path(out), f"{lines.table}_by_{lines.axis}"
     folder.mkdir(parents=True, exist_ok=True)
     files = write_table(folder, name, rows, drawing.caption)

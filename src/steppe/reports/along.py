@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,12 @@ from steppe.reports.style import KINDS, label_of
 
 _COLORS = tuple(f"C{number}" for number in range(10))
 _MARKERS = "osD^vP*X"
+# So many places are all named on the axis.
+MOST_TICKS = 16
 
 
 def along(
-    table: pd.DataFrame, axis: str, values: Sequence[str], series: str = "", note: str = ""
+    table: pd.DataFrame, axis: str, values: Sequence[str], series: str = "", panels: str = ""
 ) -> Drawing:
     """Draw columns of a table against another one, a panel a column, a line per label.
 
@@ -27,13 +30,14 @@ def along(
         axis: The column that is the axis: numbers.
         values: The columns that are drawn; ``x_low`` and ``x_high`` are the ends of x's intervals.
         series: The column that tells lines apart; empty: one line.
-        note: What the caption ends with: n, model.
+        panels: The column that tells panels apart; empty: none does.
 
     Raises:
         InputError: There is no such column, the axis holds no numbers, or a line has two rows for
             one place.
     """
-    check_names("columns", [axis, *values, *([series] if series else [])], list(table.columns))
+    by = [name for name in (series, panels) if name]
+    check_names("columns", [axis, *values, *by], list(table.columns))
     places = pd.to_numeric(table[axis], errors="coerce")
     if places.isna().any():
         raise InputError(
@@ -43,7 +47,38 @@ def along(
             fix="choose another column",
         )
     lines = table.assign(**{axis: places}).sort_values(axis, kind="stable")
-    groups = lines.groupby(series, sort=False) if series else [("", lines)]
+    in_order = table if series == "kind" else lines
+    labels = [*dict.fromkeys(in_order[series].map(str))] if series else [""]
+    titles = [*dict.fromkeys(table[panels].map(str))] if panels else [""]
+    shown = []
+    for title in titles:
+        inside = lines[lines[panels].map(str) == title] if panels else lines
+        found = _lines(inside, axis, series)
+        for value in values:
+            bands = [
+                _band(found[label], axis, value, label, place)
+                for place, label in enumerate(labels)
+                if label in found
+            ]
+            panel = Panel(label_of(title) if title else "", bands, axis.replace("_", " "),
+                          value.replace("_", " "))  # fmt: skip
+            ticks = sorted(set(lines[axis])) if lines[axis].nunique() <= MOST_TICKS else ()
+            shown.append(replace(panel, ticks=ticks))
+    what = f"{', '.join(values)} by {axis}" + "".join(
+        f", a {name} per {column}"
+        for name, column in (("line", series), ("panel", panels))
+        if column
+    )
+    bars = " Bars: 95% intervals." if any(f"{value}_low" in table for value in values) else ""
+    # Panels of one quantity are there to be compared.
+    same_y = bool(panels) and len(values) == 1
+    text = f"{what}.{bars}".replace("_", " ")
+    return draw_bands(shown, text, columns=min(len(shown), 2), same_y=same_y)
+
+
+def _lines(table: pd.DataFrame, axis: str, series: str) -> dict[str, pd.DataFrame]:
+    """The rows of each line of a panel, by its label."""
+    groups = table.groupby(series, sort=False) if series else [("", table)]
     found = {str(label): rows for label, rows in groups}
     for label, rows in found.items():
         twice = rows[rows[axis].duplicated()]
@@ -52,23 +87,9 @@ def along(
                 f"table along {axis}",
                 got=f"several rows of {label or 'the line'} at {axis} = {twice[axis].iloc[0]:g}",
                 expected="one row of each line at each place",
-                fix="choose a column that tells lines apart, or some of the rows",
+                fix="choose columns that tell lines and panels apart, or some of the rows",
             )
-    labels = list(found) if series != "kind" else [*dict.fromkeys(table[series].map(str))]
-    panels = [
-        Panel(
-            "",
-            [_band(found[label], axis, value, label, place) for place, label in enumerate(labels)],
-            axis.replace("_", " "),
-            value.replace("_", " "),
-            ticks=sorted(set(lines[axis])) if lines[axis].nunique() <= 16 else (),
-        )
-        for value in values
-    ]
-    what = f"{', '.join(values)} by {axis}" + (f", a line per {series}" if series else "")
-    bars = "Bars: 95% intervals." if any(f"{value}_low" in table for value in values) else ""
-    text = " ".join(part for part in (f"{what}.".replace("_", " "), bars, note) if part)
-    return draw_bands(panels, text, columns=min(len(panels), 2))
+    return found
 
 
 def _band(rows: pd.DataFrame, axis: str, value: str, label: str, place: int) -> Band:

@@ -124,8 +124,8 @@ def agreement(study: Study, analysis: Analysis) -> Agreement | None:
 
 def _rows(part: CurvePart, analysis: Analysis, curves: xr.Dataset) -> Iterator[dict[str, Any]]:
     """One row per metric and statistic of a part."""
-    assert part.read_off is not None
     settings, constants = analysis.settings, analysis.constants
+    reads = [read for read in (part.read_off, part.also_read) if read is not None]
     labels = {dim: [str(name) for name in curves[dim].values] for dim in part.dims}
     drawn = checked(settings.seed, part.name, labels, range(curves.sizes[SAMPLE]))
     dims, names = (*part.dims, SAMPLE, STEP), metrics(curves)
@@ -134,9 +134,9 @@ def _rows(part: CurvePart, analysis: Analysis, curves: xr.Dataset) -> Iterator[d
     rebuilt = {name: values.copy() for name, values in known.items()}
     for name, values in rebuilt.items():
         values[drawn] = interpolated(values[drawn], how[name][drawn] == COMPUTED)
-    exact = part.read_off(settings, constants, curves)
+    exact = {n: one for read in reads for n, one in read(settings, constants, curves).items()}
     refined = curves.assign({name: (dims, values) for name, values in rebuilt.items()})
-    found = part.read_off(settings, constants, refined)
+    found = {n: one for read in reads for n, one in read(settings, constants, refined).items()}
     for metric in names:
         asked = how[metric] == COMPUTED
         common = {

@@ -78,6 +78,8 @@ class CurvePart:
         variables: What ``lay`` knows beside the paths.
         read_off: The steps that the study reads off its curves. With it a study whose settings have
             ``points`` (`PointSettings`) measures adaptive points where these ask for them.
+        also_read: Further steps that are read off, for which no points are added: how far they
+            agree with those from all points is told beside the others.
     """
 
     name: str
@@ -91,6 +93,7 @@ class CurvePart:
     dims: tuple[str, str] = (KIND, MODE)
     variables: Mapping[str, Variable] = field(default_factory=lambda: TARGET_DISTANCE)
     read_off: ReadOff | None = None
+    also_read: ReadOff | None = None
     further_metrics: Sequence[str | Metric] = ()
 
     @property

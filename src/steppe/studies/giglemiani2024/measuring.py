@@ -32,7 +32,11 @@ from steppe.studies.giglemiani2024.outputs import (
 )
 from steppe.studies.giglemiani2024.scales import cosines
 from steppe.studies.giglemiani2024.settings import Settings
-from steppe.studies.giglemiani2024.steps import steps_of_curves, steps_of_plateaus
+from steppe.studies.giglemiani2024.steps import (
+    steps_of_curves,
+    steps_of_levels,
+    steps_of_plateaus,
+)
 from steppe.study import Bases, Context, CurvePart, Laid, WholePart, attributes
 
 BIN = "bin"
@@ -75,6 +79,7 @@ def parts(settings: Settings) -> list[CurvePart]:
             further_needs=frozenset({"moments"}),
             variables={**DRAWN, **_ends(CONTEXT, KIND)},
             read_off=steps_of_plateaus,
+            also_read=steps_of_levels,
         ),
     ]
 

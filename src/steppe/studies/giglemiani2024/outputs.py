@@ -68,6 +68,7 @@ STEP_TABLES = (
 
 EXAMPLE_FIGURE = "figure_1"
 PLATEAU_OUTPUT = "figure_3"
+LEVEL_OUTPUT = "plateau_thresholds"
 LATENT_OUTPUT = "table_e"
 LATENT_FIGURES = LATENT_COUNTS, LATENT_COSINES = "figure_e1", "figure_e2"
 
@@ -77,5 +78,6 @@ ALL_OUTPUTS = (
     EXAMPLE_FIGURE,
     *(table.figure for table in STEP_TABLES),
     PLATEAU_OUTPUT,
+    LEVEL_OUTPUT,
     *LATENT_FIGURES,
 )

@@ -23,6 +23,8 @@ from steppe.settings.study_settings import (
 from steppe.studies.giglemiani2024.outputs import ALL_OUTPUTS, KINDS
 
 THRESHOLD = 20.0  # section 4.4
+# In GPT-2's units, along which plateaus of kinds are compared.
+LEVELS = tuple(float(level) for level in range(5, 61, 5))
 MIN_SLOPE = 0.02  # the authors' code
 PAPER_SITE = "blocks.1.hook_resid_pre"
 PAPER_SAE = f"gpt2-small-res-jb/{PAPER_SITE}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -18,6 +18,7 @@ from steppe.statistics import ends_at_target, is_censored, steps_of
 from steppe.store import CURVES, LATENTS, PLATEAUS
 from steppe.studies.giglemiani2024.outputs import KINDS, PLATEAU_OUTPUT, STEP_TABLES, StepTable
 from steppe.studies.giglemiani2024.settings import (
+    LEVELS,
     MIN_SLOPE,
     PUBLISHED,
     THRESHOLD,
@@ -99,6 +100,28 @@ def steps_of_plateaus(
     settings: Settings, constants: Mapping[str, Any], plateaus: xr.Dataset
 ) -> dict[str, xr.DataArray]:
     """The plateau steps at every threshold of the table."""
+    return _steps_at(settings, constants["scales"]["sweep"], plateaus)
+
+
+def steps_of_levels(
+    settings: Settings, constants: Mapping[str, Any], plateaus: xr.Dataset
+) -> dict[str, xr.DataArray]:
+    """The plateau steps at every threshold of `levels_of`."""
+    return _steps_at(settings, levels_of(constants), plateaus)
+
+
+def levels_of(constants: Mapping[str, Any]) -> list[float]:
+    """The thresholds along which kinds are compared, in the model's own units.
+
+    They are no part of what decides which points of a curve are computed: a spline through the
+    points of the table's thresholds gives the same steps (docs/giglemiani2024.md).
+    """
+    return [level / THRESHOLD * constants["threshold"] for level in LEVELS]
+
+
+def _steps_at(
+    settings: Settings, thresholds: Sequence[float], plateaus: xr.Dataset
+) -> dict[str, xr.DataArray]:
     cut: dict[str, Any] = {}
     if settings.reading == "code":
         cut["end"] = ends_at_target(plateaus["l2"], plateaus["target_step"])
@@ -106,7 +129,7 @@ def steps_of_plateaus(
         f"plateau of l2 at {threshold:.4g}": steps_of(
             plateaus["l2"], "plateau", reading=settings.reading, threshold=threshold, **cut
         )
-        for threshold in constants["scales"]["sweep"]
+        for threshold in thresholds
     }
 
 
@@ -166,15 +189,19 @@ def step_table(analysis: Analysis, name: str, steps: xr.DataArray) -> pd.DataFra
     return table
 
 
-def plateau_table(analysis: Analysis) -> pd.DataFrame:
+def plateau_table(analysis: Analysis, thresholds: Sequence[float]) -> pd.DataFrame:
     """Plateau steps per threshold, context and kind; published at 20 in the foreign context.
+
+    Args:
+        analysis: The run.
+        thresholds: On L2, in the model's own units.
 
     Returns:
         The columns of `step_table`, and censored_share: of the curves that are in the mean.
     """
     parts = []
     scales = analysis.constants["scales"]
-    for threshold in scales["sweep"]:
+    for threshold in thresholds:
         paper = threshold / scales["output_ratio"]
         is_papers = math.isclose(paper, THRESHOLD, rel_tol=1e-6)
         steps = plateau_steps(analysis, threshold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import xarray as xr
@@ -11,9 +12,11 @@ from steppe.core.lazy import later
 from steppe.reports import (
     Drawing,
     Setting,
+    along,
     example_curves,
     latent_cosines,
     latent_counts,
+    n_of,
     step_distribution,
 )
 from steppe.store import CURVES, LATENTS, PLATEAUS
@@ -26,6 +29,7 @@ from steppe.studies.giglemiani2024.outputs import (
     LATENT_COSINES,
     LATENT_COUNTS,
     LATENT_OUTPUT,
+    LEVEL_OUTPUT,
     NATIVE,
     PLATEAU_OUTPUT,
     RELATIVE,
@@ -37,6 +41,7 @@ from steppe.studies.giglemiani2024.steps import (
     CENSORED,
     WAITING,
     latent_table,
+    levels_of,
     plateau_steps,
     plateau_table,
     step_table,
@@ -126,6 +131,19 @@ def draw_plateaus(analysis: Analysis) -> Drawing:
     return step_distribution(foreign, setting_of(analysis, note), up_to=FIGURE_3_UP_TO)
 
 
+def draw_thresholds(analysis: Analysis) -> Drawing | tuple[()]:
+    """How far plateaus of other kinds are from those of real bases, along the threshold."""
+    table = plateau_table(analysis, levels_of(analysis.constants)).rename(columns=ALONG)
+    table = table[table[KIND] != "real"]
+    if not len(table):
+        return ()
+    level, distance, *_ = ALONG.values()
+    drawing = along(table, level, [distance], KIND, CONTEXT)
+    n, never = n_of(int(count) for count in table["n"]), table["censored_share"].max()
+    text = THRESHOLDS_WHAT.format(n, f"{never:.1%}")
+    return replace(drawing, caption=setting_of(analysis).caption(text))
+
+
 def tables_of(table: StepTable) -> Table:
     """A table of steps."""
     return Table(
@@ -160,6 +178,17 @@ PLATEAUS_WHAT = (
     "a real base in another prompt; native: in its own). Published values were read off the "
     "paper's figure, which ends at step 40; ours are of all steps"
 )
+# The columns of thresholds and distances by what their axes are called.
+ALONG = {"paper_threshold": "threshold on L2 (GPT-2's units)", "ks": "KS to real"}
+ALONG |= {f"ks_{end}": f"{ALONG['ks']}_{end}" for end in ("low", "high")}
+THRESHOLDS_WHAT = (
+    "How far the lengths of plateaus around other kinds of base are from those around real ones, "
+    "by the threshold on L2 (in GPT-2's units, scaled to the model) at which a plateau ends, on "
+    "absolute paths towards random targets. Foreign, the paper's: a real base in another prompt; "
+    "native: in its own. {}. Bars: 95% intervals over samples, by inversion; one that begins at "
+    "zero bounds a distance that is no larger than noise makes it. Curves that never cross: at "
+    "most {} of a kind."
+)
 LATENTS_WHAT = (
     "SAE latents of model-generated activations. Norms and distances in units of the residual "
     "stream, shares in % of the sum of latent activations. Cosines: mean per activation, and "
@@ -191,8 +220,15 @@ STUDY = Study(
         Table(
             PLATEAU_OUTPUT,
             lambda run: caption(run, PLATEAUS_WHAT, "plateau", run[PLATEAU_OUTPUT]),
-            plateau_table,
+            lambda run: plateau_table(run, run.constants["scales"]["sweep"]),
             (_PLATEAU_NEED,),
+        ),
+        Table(
+            LEVEL_OUTPUT,
+            "",
+            lambda run: plateau_table(run, levels_of(run.constants)),
+            (_PLATEAU_NEED,),
+            is_data=True,
         ),
         Table(
             LATENT_OUTPUT,
@@ -209,6 +245,7 @@ STUDY = Study(
         ),
         *map(figure_of, STEP_TABLES),
         Figure(PLATEAU_OUTPUT, draw_plateaus, (_PLATEAU_NEED,)),
+        Figure(LEVEL_OUTPUT, draw_thresholds, (_PLATEAU_NEED,)),
         Figure(
             LATENT_COUNTS,
             lambda run: latent_counts(
