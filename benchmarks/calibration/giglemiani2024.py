@@ -204,9 +204,9 @@ STUDY = Study(
     {"demo": 500, "paper": 1000},
     (
         World("exchangeable", exchangeable, null=_GAPS),
-        World("exchangeable, distances", exchangeable, null=_KS, quick=60),
+        World("exchangeable, distances", exchangeable, null=_KS, quick=40),
         World("apart from real", apart_from_real, null=_AMONG_OTHERS),
-        World("apart from real, distances", apart_from_real, null=_KS, quick=60),
+        World("apart from real, distances", apart_from_real, null=_KS, quick=40),
         World("one half", one_half, null=tuple(SHARES)),
         World("at the margin", at_the_margin, null=(LIKENESS,)),
         World(
@@ -214,7 +214,7 @@ STUDY = Study(
             as_published,
             effect=_ids(lambda c: c.id not in (*_KS, LIKENESS, *_UNPUBLISHED)),
         ),
-        World("as far as published", as_far_as_published, effect=(*_KS, LIKENESS), quick=60),
+        World("as far as published", as_far_as_published, effect=(*_KS, LIKENESS), quick=40),
         World("as in the demo", as_in_the_demo, effect=_UNPUBLISHED),
     ),
     {claim.id: claim.statement for claim in CLAIMS},

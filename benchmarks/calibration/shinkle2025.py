@@ -109,7 +109,7 @@ STUDY = Study(
     "shinkle2025",
     {"demo": 100},
     (
-        World("parts swapped", parts_swapped, null=("SH2", "SH3"), quick=1000),
+        World("parts swapped", parts_swapped, null=("SH2", "SH3"), quick=600),
         World("depths swapped", depths_swapped, null=("SH1",)),
         World("weights swapped", weights_swapped, null=("SH5",)),
         World("norms reflected", norms_reflected, null=("SH4",)),
