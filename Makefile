@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Python compiles what is imported; pip would compile all of it, a third of the whole set-up.
+INSTALL := $(PIP) install --no-compile -c constraints.txt
 # More samples, another seed ...: make demo DEMO_OPTIONS="--samples 1000 --out runs/large"
 DEMO_OPTIONS ?=
 # Tests that kill and race processes have the machine to themselves.
@@ -71,18 +73,18 @@ $(VENV)/.venv:
 # torch goes first and alone, at the pinned version: left to the resolver, it may pick a build
 # for accelerators that is gigabytes larger.
 $(VENV)/.core: $(VENV)/.venv pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt torch==2.13.0
-	$(PIP) install -c constraints.txt -e .
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) -e .
 	touch $@
 
 $(VENV)/.gguf: $(VENV)/.core
-	$(PIP) install -c constraints.txt -e '.[gguf]'
+	$(INSTALL) -e '.[gguf]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(PIP) install -c constraints.txt -e '.[dev,datasets,parity,probe,ray]'
+	$(INSTALL) -e '.[dev,datasets,parity,probe,ray]'
 	# Beside the environment: where torchao is found, transformers imports it for every model.
-	$(PIP) install -c constraints.txt --no-deps --target $(VENV)/torchao --upgrade torchao
+	$(INSTALL) --no-deps --target $(VENV)/torchao --upgrade torchao
 	# A run's page is tried in Debian's Chromium; where there is none, those tests are skipped.
 	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 		&& { apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
