@@ -7,6 +7,8 @@ of the matrices.
 
 from __future__ import annotations
 
+import math
+import time
 import timeit
 from functools import cache, partial
 from typing import Any
@@ -42,6 +44,7 @@ _SHARE = 0.5
 # From so many times the time of float32 on, half precision is not worth its half of the bytes.
 # Where a processor has no instructions for it, it takes several times as long, up to a hundred.
 SLOW = 2.0
+_MEASURING_SECONDS, _FEWEST_ROUNDS = 0.1, 5
 
 
 def loaded_format(dtype: torch.dtype) -> torch.dtype:
@@ -105,11 +108,16 @@ def restore_matrices(model: nn.Module) -> None:
 def slowdown(dtype: torch.dtype) -> float:
     """How many times as long as in float32 a product takes in ``dtype`` on this processor.
 
-    Measured once a process, within 0.2 s: the fastest of five products of 64 rows each.
+    Measured once a process, in 0.1 s: the fastest of many products of 64 rows each, the two formats
+    in turns, so that other programs on the processor do not pass for a slow format.
     """
-    times = []
+    timed = {}
     for one in (torch.float32, dtype):
         rows, matrix = torch.ones(64, 512, dtype=one), torch.ones(512, 512, dtype=one)
-        timed = partial(torch.nn.functional.linear, rows, matrix)
-        times.append(min(timeit.repeat(timed, number=1, repeat=5)))
-    return times[1] / times[0]
+        timed[one] = timeit.Timer(partial(torch.nn.functional.linear, rows, matrix))
+    times = dict.fromkeys(timed, math.inf)
+    rounds, end = 0, time.perf_counter() + _MEASURING_SECONDS
+    while rounds < _FEWEST_ROUNDS or time.perf_counter() < end:
+        times = {one: min(best, timed[one].timeit(1)) for one, best in times.items()}
+        rounds += 1
+    return times[dtype] / times[torch.float32]

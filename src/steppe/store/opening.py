@@ -12,6 +12,7 @@ from steppe.core.parts import Part
 from steppe.store import layout, locks
 from steppe.store.config import SAMPLES, read_config
 from steppe.store.folder import RunFolder
+from steppe.store.manifest import is_sound
 from steppe.store.overwriting import check_removable, remove_run
 from steppe.store.places import check_available, check_writable, is_run, make_folder
 
@@ -53,6 +54,11 @@ class Opening:
         else:
             check_available(self.path, settings)
         locks.refuse_if_busy(self.path, self.part)
+
+    def begun(self) -> dict[str, Any] | None:
+        """The configuration of the run that would be gone on with; None where there is none."""
+        is_new = self.overwrite or not is_sound(self.path, layout.CONFIG)
+        return None if is_new else read_config(self.path)
 
     def open(self, config: Mapping[str, Any], provenance: Mapping[str, Any]) -> RunFolder:
         """Start or continue the run (`RunFolder.create_or_resume`), and lock the part.

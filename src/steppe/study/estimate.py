@@ -18,6 +18,7 @@ from steppe.settings.study_settings import SiteSettings
 from steppe.study.context import Context
 from steppe.study.part import SHARD_SIZE, Part, WholePart, points_of
 from steppe.study.running import open_context
+from steppe.study.starting import in_a_fast_format
 from steppe.study.study import Study
 
 # Of a sample that takes less, more are measured: so short a time says little. One that takes long
@@ -111,6 +112,7 @@ def estimate(study: Study, settings: SiteSettings, *, timed: bool = False) -> Es
         InputError: Settings that do not fit, or nothing is left to measure.
     """
     check_before_weights(settings)
+    settings = in_a_fast_format(settings)
     plan = study.plan(settings)
     parts = tuple(_untimed(part, settings) for part in plan.datasets)
     found = Estimate(

@@ -34,7 +34,7 @@ from steppe.study.given import Given
 from steppe.study.looks import Looks
 from steppe.study.plan import Plan, plan_of
 from steppe.study.report import looks_of, report
-from steppe.study.starting import DECIDES_NO_NUMBER
+from steppe.study.starting import DECIDES_NO_NUMBER, in_a_fast_format
 from steppe.study.study import Study
 from steppe.study.token_texts import write_token_texts
 from steppe.study.using_saes import MEASURED_ON, check_belongs, trusted_quality
@@ -218,7 +218,9 @@ def open_study(
         unknown.add("dtype")
     opening.check(settings.model_dump(mode="json", exclude=unknown))
     if kept is None:
-        context = open_context(study, settings, objects)
+        by_name = objects.model is None
+        fast = in_a_fast_format(settings, opening.begun()) if by_name else settings
+        context = open_context(study, fast, objects)
     else:
         context = _grown(kept, settings.samples)
     if opening.role == "owner":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -43,7 +44,6 @@ def open_model(settings: S) -> tuple[S, Model]:
         InputError: It does not exist, or cannot be had as asked; a source is lacking or missing.
     """
     check_before_weights(settings)
-    settings = _in_a_fast_format(settings)
     model = load_model(
         settings.model,
         revision=settings.revision,
@@ -61,15 +61,24 @@ def open_model(settings: S) -> tuple[S, Model]:
     return decided, model
 
 
-def _in_a_fast_format(settings: S) -> S:
+def in_a_fast_format(settings: S, begun: Mapping[str, Any] | None = None) -> S:
     """The settings, in float32 where this processor multiplies half precision more slowly.
 
+    A run goes on in the format that it was begun in: another processor, or one that is busier when
+    it is measured, would make it another run.
+
+    Args:
+        settings: What was asked.
+        begun: The configuration that the run's folder holds; None where it holds none.
+
     Raises:
-        InputError: It does, and that was to be refused.
+        InputError: It is slower, and that was to be refused.
     """
     dtype = getattr(torch, settings.dtype)
     if settings.device_map or dtype not in HALF or parse_device(settings.device).type != "cpu":
         return settings
+    if begun and begun["asked"].get("dtype") == settings.dtype and not settings.dtype_strict:
+        return settings.model_copy(update={"dtype": begun["resolved"]["dtype"]})
     slower = slowdown(dtype)
     if slower < SLOW:
         return settings
