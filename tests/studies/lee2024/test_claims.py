@@ -15,7 +15,7 @@ from steppe.studies.lee2024.analysis import DIRECTIONS, SUBSTITUTIONS, Sensitivi
 from steppe.studies.lee2024.claims import claims_of
 from steppe.studies.lee2024.plan import Plan, SaeFacts, Series, make_plan
 from steppe.studies.lee2024.settings import Settings
-from steppe.studies.lee2024.tables import layer_table, matched_table
+from steppe.studies.lee2024.tables import NEAR, layer_table, matched_table, nearest_table
 from steppe.study.claims import claims_table
 
 HERE, THERE = "blocks.4.hook_resid_pre", "blocks.1.hook_resid_pre"
@@ -154,6 +154,31 @@ def test_features() -> None:
     assert table.loc["LH7a", "verdict"] == "does not hold"
     assert table.loc["LH7b", "verdict"] == "holds"
     assert not {"LH7a-ds", "LH7b-ds"} & set(table.index)
+
+
+def test_nearest_saes_are_matched_within_a_factor_only() -> None:
+    """By L0 (16 in 8, 32, 128) none is near; by variance the dense one is, at a factor of 1.1."""
+    logs = {**features("active", 0.3, 0.1, -0.1, 0.5), **substituted("trained", HERE, 0.7, 0, 0)}
+    errors = {Series(p.ERROR, HERE, sae): log for sae, log in (("dense", 0.2), ("trained", 1.0))}
+    analysis = made_up({**logs, **errors})
+    left = {"sparse": 0.4, "middle": 0.05, "dense": 0.22, "trained": 0.2, "early": 0.2}
+    analysis.__dict__["unexplained"] = left
+    table = nearest_table(analysis)
+    by_l0, by_variance = (table[table["matched_by"] == by] for by in table["matched_by"].unique())
+    assert by_l0["apart"].tolist() == [2.0]
+    assert by_l0["apart"].min() > NEAR
+    assert not by_l0["is_matched"].any()
+    assert by_l0["ratio_to_local"].isna().all()
+    assert set(by_variance["local"]) == {"dense"}
+    assert by_variance["apart"].tolist() == pytest.approx([1.1] * len(by_variance))
+    assert set(by_variance["explained_variance_of_local"]) == {0.78}
+    ratios = by_variance.set_index("kind")["ratio_to_local"]
+    wanted = {"sae": 0.7, p.ERROR: 0.8, "sae_feature_active": 0.6, "sae_feature_alive": 0.0}
+    for kind, log in wanted.items():
+        assert ratios[kind] == pytest.approx(np.exp(log)), kind
+    # An SAE that explains all of the variance, or of which it is not known, is near no other.
+    analysis.__dict__["unexplained"] = left | {"trained": 0.0}
+    assert nearest_table(analysis)["apart"].tolist() == [2.0, np.inf]
 
 
 def test_tables_tell_the_same() -> None:

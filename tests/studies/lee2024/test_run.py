@@ -14,8 +14,8 @@ import yaml
 import steppe
 from steppe.cli.main import main
 
-FIGURES = [f"figure_{number}" for number in range(1, 8)]
-TABLES = [f"table_{number}" for number in range(1, 9)]
+FIGURES = [f"figure_{number}" for number in range(1, 9)]
+TABLES = [f"table_{number}" for number in range(1, 10)]
 
 
 def run(folder: Path, asked: dict[str, Any], *options: str) -> Path:

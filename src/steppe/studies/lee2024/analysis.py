@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from steppe.comparisons import Parts, parts_of, ratio
-from steppe.core.axes import SAMPLE, SERIES
+from steppe.core.axes import SAE, SAMPLE, SERIES
 from steppe.studies.lee2024.plan import (
     DOWNSTREAM,
     E2E,
@@ -140,6 +140,12 @@ class Sensitivity(Analysis):
             for name in (DIRECTIONS, SUBSTITUTIONS)
         ]
         return replace(planned, directions=made[0], substitutions=made[1])
+
+    @cached_property
+    def unexplained(self) -> dict[str, float]:
+        """By label of an SAE: the share of the activations' variance that it does not explain."""
+        known = () if self.saes is None else self.saes["explained_variance"]
+        return {str(one[SAE].item()): 1 - float(one) for one in known}
 
     @property
     def lengths(self) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -171,12 +171,16 @@ def sparsity(run: Sensitivity) -> Drawn:
     """Ratio of features to the mixture against L0: does sparsity, does the family matter?"""
     ticks = [round(sae.l0) for sae in run.plan.local]
     panels = []
+
+    def place(sae: SaeFacts) -> float:
+        return FAMILY_STYLES[sae.family][2] * sae.l0
+
     for kind, name in FEATURES.items():
         bands = [
             band
             for sense in ("", "_against")
             for family in p.FAMILIES
-            for band in _against_l0(run, f"{kind}{sense}", family)
+            for band in _placed(run, f"{kind}{sense}", family, place)
         ]
         if bands:
             panel = Panel(f"features {name}", bands, "L0", "KL over the mixture's", **_note(run))
@@ -189,19 +193,43 @@ def sparsity(run: Sensitivity) -> Drawn:
     ), same_y=True) if panels else ()  # fmt: skip
 
 
-def _against_l0(run: Sensitivity, kind: str, family: str) -> list[Band]:
-    """The ratios of one family of SAEs to the mixture; empty when it has no such features."""
+def fit(run: Sensitivity) -> Drawn:
+    """Ratio of errors and features to the mixture against the variance left unexplained."""
+    if not any(sae.family != p.LOCAL for sae in run.plan.here):
+        return ()
+    panels = []
+    for kind in (p.ERROR, *FEATURES):
+        bands = [
+            band
+            for family in p.FAMILIES
+            for band in _placed(run, kind, family, lambda sae: run.unexplained[sae.label])
+        ]
+        if bands:
+            panels.append(Panel(label_of(kind), bands, "variance left unexplained",
+                                "KL over the mixture's", "x", level=1.0, note_at="bottom",
+                                **_note(run)))  # fmt: skip
+    return draw_bands(panels, _said(
+        run, "KL along errors and features of SAEs over that along cov-random mixtures, geometric "
+        "mean over the scanned lengths, by the share of the activations' variance that the SAE "
+        "does not explain: SAEs above each other are matched by it (table_9).", BARS,
+    ), same_y=True) if panels else ()  # fmt: skip
+
+
+def _placed(
+    run: Sensitivity, kind: str, family: str, place: Callable[[SaeFacts], float]
+) -> list[Band]:
+    """The ratios of one family of SAEs to the mixture; empty when it has no such series."""
     known = [sae for sae in _here(run) if sae.family == family]
     known = [sae for sae in known if sae.series(kind) in run.plan.directions]
     if not known:
         return []
     found = [run.ratio_of(sae.series(kind)) for sae in known]
     y, low, high = zip(*found, strict=True)
-    color, marker, shift = FAMILY_STYLES[family]
+    color, marker, _ = FAMILY_STYLES[family]
     is_against = kind.endswith("_against")
     return [Band(
         FAMILY_SHORT[family] + (", against" if is_against else ""),
-        [shift * sae.l0 for sae in known], y, color, low, high,
+        [place(sae) for sae in known], y, color, low, high,
         dash="dotted" if is_against else "solid", marker=marker, is_hollow=is_against,
     )]  # fmt: skip
 
@@ -273,6 +301,6 @@ def shapes(run: Sensitivity) -> Drawn:
 FIGURES = [
     Figure(f"figure_{number}", draw)
     for number, draw in enumerate(
-        (baselines, layers, features, sparsity, substitution, blends, shapes), start=1
+        (baselines, layers, features, sparsity, substitution, blends, shapes, fit), start=1
     )
 ]

@@ -6,6 +6,7 @@ Columns ``kl_at_51`` and the like are at lengths in GPT-2's units, scaled to the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from steppe.studies.lee2024.analysis import (
     Floats,
     Means,
     Number,
+    Numbers,
     Sensitivity,
     quotient,
 )
@@ -37,6 +39,9 @@ FEATURES = {
     "sae_feature_active": "active at the token",
     "sae_feature_dead": "dead",
 }
+# SAEs are called matched where L0, or the variance left unexplained, is within this factor: over so
+# much, KL along errors and features of the bundled model's local SAEs changes by a tenth at most.
+NEAR = 1.2
 # What is told of every SAE's fit and decoder, in this order.
 SHAPE = sorted(p.SAE_COLUMNS, key=lambda name: name.startswith("variance"))
 
@@ -125,6 +130,51 @@ def matched_table(run: Sensitivity) -> pd.DataFrame:
             row = {**_sae(sae), "l0_of_local": compared, "kind": kind}
             rows.append(row | _interval("ratio_to_local", *found))
     return pd.DataFrame(rows)
+
+
+def nearest_table(run: Sensitivity) -> pd.DataFrame:
+    """Each end-to-end SAE beside the local one nearest in L0, and the one nearest in variance.
+
+    ``apart``: the factor between both L0, or between the shares of variance that they leave
+    unexplained. Beyond `NEAR` the two are not called matched, and have no ratio.
+    """
+    local, left = run.plan.local, run.unexplained
+    trained = [sae for sae in run.plan.here if sae.family != p.LOCAL and local]
+    measures: dict[str, Callable[[SaeFacts], float]] = {
+        "L0": lambda sae: sae.l0,
+        "unexplained variance": lambda sae: left[sae.label],
+    }
+    rows = []
+    for sae, (name, measure) in product(trained, measures.items()):
+        apart = [_factor(measure(one), measure(sae)) for one in local]
+        near = local[int(np.argmin(apart))]
+        row: Row = {**_sae(sae), "explained_variance": 1 - left[sae.label], "matched_by": name}
+        row |= {"local": near.label, "l0_of_local": near.l0}
+        row |= {"explained_variance_of_local": 1 - left[near.label], "apart": min(apart)}
+        row["is_matched"] = min(apart) <= NEAR
+        ratios = _ratios(run, sae, near) if row["is_matched"] else {"": (np.nan,) * 3}
+        for kind, found in ratios.items():
+            rows.append({**row, "kind": kind, **_interval("ratio_to_local", *found)})
+    return pd.DataFrame(rows)
+
+
+def _factor(one: float, other: float) -> float:
+    """How far two positive numbers are apart, from 1 on; infinite where one is none."""
+    low, high = sorted((one, other))
+    return high / low if low > 0 else np.inf
+
+
+def _ratios(run: Sensitivity, over: SaeFacts, under: SaeFacts) -> dict[str, Numbers]:
+    """KL of reconstructions, errors and features of one SAE over those of another, as measured."""
+    found = {}
+    pair = over.series("sae"), under.series("sae")
+    if {*pair} <= {*run.plan.substitutions}:
+        found["sae"] = run.factor(quotient(*pair), SUBSTITUTIONS)
+    for kind in (p.ERROR, *p.FEATURE_KINDS):
+        pair = over.series(kind), under.series(kind)
+        if {*pair} <= {*run.plan.directions}:
+            found[kind] = run.ratio_of(*pair)
+    return found
 
 
 def substitution_table(run: Sensitivity) -> pd.DataFrame:
@@ -320,6 +370,12 @@ TABLES: Sequence[Table] = (
            "shortest length (2: a quadratic); quantiles over the tokens of a sequence, averaged "
            "over sequences; share of tokens above 0.5 nats, and the length at which half of them "
            "are."),
+    _table("table_9", nearest_table,
+           "End-to-end SAEs beside the local one nearest in L0, and the one nearest in the "
+           "variance left unexplained. Apart: the factor between both; beyond " f"{NEAR:g} they "
+           "are not matched, and have no ratio. Ratio: KL of the reconstruction (SAE), along the "
+           "error and along features over the local SAE's; of curves the geometric mean over all "
+           "scanned lengths."),
     Table("curves", "", curve_table, is_data=True),
     _published("errors", "the error direction of 22 SAEs along fixed lengths (KL and loss, in nats "
                "per token)"),
