@@ -5,6 +5,10 @@ Models that were not fetched are skipped. `make test` needs none of this.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -96,3 +100,52 @@ def test_sensible_completion(name: str) -> None:
     with torch.inference_mode():
         likeliest = model.hf_model(ids).logits[0, -1].topk(5).indices
     assert any("Paris" in model.tokenizer.decode(token) for token in likeliest)
+
+
+_BUDGET = 128 * 2**20
+_MEASURED = """
+import sys, threading, time
+import torch
+import steppe
+from steppe.propagation import set_memory_budget
+
+def held():
+    rows = dict(line.split(":") for line in open("/proc/self/status") if "Rss" in line)
+    return int(rows["RssAnon"].split()[0]) * 1024
+
+model = steppe.load_model(sys.argv[1], device="cpu")
+site = f"blocks.{model.n_layers - 1}.hook_resid_pre"
+tokens = torch.arange(100, 108)[None]
+base = steppe.read_residuals(model, tokens, site)
+points = base + torch.linspace(0, 1, int(sys.argv[3]))[:, None] * base.flip(-1)
+set_memory_budget(int(sys.argv[2]))
+steppe.measure(model, tokens, site, points[None, :2], ["kl"])
+before, peak, done = held(), 0, False
+
+def watch():
+    global peak
+    while not done:
+        peak = max(peak, held())
+        time.sleep(0.002)
+
+thread = threading.Thread(target=watch)
+thread.start()
+curve = steppe.measure(model, tokens, site, points[None], ["kl"])["kl"].values[0]
+done = True
+thread.join()
+few = steppe.measure(model, tokens, site, points[None, :2], ["kl"])["kl"].values[0]
+print(peak - before, float(abs(curve[:2] - few).max()), float(curve.max()))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such file here")
+def test_a_large_vocabulary_keeps_to_the_memory_budget(name: str) -> None:
+    """Logits of all these points at once would take the budget several times over."""
+    points = 1000
+    vocabulary = steppe.load_model(name, device="cpu").hf_model.get_output_embeddings().out_features
+    assert points * vocabulary * 4 > _BUDGET
+    command = [sys.executable, "-c", _MEASURED, name, str(_BUDGET), str(points)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    taken, difference, largest = map(float, done.stdout.split())
+    assert taken < 1.1 * _BUDGET
+    assert difference < 1e-4 * largest
