@@ -110,10 +110,11 @@ def test_it_can_be_read_at_another_site_and_not_where_it_is_undefined(model: Mod
         steppe.crossings(model, TOKENS, SITE, points[:, -1], level=level)
 
 
-def sae_of(scale: float = 1.0) -> Any:
+def sae_of(scale: float = 1.0, bias: float = 0.0) -> Any:
     generator = torch.Generator().manual_seed(3)
     encoder = scale * torch.randn(WIDTH, 40, generator=generator)
-    return SimpleNamespace(W_dec=encoder.T.clone(), encode=lambda x: torch.relu(x @ encoder))
+    encode = lambda x: torch.relu(x @ encoder - bias)  # noqa: E731
+    return SimpleNamespace(W_dec=encoder.T.clone(), encode=encode)
 
 
 def test_latents_that_change_at_a_later_site(model: Model) -> None:
@@ -136,7 +137,9 @@ def test_latents_are_read_at_the_site_asked_for_and_told_apart_by_the_sae(model:
     here = measure(model, TOKENS, SITE, points, [metric])["latents_l1"]
     there = measure(model, TOKENS, SITE, points, [latents_l1(sae_of())])["latents_l1"]
     assert not np.allclose(here, there)
-    assert latents_l1(sae_of()).content == metric.content != latents_l1(sae_of(2.0)).content
+    others = [latents_l1(one).content for one in (sae_of(2.0), sae_of(bias=1.0), sae_of(bias=900))]
+    assert latents_l1(sae_of()).content == metric.content
+    assert len({metric.content, *others}) == 4
 
 
 def test_undefined_points_have_no_latents_and_another_width_is_refused(model: Model) -> None:

@@ -74,6 +74,12 @@ def test_text_needs_a_tokenizer(model: Model) -> None:
         probability(LOGITS, [99])
 
 
+def test_the_same_text_of_other_ids_is_another_metric(demo: Model) -> None:
+    for make in (rank_of, lambda token, model: probability_of([token], model),
+                 lambda token, model: log_odds_of([token], model)):  # fmt: skip
+        assert make(5, demo).content != make(6, demo).content
+
+
 def test_metrics_of_tokens(model: Model) -> None:
     logits = torch.randn(4, model.d_vocab)
     made = probability_of([3, 7], model), log_odds_of([3, 7], model), rank_of(7, model)

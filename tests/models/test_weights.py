@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def test_the_fingerprint_survives_saving_anew(
         save_file(weights, tmp_path / "model.safetensors", metadata=metadata)
     found = load_model(tmp_path).identity
     assert found.fingerprint == expected.fingerprint
+    assert found.architecture == expected.architecture
     assert found.file_sha256 != expected.file_sha256
 
 
@@ -78,6 +80,27 @@ def test_the_fingerprint_is_that_of_the_values(make_gpt2: Callable[..., Any], sa
     with torch.no_grad():
         other.transformer.ln_f.bias[3] += 1e-6
     assert load_model(other).identity.fingerprint != expected
+
+
+def test_the_same_weights_in_another_computation_are_another_model(
+    make_gpt2: Callable[..., Any], saved: Path
+) -> None:
+    def of_file(**changes: Any) -> Any:
+        (saved / "config.json").write_text(json.dumps(stated | changes))
+        return load_model(saved).identity
+
+    stated = json.loads((saved / "config.json").read_text())
+    own = of_file()
+    notes = of_file(architectures=["GPT2Model"], transformers_version="4.40.0", dtype="bfloat16")
+    assert notes.architecture == own.architecture == load_model(make_gpt2()).identity.architecture
+    replaced = make_gpt2()
+    replaced.transformer.h[1].mlp.act = torch.nn.ReLU()
+    others = [
+        of_file(activation_function="relu"), of_file(layer_norm_epsilon=1e-3),
+        load_model(replaced).identity,
+    ]  # fmt: skip
+    assert {one.fingerprint for one in others} == {own.fingerprint}
+    assert len({one.architecture for one in (own, *others)}) == 4
 
 
 def test_an_unembedding_of_its_own_is_part_of_the_fingerprint(

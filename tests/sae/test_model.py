@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -142,3 +143,18 @@ def test_a_wrong_width_is_refused(folders: Any, x: Tensor) -> None:
         "  expected: a last axis of width 8\n"
         "  fix:      give activations of the model and site the SAE was trained on"
     )
+
+
+def test_whatever_decides_numbers_tells_saes_apart() -> None:
+    named = sae_of("standard", PLAIN, model_name="gpt2", stated_l0=3.0)
+    same = [sae_of("standard", PLAIN), named]
+    others = [
+        sae_of("standard", PLAIN, apply_b_dec_to_input=False),
+        sae_of("topk", PLAIN, k=1),
+        sae_of("topk", PLAIN, k=2),
+        sae_of("standard", PLAIN | {"b_enc": [0.0, -1.0, 0.6]}),
+        replace(named, log10_rates=torch.tensor([-1.0, -2.0, -3.0])),
+        replace(named, log10_rates=torch.tensor([-1.0, -2.0, -4.0])),
+    ]
+    assert len({one.content for one in same}) == 1
+    assert len({one.content for one in (*same, *others)}) == 1 + len(others)

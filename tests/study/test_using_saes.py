@@ -177,6 +177,24 @@ def test_the_summary_and_the_folder_say_it(tiny_files: Any, tmp_path: Path) -> N
     assert f"as if {found['carriers']:.0f} equal activations" in summary
 
 
+def test_an_sae_whose_settings_or_rates_were_changed_is_another(
+    tiny_files: Any, tmp_path: Path
+) -> None:
+    def told(unused: Any = None) -> str:
+        return str(UsedSae(load_sae(sae), unused, unused, unused, unused).identity)
+
+    sae = changed(tiny_files, tmp_path / "sae")
+    own = told()
+    cfg, rates = sae / "cfg.json", sae / "sparsity.safetensors"
+    stated = json.loads(cfg.read_text())
+    cfg.write_text(json.dumps(stated | {"apply_b_dec_to_input": False}))
+    others = [told()]
+    cfg.write_text(json.dumps(stated))
+    save_file({name: rate - 1 for name, rate in load_file(rates).items()}, rates)
+    others.append(told())
+    assert len({own, *others}) == 3
+
+
 def test_an_object_with_a_linear_decoder_is_enough(tiny_files: Any) -> None:
     sae = Theirs(load_file(tiny_files.sae / "sae_weights.safetensors"))
     settings = asked(tiny_files, "giglemiani2024", tiny_files.sae)

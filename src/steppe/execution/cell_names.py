@@ -50,7 +50,7 @@ def label_of(axis: str, value: Any) -> str:
     if isinstance(value, Model):
         return f"{value.name}-{_hash((asdict(value.identity), value.coordinates, value.engine))}"
     if isinstance(value, Sae):
-        return f"{value.identity.source}-{_hash((asdict(value.identity), value.config))}"
+        return f"{value.identity.source}-{_hash((asdict(value.identity), value.content))}"
     if isinstance(value, Prompts):
         return f"prompts-{_hash(value.sha256)}"
     content = value.get(IDS) if isinstance(value, Mapping) else getattr(value, "W_dec", value)

@@ -41,7 +41,7 @@ class Metric:
         read: The site it looks at; None: the one that the call names.
         divisor: What its numbers are divided by, from all paths of a prompt at once: a number per
             point, ``(path, step)``. None: nothing.
-        content: What tells it from another of its name: the hash of an SAE.
+        content: What tells it from another of its name: the hash of an SAE, the ids of tokens.
         whole: Whether it needs the outputs of a whole path at once, its last point too.
         fits: Raises `InputError` for a model that it does not belong to; None: it fits any.
         of_model: Makes the metric of a model, where that decides more of it, as the ids of tokens.

@@ -18,6 +18,8 @@ from steppe.sae.blocks import row_slices
 from steppe.sae.model import Sae
 
 Compare = Callable[[Tensor, Tensor], Tensor]
+# Rows of its decoder that an SAE object is told from another by.
+_TRIED = 64
 
 
 def latents_changed(sae: Autoencoder, read: Site | str | None = None) -> Metric:
@@ -95,5 +97,10 @@ def _change(residual: Tensor, *, sae: Autoencoder, compare: Compare) -> Tensor:
 
 def _sha256(sae: Autoencoder) -> str:
     if isinstance(sae, Sae):
-        return sae.identity.sha256
-    return hashlib.sha256(sae.W_dec.detach().float().cpu().numpy().tobytes()).hexdigest()
+        return sae.content
+    # What it makes of its own decoder, near and far, tells encoders and thresholds apart.
+    rows = sae.W_dec.detach()[:_TRIED]
+    digest = hashlib.sha256()
+    for tensor in (sae.W_dec.detach(), *(encode(sae, rows * far) for far in (1, 10, 100))):
+        digest.update(tensor.float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()

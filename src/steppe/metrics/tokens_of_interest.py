@@ -100,7 +100,8 @@ def probability_of(tokens: Sequence[Token], model: Model) -> Metric:
     text = f"probability of {_named(tokens)}"
     name = f"probability{_named(tokens)}"
     fits = partial(_require_ids, tokens, ids)
-    return Metric(name, "1", text, "logits", lambda logits: probability(logits, ids), fits=fits)
+    measure = partial(probability, ids=ids)
+    return Metric(name, "1", text, "logits", measure, content=str(ids), fits=fits)
 
 
 def log_odds_of(tokens: Sequence[Token], model: Model) -> Metric:
@@ -109,7 +110,8 @@ def log_odds_of(tokens: Sequence[Token], model: Model) -> Metric:
     text = f"log-odds of {_named(tokens)}"
     name = f"log_odds{_named(tokens)}"
     fits = partial(_require_ids, tokens, ids)
-    return Metric(name, "nats", text, "logits", lambda logits: log_odds(logits, ids), fits=fits)
+    measure = partial(log_odds, ids=ids)
+    return Metric(name, "nats", text, "logits", measure, content=str(ids), fits=fits)
 
 
 def rank_of(token: Token, model: Model) -> Metric:
@@ -117,7 +119,8 @@ def rank_of(token: Token, model: Model) -> Metric:
     [place] = token_ids([token], model)
     name, text = f"rank{_named([token])}", f"rank of {_named([token])}"
     fits = partial(_require_ids, [token], (place,))
-    return Metric(name, "1", text, "logits", lambda logits: rank(logits, place), fits=fits)
+    measure = partial(rank, token=place)
+    return Metric(name, "1", text, "logits", measure, content=str(place), fits=fits)
 
 
 def _require_ids(tokens: Sequence[Token], ids: tuple[int, ...], model: Model) -> None:

@@ -44,7 +44,13 @@ from steppe.models.loading import (
     parse_dtype,
 )
 from steppe.models.tokenizer_files import load_tokenizer
-from steppe.models.weights import check_finite, files_sha256, fingerprint, weights_sha256
+from steppe.models.weights import (
+    architecture_sha256,
+    check_finite,
+    files_sha256,
+    fingerprint,
+    weights_sha256,
+)
 from steppe.models.wrapped import unwrapped
 
 
@@ -61,6 +67,8 @@ class Identity:
         sha256: Hash of the loaded weights, in their number format.
         fingerprint: Hash of the parameters' values alone, which survives saving them anew, under
             another dtype that holds them exactly too; see `steppe.models.weights.fingerprint`.
+        architecture: Hash of what is computed with the weights: configuration and modules; see
+            `steppe.models.weights.architecture_sha256`.
         file_sha256: Hash of the weights' file as the hub shows it; of several, of their hashes;
             None for an object.
         dtype: Number format of the blocks' matrices; with half precision all else is float32.
@@ -72,6 +80,7 @@ class Identity:
     revision: str | None
     sha256: str
     fingerprint: str
+    architecture: str
     file_sha256: str | None
     dtype: str
     attention: str
@@ -271,6 +280,7 @@ def load_model(
         revision=found.revision,
         sha256=weights_sha256(hf_model) if of_weights is None else of_weights.result(),
         fingerprint=of_values.result(),
+        architecture=architecture_sha256(hf_model),
         file_sha256=of_files.result(),
         dtype=str(number_format).removeprefix("torch."),
         attention=str(hf_model.config._attn_implementation),

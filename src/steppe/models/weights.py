@@ -1,9 +1,12 @@
-"""A model's weights: whether they are sound, and which weights they are."""
+"""A model's weights: whether they are sound, which they are, and what is computed with them."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +15,9 @@ from transformers import PreTrainedModel
 from steppe.core.errors import InputError
 from steppe.core.hashing import file_sha256
 from steppe.models.as_it_lies import loaded, numbers, parts
+
+# What a configuration says of its file, or of how a model is called.
+_NOTES = {"_name_or_path", "architectures", "dtype", "transformers_version", "use_cache"}
 
 
 def check_finite(hf_model: PreTrainedModel, source: str) -> None:
@@ -64,6 +70,12 @@ def fingerprint(hf_model: PreTrainedModel) -> str:
     return digest.hexdigest()
 
 
+def architecture_sha256(hf_model: PreTrainedModel) -> str:
+    """Hash what is computed with the weights: what config.json says of it, and every module."""
+    stated = _without_notes(json.loads(hf_model.config.to_json_string()))
+    return hashlib.sha256(f"{json.dumps(stated, sort_keys=True)}\n{hf_model}".encode()).hexdigest()
+
+
 def files_sha256(files: list[Path]) -> str:
     """Hash weights as they lie on disk.
 
@@ -73,6 +85,14 @@ def files_sha256(files: list[Path]) -> str:
     """
     sums = [file_sha256(path) for path in sorted(files)]
     return sums[0] if len(sums) == 1 else hashlib.sha256(" ".join(sums).encode()).hexdigest()
+
+
+def _without_notes(stated: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_notes(value) if isinstance(value, Mapping) else value
+        for key, value in stated.items()
+        if key not in _NOTES
+    }
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -15,6 +18,9 @@ from steppe.sae.architectures import ARCHITECTURES
 from steppe.sae.blocks import in_blocks
 from steppe.sae.config import SaeConfig
 from steppe.sae.normalization import denormalize, normalize
+
+# What is said of an SAE and is no part of what it computes.
+_NOTES = {"model_name", "stated_l0", "neuronpedia_id"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,18 @@ class Sae:
             "firing rates": "none" if self.log10_rates is None else "in its folder",
         }
         return facts_html("SAE", facts)
+
+    @cached_property
+    def content(self) -> str:
+        """Hash of all that decides its numbers: its settings, its tensors as loaded, its rates."""
+        stated = {k: v for k, v in asdict(self.config).items() if k not in _NOTES}
+        digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
+        rates = {} if self.log10_rates is None else {"rates": self.log10_rates}
+        for name, tensor in sorted({**self.weights, **rates}.items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+            plain = tensor.detach().cpu().contiguous().reshape(-1)
+            digest.update(plain.view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     @property
     def W_enc(self) -> Tensor:

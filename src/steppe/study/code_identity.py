@@ -94,7 +94,7 @@ def _parts_of_object(value: Any) -> list[Any]:
         return [getattr(value, "__module__", ""), value.__name__]
     if hasattr(value, "identity"):
         # A model or an SAE: which one it is has been told by its weights.
-        return [value.identity]
+        return [value.identity, getattr(value, "content", "")]
     if getattr(value, "__dict__", None):
         return [vars(value)]
     # The address of an object is another in every process.

@@ -68,7 +68,7 @@ class UsedSae:
     def identity(self) -> dict[str, Any]:
         """Which SAE it is, as plain data with ``source``."""
         if isinstance(self.sae, Sae):
-            return asdict(self.sae.identity)
+            return {**asdict(self.sae.identity), "content": self.sae.content}
         # What it does on the run's own activations tells encoders, thresholds and biases apart.
         with torch.no_grad():
             latents = self.sae.encode(self.read_pool()[:_TRIED].to(self.sae.W_dec))
