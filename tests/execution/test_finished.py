@@ -270,6 +270,21 @@ def test_a_report_is_made_anew_with_other_code_and_from_other_results(
     assert len(drawn) == 3
 
 
+def test_what_is_not_finished_is_not_reported(run: Path, drawn: list[str]) -> None:
+    # A summary of a part of the samples would state all of them, and one of none is nothing.
+    before = (run / "summary.md").read_bytes()
+    for shard in (run / "done" / "curves").glob("[0-9]*.json"):
+        shard.unlink()
+    for write in (steppe.report, report_if_changed):
+        with pytest.raises(InputError, match="not finished yet: curves"):
+            write(run)
+    shutil.rmtree(run / "curves.zarr")
+    with pytest.raises(InputError, match="not finished yet: curves"):
+        steppe.report(run)
+    assert (run / "summary.md").read_bytes() == before
+    assert not drawn
+
+
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The figures that were drawn meanwhile."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from steppe.core.errors import RunFailedError
+from steppe.core.errors import InputError, RunFailedError
 from steppe.settings.catalogue import find_study
 from steppe.settings.request import is_steppes_own
 from steppe.store import Run, open_run
+from steppe.store.finished import unfinished
 from steppe.store.reported import is_current, reporting
 from steppe.store.verify import verify
 
@@ -40,8 +41,16 @@ def write_report(run: Run) -> None:
     """Write the tables, figures, claims, summary and page of a run anew; needs no model.
 
     Raises:
-        InputError: Its study is not known here.
+        InputError: Its study is not known here, or it is not finished.
     """
+    missing = unfinished(run)
+    if missing or not run.datasets():
+        raise InputError(
+            f"run {run.path}",
+            got=f"not finished yet: {', '.join(missing) or 'nothing is measured'}",
+            expected="a finished run: a report says of how many samples it is",
+            fix="repeat the run's command: it goes on where it stopped, and writes the report last",
+        )
     study = find_study(str(run.config["resolved"]["study"]))
     with reporting(run):
         study.write_report(run.path)

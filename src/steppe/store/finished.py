@@ -33,9 +33,14 @@ def finished_run(root: Path, request: str) -> Run | None:
     if damage(root, known.files) or known.facts.get(TEXTS) != texts_of(root):
         return None
     run = open_run(root)
-    names = known.facts[DATASETS]
-    is_whole = known.run == run.identity and all(_is_finished(run, name) for name in names)
-    return run if is_whole else None
+    return run if known.run == run.identity and not unfinished(run) else None
+
+
+def unfinished(run: Run) -> list[str]:
+    """The datasets that a run is to hold and that are not finished yet."""
+    known = read_manifest(run.path, layout.RUN)
+    names = None if known is None else known.facts.get(DATASETS)
+    return [name for name in names or run.datasets() if not _is_finished(run, name)]
 
 
 def texts_of(root: Path) -> list[str]:
