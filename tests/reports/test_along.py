@@ -34,6 +34,12 @@ def test_lines_are_in_the_axis_order(texts_outside: Callable[[Figure], list[str]
     assert ax.get_xticks().tolist() == [0, 2, 4]
     assert drawing.caption == "ks by layer, a line per kind. Bars: 95% intervals."
     assert not texts_outside(drawing.figure)
+    # A number says in the legend of what it is.
+    seeds = along(table().assign(seed=[0, 1] * 3), "layer", ["ks"], "seed").figure.axes[0]
+    assert [one.get_label() for one in seeds.containers] == ["Seed 0", "Seed 1"]
+    # Places that are measured, as an L0, may be next to each other: their numbers would overlap.
+    near = along(table().assign(l0=[4.0, 4.1, 2.0, 2.1, 8.0, 8.1]), "l0", ["ks"], "kind")
+    assert not {4.1, 8.1} & {*near.figure.axes[0].get_xticks()}
 
 
 def test_a_column_tells_panels_apart() -> None:

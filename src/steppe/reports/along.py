@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from steppe.reports.style import KINDS, label_of
 
 _COLORS = tuple(f"C{number}" for number in range(10))
 _MARKERS = "osD^vP*X"
-# So many places are all named on the axis.
+# So many whole numbers are all named on the axis; others may lie too near to each other.
 MOST_TICKS = 16
 
 
@@ -46,10 +45,15 @@ def along(
             expected="a column of numbers",
             fix="choose another column",
         )
+    if series and pd.api.types.is_numeric_dtype(table[series]):
+        # A number alone, of a layer or a seed, says nothing in a legend.
+        table = table.assign(**{series: [f"{series} {one}" for one in table[series]]})
     lines = table.assign(**{axis: places}).sort_values(axis, kind="stable")
     in_order = table if series == "kind" else lines
     labels = [*dict.fromkeys(in_order[series].map(str))] if series else [""]
     titles = [*dict.fromkeys(table[panels].map(str))] if panels else [""]
+    at = sorted(set(lines[axis]))
+    ticks = at if len(at) <= MOST_TICKS and all(place % 1 == 0 for place in at) else ()
     shown = []
     for title in titles:
         inside = lines[lines[panels].map(str) == title] if panels else lines
@@ -60,10 +64,8 @@ def along(
                 for place, label in enumerate(labels)
                 if label in found
             ]
-            panel = Panel(label_of(title) if title else "", bands, axis.replace("_", " "),
-                          value.replace("_", " "))  # fmt: skip
-            ticks = sorted(set(lines[axis])) if lines[axis].nunique() <= MOST_TICKS else ()
-            shown.append(replace(panel, ticks=ticks))
+            x, y = axis.replace("_", " "), value.replace("_", " ")
+            shown.append(Panel(label_of(title) if title else "", bands, x, y, ticks=ticks))
     what = f"{', '.join(values)} by {axis}" + "".join(
         f", a {name} per {column}"
         for name, column in (("line", series), ("panel", panels))

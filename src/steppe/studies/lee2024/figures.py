@@ -198,20 +198,21 @@ def fit(run: Sensitivity) -> Drawn:
     if not any(sae.family != p.LOCAL for sae in run.plan.here):
         return ()
     panels = []
+    ticks = [round(run.unexplained[sae.label], 2) for sae in run.plan.local]
     for kind in (p.ERROR, *FEATURES):
         bands = [
             band
             for family in p.FAMILIES
             for band in _placed(run, kind, family, lambda sae: run.unexplained[sae.label])
         ]
-        if bands:
+        if len(bands) > 1:
             panels.append(Panel(label_of(kind), bands, "variance left unexplained",
-                                "KL over the mixture's", "x", level=1.0, note_at="bottom",
-                                **_note(run)))  # fmt: skip
+                                "KL over the mixture's", "x", level=1.0, ticks=ticks,
+                                note_at="bottom", **_note(run)))  # fmt: skip
     return draw_bands(panels, _said(
         run, "KL along errors and features of SAEs over that along cov-random mixtures, geometric "
         "mean over the scanned lengths, by the share of the activations' variance that the SAE "
-        "does not explain: SAEs above each other are matched by it (table_9).", BARS,
+        "does not explain: those above each other are alike in it (matched in table_9).", BARS,
     ), same_y=True) if panels else ()  # fmt: skip
 
 
