@@ -13,8 +13,8 @@ from steppe.store import open_run
 from steppe.store.layout import TOKENS
 from steppe.store.writing import write_atomically
 
-# The variable of a dataset that holds its prompts.
-TOKEN_IDS = "tokens"
+# The variables of a dataset that hold prompts: its own, and those of other activations in it.
+TOKEN_IDS, CORNER_TOKENS = "tokens", "corner_tokens"
 # What stands for a space in front, in vocabularies whose single tokens are decoded without it.
 _SPACE = "▁"
 _PART_OF_A_CHARACTER = "\ufffd"
@@ -37,10 +37,10 @@ def write_token_texts(path: Path, tokenizer: Any) -> None:
     rows = [
         np.unique(one[name].values)
         for one in datasets
-        for name in (TOKEN_IDS, TOKEN)
+        for name in (TOKEN_IDS, CORNER_TOKENS, TOKEN)
         if name in one
     ]
-    ids = sorted({int(token) for row in rows for token in row})
+    ids = sorted({int(token) for row in rows for token in row if token >= 0})
     content = json.dumps({token: text_of(token, tokenizer) for token in ids}, ensure_ascii=False)
     write_atomically(path / TOKENS, content.encode())
 

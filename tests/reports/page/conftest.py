@@ -84,6 +84,24 @@ def planes_of(samples: int = 2) -> xr.Dataset:
     )
 
 
+def triangles_of() -> xr.Dataset:
+    """An angle at six places of a triangle, from two kinds of corner; one place has none."""
+    weights = np.array([[2, 0, 0], [1, 1, 0], [1, 0, 1], [0, 2, 0], [0, 1, 1], [0, 0, 2]]) / 2
+    angles = np.arange(24.0, dtype=np.float32).reshape(2, 2, 6) + 30
+    angles[1, 0, 4] = np.nan
+    corners = np.full((2, 2, 3, 2), -1)
+    corners[0, :, 0] = [[1, 1], [0, 2]]
+    about = {"unit": "degrees", "long_name": "crossing"}
+    return xr.Dataset(
+        {
+            "crossing": (("kind", "sample", "point"), angles, about),
+            "weights": (("point", "corner"), weights),
+            "corner_tokens": (("kind", "sample", "corner", "position"), corners),
+        },
+        coords={"kind": ["real", "random"], "sample": [7, 8]},
+    )
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
     figure = Figure(figsize=(3, 2))
@@ -111,6 +129,7 @@ def page(tmp_path: Path) -> Page:
             "other": curves_of(3, 5).drop_vars("tokens"),
             "curves_next_tokens": next_tokens_of(),
             "planes": planes_of(),
+            "triangles": triangles_of(),
         },
         tokens=TOKENS,
     )

@@ -113,6 +113,21 @@ def test_planes_are_seen_from_each_corner(tab: Any, address: str) -> None:
     assert " sea sea" in tab.locator("#map-note").inner_text()
 
 
+def test_a_triangle_shows_its_values_and_what_its_corners_are(tab: Any, address: str) -> None:
+    visit(tab, f"{address}#maps?md=1&ms=1&mc=1")
+    drawn = "document.getElementById('map-chart').data"
+    assert tab.evaluate(f"{drawn}.map((trace) => [trace.type, trace.a.length])") == [
+        ["scatterternary", 6]
+    ]
+    # The last place of the last triangle.
+    assert abs(tab.evaluate(f"{drawn}[0].marker.color[5]") - 53) < 1e-2
+    tab.select_option("#choice-ms", "0")
+    assert tab.evaluate(f"{drawn}.map((trace) => trace.a.length)") == [5, 1]
+    tab.select_option("#choice-mc", "0")
+    told = tab.locator("#map-corners li").all_inner_texts()
+    assert told == ["first: sea sea", "second: drawn, of no prompt", "third: drawn, of no prompt"]
+
+
 def lines(tab: Any) -> int:
     """How many single curves of the first kind are drawn."""
     found: int = tab.evaluate(

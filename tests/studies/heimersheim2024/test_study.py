@@ -25,6 +25,7 @@ from steppe.settings.configuration import settings_of
 from steppe.statistics import crossing_step
 from steppe.store import Opening, Run, open_run
 from steppe.studies.heimersheim2024 import latents, optima, paths, sensitivity
+from steppe.studies.heimersheim2024 import names as n
 from steppe.studies.heimersheim2024.ascent import ASCENT, Climber
 from steppe.studies.heimersheim2024.names import ADDED, CONTROL_SETUPS, PARTS, UNCHANGED
 from steppe.studies.heimersheim2024.parts import FIRST, THEN
@@ -200,6 +201,19 @@ def test_over_a_plane_the_output_is_nearest_to_that_of_the_activation_that_is_ne
         here = found["kl"][0, :, row, column]
         assert here.argmin() == corner
         assert here[corner] < 0.02 * found["kl"][0, corner].max()
+
+
+def test_corners_are_activations_of_the_prompts_that_are_stored(study: paths.Study) -> None:
+    plane = optima.measure_planes(study, range(0, 1))
+    activations = study.activations_at(plane["corner_tokens"][0])
+    expected = torch.cdist(activations, activations).numpy()
+    places = torch.from_numpy(plane["corners"][0])
+    np.testing.assert_allclose(torch.cdist(places, places).numpy(), expected, rtol=1e-4, atol=1e-4)
+    triangle = optima.measure_triangles(study, range(0, 1))["corner_tokens"]
+    real, _ = paths.drawn_real(study, study.bases(range(0, 1)), "corner_real", 1)
+    first = triangle[n.CORNERS.index("real"), :, 0]
+    np.testing.assert_allclose(study.activations_at(first), real[:, 0], rtol=1e-5, atol=1e-5)
+    assert (triangle == n.NO_TOKEN).all(axis=-1).sum() == 5
 
 
 def test_a_kind_of_encoded_vector_does_not_hang_on_the_others(study: paths.Study) -> None:

@@ -33,6 +33,8 @@ FEATURE_DIRECTIONS = tuple(
     for sense in ("", "_against")
 )
 CORNERS = ("real", "random")
+# In place of the tokens of an activation that is of no prompt.
+NO_TOKEN = -1
 # Around a corner: towards the other two corners, and all around it in the plane they span.
 INWARD = ("inward_second", "inward_third", "inward_both")
 RING = tuple(f"ring_{place}" for place in range(8))

@@ -11,11 +11,24 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from steppe.activations.real import MINIMUM_DISTANCE
-from steppe.core.axes import AXIS, COLUMN, CORNER, FAMILY, KIND, NEIGHBOUR, POINT, ROW, SAMPLE
+from steppe.core.axes import (
+    AXIS,
+    COLUMN,
+    CORNER,
+    FAMILY,
+    KIND,
+    NEIGHBOUR,
+    POINT,
+    POSITION,
+    ROW,
+    SAMPLE,
+)
 from steppe.metrics.probe import ROWS, Probe
 from steppe.paths import Family, Plane, barycentric, family_of, interpolate
 from steppe.propagation import Prefix
@@ -27,6 +40,7 @@ from steppe.studies.heimersheim2024.paths import (
     Study,
     crossing_variables,
     drawn,
+    drawn_real,
     search,
     searching,
 )
@@ -40,13 +54,19 @@ _CANDIDATES = 8
 def measure_planes(study: Study, samples: range) -> Arrays:
     """Measure some planes."""
     bases = study.bases(samples)
-    others = drawn(study, bases, "plane_corners", _CANDIDATES, real=True)
+    others, tokens = drawn_real(study, bases, "plane_corners", _CANDIDATES)
+    stored = bases.variables()
     size = study.settings.plane_points
     made: dict[str, list[Tensor]] = {name: [] for name in ("kl", "corners", "first", "second")}
+    prompts = []
     with searching(study) as searched:
-        for base, candidates, prefix in zip(bases.activations, others, bases.prefixes, strict=True):
+        for sample, (base, candidates, prefix) in enumerate(
+            zip(bases.activations, others, bases.prefixes, strict=True)
+        ):
             differs = (candidates - candidates[0]).norm(dim=1) > MINIMUM_DISTANCE
-            corners = torch.stack([base, candidates[0], candidates[int(differs.int().argmax())]])
+            taken = [0, int(differs.int().argmax())]
+            corners = torch.cat([base[None], candidates[taken]])
+            prompts.append([stored["tokens"][sample], *tokens[sample, taken]])
             plane = Plane.through(corners)
             first, second = plane.grid(size)
             rows, columns = torch.meshgrid(second, first, indexing="ij")
@@ -55,7 +75,7 @@ def measure_planes(study: Study, samples: range) -> Arrays:
             for name, values in zip(made, (kl, plane.corners, first, second), strict=True):
                 made[name].append(values)
     arrays = {name: torch.stack(parts).float().numpy() for name, parts in made.items()}
-    return arrays | bases.variables()
+    return arrays | {"corner_tokens": np.array(prompts)} | stored
 
 
 def _from_each(probe: Probe, prefix: Prefix, corners: Tensor, points: Tensor) -> Tensor:
@@ -71,7 +91,8 @@ def _from_each(probe: Probe, prefix: Prefix, corners: Tensor, points: Tensor) ->
 def lay_out_triangles(study: Study) -> Template:
     """Crossing angles over triangles of targets."""
     weights = barycentric(study.settings.subdivisions)
-    variables, sizes = crossing_variables(KIND, SAMPLE, POINT), {POINT: len(weights)}
+    variables = crossing_variables(KIND, SAMPLE, POINT) | _prompts_of(KIND, SAMPLE)
+    sizes = {POINT: len(weights), CORNER: 3}
     made = Grid(variables, {KIND: n.CORNERS}, sizes, at_most="triangles")(study)
     made.fixed["weights"] = ((POINT, CORNER), weights.numpy(), {"unit": "1"})
     return made
@@ -82,22 +103,26 @@ def measure_triangles(study: Study, samples: range) -> Arrays:
     bases = study.bases(samples)
     weights = barycentric(study.settings.subdivisions)
     others = drawn(study, bases, "triangle_corners", 2)
+    tops, tokens = _tops(study, bases, 1)
+    prompts = np.full((len(n.CORNERS), len(samples), 3, tokens.shape[-1]), n.NO_TOKEN)
+    prompts[n.CORNERS.index("real"), :, 0] = tokens[:, 0]
     paths = []
-    for top in _tops(study, bases, 1).values():
+    for top in tops.values():
         for base, *corners, prefix in zip(
             bases.activations, top, others, bases.prefixes, strict=True
         ):
             ways = interpolate(torch.cat(corners), weights) - base
             paths.append((prefix, _sphere(study, base, ways)))
     shape = (len(n.CORNERS), len(samples), len(weights))
-    return search(study, paths, shape, (0, 1, 2)) | bases.variables()
+    found = search(study, paths, shape, (0, 1, 2))
+    return found | {"corner_tokens": prompts} | bases.variables()
 
 
 def measure_families(study: Study, samples: range) -> Arrays:
     """Measure some 2-D families; both kinds of corner share the other two corners."""
     bases = study.bases(samples)
     count = study.settings.families
-    tops = torch.stack([*_tops(study, bases, count).values()])
+    tops = torch.stack([*_tops(study, bases, count)[0].values()])
     others = drawn(study, bases, "family_corners", 2 * count).reshape(len(samples), count, 2, -1)
     paths = []
     for sample, (base, prefix) in enumerate(zip(bases.activations, bases.prefixes, strict=True)):
@@ -119,12 +144,11 @@ def _sphere(study: Study, base: Tensor, ways: Tensor) -> Family:
     return family_of("sphere", base.expand_as(ways), ways, mean_free=study.centered)
 
 
-def _tops(study: Study, bases: Bases, count: int) -> dict[str, Tensor]:
-    """The first corners, by kind, ``(sample, count, d_model)``."""
-    return {
-        kind: drawn(study, bases, f"corner_{kind}", count, real=kind == "real")
-        for kind in n.CORNERS
-    }
+def _tops(study: Study, bases: Bases, count: int) -> tuple[dict[str, Tensor], NDArray[np.int64]]:
+    """First corners by kind, ``(sample, count, d_model)``, and the prompts of the real ones."""
+    real, tokens = drawn_real(study, bases, "corner_real", count)
+    found = {"real": real, "random": drawn(study, bases, "corner_random", count)}
+    return {kind: found[kind] for kind in n.CORNERS}, tokens
 
 
 def _neighbours(study: Study, base: Tensor, corners: Tensor) -> Tensor:
@@ -164,6 +188,12 @@ def tangent_frame(base: Tensor, vectors: Tensor, *, centered: bool) -> Tensor:
     return torch.stack(taken[1:])
 
 
+def _prompts_of(*dims: str) -> dict[str, Variable]:
+    """The variable that holds which prompts the corners are activations of."""
+    what = f"prompt of a corner; {n.NO_TOKEN}: of none"
+    return {"corner_tokens": Variable((*dims, CORNER, POSITION), "token", what, "int64")}
+
+
 RANDOM = frozenset({"pool", "moments"})
 PLANES = FunctionPart(
     n.PLANES,
@@ -173,6 +203,7 @@ PLANES = FunctionPart(
             "corners": Variable((SAMPLE, CORNER, AXIS), "residual stream", "place of a corner"),
             "first": Variable((SAMPLE, COLUMN), "residual stream", "place along the first axis"),
             "second": Variable((SAMPLE, ROW), "residual stream", "place along the second axis"),
+            **_prompts_of(SAMPLE),
         },
         {CORNER: ("base", "second", "third")},
         {ROW: "plane_points", COLUMN: "plane_points", AXIS: 2},

@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from steppe.activations import draw_real_targets
@@ -129,13 +130,30 @@ def drawn(study: Study, bases: Bases, stream: str, draws: int = 1, *, real: bool
     Returns:
         float32 on the CPU, ``(sample, draw, d_model)``.
     """
-    streams = [g for g in study.generators(stream, bases.samples) for _ in range(draws)]
     if real:
-        repeated = bases.activations.repeat_interleave(draws, dim=0)
-        found = draw_real_targets(repeated, study.pool, streams).targets
-    else:
-        found = study.gaussian.draw(streams)
+        return drawn_real(study, bases, stream, draws)[0]
+    found = study.gaussian.draw(_streams(study, bases, stream, draws))
     return found.reshape(len(bases.samples), draws, -1)
+
+
+def drawn_real(
+    study: Study, bases: Bases, stream: str, draws: int
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Real activations of other prompts, and the tokens of these prompts.
+
+    Returns:
+        float32 on the CPU, ``(sample, draw, d_model)``, and ``(sample, draw, position)``.
+    """
+    repeated = bases.activations.repeat_interleave(draws, dim=0)
+    found = draw_real_targets(repeated, study.pool, _streams(study, bases, stream, draws))
+    tokens = study.prompts.tokens[study.pool_rows[found.indices]]
+    shape = (len(bases.samples), draws, -1)
+    return found.targets.reshape(shape), tokens.reshape(shape)
+
+
+def _streams(study: Study, bases: Bases, name: str, draws: int) -> list[np.random.Generator]:
+    """One for each sample, asked ``draws`` times."""
+    return [g for g in study.generators(name, bases.samples) for _ in range(draws)]
 
 
 def from_bases(
