@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from steppe.study.reporting import Report, sentences_of
+from steppe.study.reporting import Report, format_text, sentences_of, versions_text
 from steppe.study.verdicts import Decision, claims_frame
 
 
@@ -38,3 +39,30 @@ def test_what_a_figure_shows_holds_no_formula(tmp_path: Path) -> None:
     report = Report(run=cast(Any, SimpleNamespace(path=tmp_path)))
     report.add_data("curves", pd.DataFrame({"kind": ["=1+1"], "@sae": [-1.5]}))
     assert (tmp_path / "figures" / "curves.csv").read_text() == "kind,'@sae\n'=1+1,-1.5\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "computed", "told"),
+    [
+        ({}, "float32", "float32"),
+        ({"dtype": "bfloat16"}, "bfloat16", "bfloat16"),
+        ({"dtype": "bfloat16"}, "float32", "float32, where bfloat16 is slow and was asked for"),
+        ({}, "float16", "float16"),
+    ],
+)
+def test_the_number_format_is_the_one_computed_in(asked: Any, computed: str, told: str) -> None:
+    resolved = {"model_identity": {"dtype": computed}}
+    run = SimpleNamespace(config={"asked": asked, "resolved": resolved})
+    assert format_text(cast(Any, run)) == told
+
+
+def test_versions_are_told_where_several_measured() -> None:
+    def told(*starts: Any) -> str:
+        return versions_text(cast(Any, SimpleNamespace(provenance=list(starts))))
+
+    first = {"steppe": "1", "commit": None, "packages": {"torch": "2.1", "numpy": "2"}}
+    other = {**first, "packages": {"torch": "2.2", "numpy": "2"}}
+    assert told() == told(first, {**first, "shards_asked": 3}) == ""
+    assert told(first, {**other, "shards_asked": 0}) == ""
+    assert told(first, {**other, "shards_asked": 3}, first) == "torch 2.1, then 2.2"
+    assert told(first, {**other, "steppe": "2"}) == "steppe 1, then 2; torch 2.1, then 2.2"

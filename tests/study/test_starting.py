@@ -112,6 +112,7 @@ def test_a_run_goes_on_in_the_format_it_was_begun_in(
         run = steppe.run("janiak2024", samples=samples, dtype="bfloat16", **asked)
     resolved = run.config["resolved"]
     assert (resolved["dtype"], resolved["model_identity"]["dtype"]) == (computed, computed)
+    assert f"- number format: {computed}" in (run.path / "summary.md").read_text()
     with pytest.raises(InputError, match=rf"dtype: {computed} -> float64"):
         steppe.run("janiak2024", samples=6, dtype="float64", **asked)
     monkeypatch.setattr(starting, "slowdown", lambda _: 3 / first)

@@ -48,6 +48,10 @@ def facts_of(study: Study, analysis: Analysis) -> dict[str, object]:
         "samples": resolved["samples"],
         "seed": resolved["seed"],
     }
+    if (computed := reporting.format_text(analysis.run)) != "float32":
+        facts |= {"number format": computed}
+    if versions := reporting.versions_text(analysis.run):
+        facts |= {"measured by several versions": versions}
     if "firing_rates" in resolved:
         identity = reporting.short(resolved["sae_identity"])
         rates = resolved["firing_rates"]

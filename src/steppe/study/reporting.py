@@ -25,6 +25,7 @@ from steppe.store.writing import write_atomically
 from steppe.study.verdicts import multiplicity_text
 
 CLAIMS = "claims"
+_VERSIONS = ("steppe", "commit", "torch", "transformers", "numpy", "device")
 
 
 @dataclass(kw_only=True)
@@ -117,6 +118,29 @@ def _further(row: Mapping[str, Any]) -> str:
 def short(identity: Mapping[str, str]) -> str:
     """The beginning of an identity's checksum, for a summary's facts."""
     return f"sha256 {identity['sha256'][:12]}"
+
+
+def format_text(run: Run) -> str:
+    """The number format that a run was computed in, and the one asked for where it is another."""
+    computed: str = run.config["resolved"]["model_identity"]["dtype"]
+    asked = run.config["asked"].get("dtype", computed)
+    return computed if asked == computed else f"{computed}, where {asked} is slow and was asked for"
+
+
+def versions_text(run: Run) -> str:
+    """What was another at a later start of a run, and may decide last bits or more; else nothing.
+
+    Starts that measured nothing do not count.
+    """
+    found: dict[str, list[str]] = {name: [] for name in _VERSIONS}
+    for record in run.provenance:
+        # One that was killed does not say how much it measured.
+        if record.get("shards_asked", 1):
+            known = {**record, **record.get("packages", {})}
+            for name, versions in found.items():
+                versions.append(str(known.get(name)))
+    several = {name: list(dict.fromkeys(versions)) for name, versions in found.items()}
+    return "; ".join(f"{k} {', then '.join(v)}" for k, v in several.items() if len(v) > 1)
 
 
 def moments_text(run: Run) -> str:
