@@ -9,7 +9,7 @@ import torch
 
 from steppe.core.errors import RunFailedError
 from steppe.core.sites import Site
-from steppe.models import Model
+from steppe.models import Model, load_model
 from steppe.propagation import Suffix, build_prefix, set_memory_budget
 from steppe.propagation.plan import free_memory, memory_budget, points_per_batch
 
@@ -38,6 +38,23 @@ def test_batches_follow_from_shapes_and_from_the_budget(gpt2: Model) -> None:
     assert memory_budget(torch.device("cpu")) == 10 * 2**20
     assert points_per_batch(gpt2, 40, 2**20) == 10
     assert points_per_batch(gpt2, 40, 2**25) == 1
+
+
+@pytest.mark.parametrize(("dtype", "told"), [("bfloat16", 1), ("float32", 0)])
+def test_memory_that_decides_digits_is_told_once(
+    gpt2: Model, capsys: pytest.CaptureFixture[str], dtype: str, told: int
+) -> None:
+    model = load_model(gpt2.hf_model, dtype=dtype, device="cpu")
+    prefix, points = path(model)
+    with Suffix(model, SITE, read=[LAST]) as suffix:
+        whole = suffix(prefix, points, path_length=len(points))
+        assert not capsys.readouterr().err
+        set_memory_budget(2**16)
+        for _ in range(2):
+            small = suffix(prefix, points, path_length=len(points))
+    assert capsys.readouterr().err.count("points of a path at once") == told
+    same = torch.equal(small.residuals[LAST.name], whole.residuals[LAST.name])
+    assert same == (dtype == "float32")
 
 
 def test_without_a_budget_half_of_what_is_free_may_be_used() -> None:

@@ -1,19 +1,23 @@
 """Batch sizes that keep the points that run together within the memory that may be used.
 
 The size of a batch follows from shapes alone, and so do the numbers, down to the last bit. Only
-where even that does not fit in the budget, or memory runs out all the same, is it halved.
+where even that does not fit in the budget, or memory runs out all the same, is it halved, which
+changes digits of paths in half precision, and is told there.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from steppe.core.errors import RunFailedError
+from steppe.core.progress import tell
+from steppe.models.half_precision import HALF
 from steppe.models.model import Model
 
 # On a processor: small enough for large caches and small machines, large enough for the fastest
@@ -102,6 +106,27 @@ def points_per_batch(model: Model, points: int, per_point: int) -> int:
     while size > 1 and size * per_point > budget:
         size //= 2
     return size
+
+
+def tell_of_cut(model: Model, size: int, points: int, per_point: int) -> None:
+    """Say, once for the same sizes, that memory decides digits of a path in half precision.
+
+    Args:
+        model: The model; of another number format nothing is said.
+        size: How many points of a path run at once.
+        points: How many it has.
+        per_point: Bytes, from `bytes_per_point`.
+    """
+    by_shape = max(1, min(points, of_device(BATCH_BYTES, model.device) // per_point))
+    if model.dtype in HALF and size < by_shape:
+        _tell_once(
+            f"memory is left for {size} of {by_shape} points of a path at once. In half precision "
+            "other batches round otherwise: go on with this run with as much memory, or with "
+            "--memory-budget"
+        )
+
+
+_tell_once = cache(tell)
 
 
 def prompts_together(model: Model, length: int) -> int:

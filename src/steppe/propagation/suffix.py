@@ -26,7 +26,7 @@ from steppe.propagation.counting import count_points
 from steppe.propagation.forward import StopForward, by_prompt, start_of, to_site, watch
 from steppe.propagation.outputs import Outputs, joined
 from steppe.propagation.packing import hold_weights, release_weights, state_of
-from steppe.propagation.plan import bytes_per_point, out_of_memory, points_per_batch
+from steppe.propagation.plan import bytes_per_point, out_of_memory, points_per_batch, tell_of_cut
 from steppe.propagation.prefix import Prefix, check_entry, engine_of, leave_out_attention
 from steppe.propagation.replacements import replace_forward, replacements
 from steppe.propagation.shared_attention import for_points
@@ -194,6 +194,8 @@ class Suffix:
             rows = points[steps] if start == 0 else torch.cat([points[:1], points[steps]])
             # A part of a path is a path too, with one long step from point 0 to its own first.
             is_whole = path_length == 1 or len(rows) == len(points)
+            if not is_whole:
+                tell_of_cut(self.model, size, len(points), per_point)
             self._path_length = path_length if is_whole else len(rows)
             outputs = self._batch(prefix, rows, positions)
             if outputs is not None:
