@@ -67,6 +67,19 @@ def test_a_claim_leads_to_what_decides_it(tab: Any, address: str) -> None:
     assert tab.evaluate("document.activeElement.id") == "output-figure_1"
 
 
+def test_texts_and_tables_are_there_before_the_plotting_library(tab: Any, address: str) -> None:
+    tab.add_init_script(
+        """Object.defineProperty(window, "Plotly", { configurable: true, set(library) {
+          const parts = ["#claim-P1", "#output-table_1", "#facts dd"];
+          window.before = parts.map((one) => !!document.querySelector(one));
+          Object.defineProperty(window, "Plotly", { value: library, writable: true });
+        } });"""
+    )
+    visit(tab, f"{address}#output-table_1")
+    assert tab.evaluate("window.before") == [True, True, True]
+    assert tab.evaluate("document.activeElement.id") == "output-table_1"
+
+
 def test_a_curve_leads_to_its_sample(tab: Any, address: str) -> None:
     visit(tab, address)
     assert not tab.locator("#card").is_visible()
