@@ -16,6 +16,8 @@ from steppe.core.errors import InputError
 from steppe.core.seeds import stream
 from steppe.models import load_model, with_random_weights
 from steppe.models.half_precision import SLOW, slowdown
+from steppe.sae import load_sae
+from steppe.settings.catalogue import find_study
 from steppe.settings.configuration import default_folder
 from steppe.studies.giglemiani2024.settings import Settings
 from steppe.studies.giglemiani2024.study import STUDY
@@ -75,7 +77,30 @@ def test_random_weights_bring_no_sae_and_are_never_the_papers() -> None:
     assert not Settings(model="gpt2", random_weights=True).is_paper
     assert Settings(model="gpt2", random_weights=True).lacking == ("prompts",)
     assert default_folder(Settings(random_weights=True)) != default_folder(Settings())
-    assert not Settings(site="blocks.2.hook_resid_pre").has_sae
+
+
+@pytest.mark.parametrize(
+    ("site", "brings"),
+    [
+        ("blocks.1.hook_resid_pre", True),
+        ("blocks.0.hook_resid_post", True),
+        ("blocks.2.hook_resid_pre", False),
+        ("blocks.last.hook_resid_post", False),
+        ("blocks.90.hook_resid_pre", False),
+    ],
+)
+def test_the_bundled_model_brings_its_sae_to_where_it_belongs(site: str, brings: bool) -> None:
+    assert Settings(site=site).has_sae == brings
+
+
+@pytest.mark.parametrize(
+    "name", ["giglemiani2024", "heimersheim2024", "ferreira2026", "compositions"]
+)
+def test_every_study_of_latents_has_an_sae_as_it_comes(name: str) -> None:
+    settings: Any = find_study(name).settings_class()()
+    blocks = load_model("demo", device="cpu").n_layers
+    assert settings.has_sae
+    assert load_sae("demo").site.place(blocks) == settings.site_in(blocks).place(blocks)
 
 
 @pytest.mark.parametrize(("slower", "computed"), [(6.0, "float32"), (1.5, "bfloat16")])

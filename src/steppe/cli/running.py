@@ -83,8 +83,10 @@ def run_study(asked: Mapping[str, Any], place: str, how: How) -> None:
     say(f"done: {folder}")
     say(f"  read      {folder / 'summary.md'}")
     say(f"  explore   {folder / 'report.html'}")
-    say(f"  tables    {folder / 'tables'}")
-    say(f"  figures   {folder / 'figures'}")
+    # A run of one figure alone has no tables, and one of a table no figures.
+    for made in ("tables", "figures"):
+        if (folder / made).is_dir():
+            say(f"  {made:<9} {folder / made}")
     say(f"  again     steppe show {shlex.quote(str(folder))}")
 
 

@@ -6,10 +6,19 @@ from importlib import resources
 from pathlib import Path
 
 from steppe.core.errors import InputError
+from steppe.core.sites import Site
 
 DEMO = "demo"
 # Of its SAEs the one that is meant where none is named.
 DEMO_SAE_ID = "blocks.1.hook_resid_pre"
+_BLOCKS = 8
+
+
+def is_demo_sae_site(site: str) -> bool:
+    """Whether a site, by whichever of its names, is where that SAE belongs."""
+    asked = Site.parse(site)
+    is_there = -_BLOCKS <= asked.layer < _BLOCKS
+    return is_there and asked.place(_BLOCKS) == Site.parse(DEMO_SAE_ID).place(_BLOCKS)
 
 
 def demo_folder() -> Path:

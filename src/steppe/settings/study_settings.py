@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from steppe.core.bos import BosChoice
-from steppe.core.bundled import DEMO, DEMO_SAE_ID
+from steppe.core.bundled import DEMO, is_demo_sae_site
 from steppe.core.engines import Engine
 from steppe.core.errors import InputError
 from steppe.core.lazy import load
@@ -224,7 +224,7 @@ class StudySettings(BaseModel):
     @property
     def brings_saes(self) -> bool:
         """Whether the model brings SAEs of the site: the bundled one, as it was trained."""
-        here = self.sae_site in (None, DEMO_SAE_ID)
+        here = self.sae_site is None or is_demo_sae_site(self.sae_site)
         return self.model == DEMO and not self.random_weights and here
 
     @property
