@@ -146,6 +146,30 @@ def test_a_run_goes_on_in_the_format_it_was_begun_in(
         steppe.run("janiak2024", samples=7, dtype="bfloat16", dtype_strict=True, **asked)
 
 
+def test_a_model_object_with_another_hook_is_another_run(tiny_files: Any, tmp_path: Path) -> None:
+    model = load_model(tiny_files.model, device="cpu")
+    asked: dict[str, Any] = {
+        "model": model, "prompts": str(tiny_files.prompts), "only": ["interpolations"],
+        "n_points": 3, "moments_samples": 100, "bootstrap": 100, "out": tmp_path / "run",
+    }  # fmt: skip
+
+    def steer(factor: float) -> None:
+        def hook(_module: Any, _given: Any, output: torch.Tensor) -> torch.Tensor:
+            return output * factor
+
+        model.hf_model.transformer.h[1].mlp.register_forward_hook(hook)
+
+    assert "model_hooks" not in steppe.run("janiak2024", samples=4, **asked).config["resolved"]
+    steer(1.5)
+    with pytest.raises(InputError, match=r"model_hooks: .*transformer\.h\.1\.mlp: "):
+        steppe.run("janiak2024", samples=6, **asked)
+    steppe.run("janiak2024", samples=4, **asked | {"out": tmp_path / "steered"})
+    model.hf_model.transformer.h[1].mlp._forward_hooks.clear()
+    steer(2.0)
+    with pytest.raises(InputError, match="model_hooks"):
+        steppe.run("janiak2024", samples=6, **asked | {"out": tmp_path / "steered"})
+
+
 def test_memory_is_stated_for_what_would_be_computed(
     tiny_files: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

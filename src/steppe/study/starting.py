@@ -16,6 +16,7 @@ from steppe.models.half_precision import HALF, SLOW, slowdown
 from steppe.models.loading import parse_device
 from steppe.settings.before_weights import check_before_weights
 from steppe.settings.study_settings import StudySettings
+from steppe.study.code_identity import code_of
 from steppe.study.study_prompts import StudyPrompts
 
 # Settings that decide what is refused, and no number of what is not.
@@ -117,5 +118,15 @@ def resolved_settings(settings: StudySettings, model: Model, taken: StudyPrompts
         "device": model.device.type,
         "coordinates": model.coordinates,
         "model_identity": asdict(model.identity),
+        **({"model_hooks": hooks} if (hooks := _hooks_of(model)) else {}),
         "prompts_identity": taken.identity(),
     }
+
+
+def _hooks_of(model: Model) -> list[str]:
+    """The hooks that a model object came with, which it is run with: where, and their code."""
+    return [
+        f"{name}: {code_of(hook)}"
+        for name, module in model.hf_model.named_modules()
+        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+    ]
