@@ -111,6 +111,11 @@ def page(tmp_path: Path) -> Page:
         {"kind": ["real", HOSTILE], "mean": [1.0, 2.0], "mean_low": [0.5, np.nan],
          "mean_high": [1.5, np.nan]}
     )  # fmt: skip
+    links = [f"https://www.neuronpedia.org/m/1/{one}" for one in range(600)]
+    means = (np.arange(600) * 7 % 600) - 300.0
+    latents = [f"latent {one}" for one in range(600)]
+    long = pd.DataFrame({"latent": latents, "mean": means, "place": links})
+    long.loc[3, "mean"], long.loc[4, "place"] = np.nan, "https://elsewhere.org/"
     claim = {
         "id": "P1", "statement": f"It holds {HOSTILE}.", "number": 0.4, "low": 0.2, "high": 0.6,
         "verdict": "holds", "verdict_holm": "undecided", "quantity": "mean", "published": np.nan,
@@ -121,7 +126,7 @@ def page(tmp_path: Path) -> Page:
         facts={"prompts": HOSTILE, "seed": 0},
         claims=[PageClaim(claim, ["figure_1", "table_1"])],
         claims_note="Of 1 claim 1 holds.",
-        tables=[TableEntry("table_1", table, "A table.")],
+        tables=[TableEntry("table_1", table, "A table."), TableEntry("long", long, "Latents.")],
         figures=[FigureEntry("figure_1", "A line.")],
         folder=tmp_path,
         datasets={

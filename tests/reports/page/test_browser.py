@@ -80,6 +80,27 @@ def test_texts_and_tables_are_there_before_the_plotting_library(tab: Any, addres
     assert tab.evaluate("document.activeElement.id") == "output-table_1"
 
 
+def test_a_long_table_is_ordered_searched_and_leads_on(tab: Any, address: str) -> None:
+    visit(tab, address)
+    rows = tab.locator("#output-long tbody tr")
+    assert rows.count() == 500
+    assert "The first 500 of 600 rows" in tab.locator("#output-long caption").inner_text()
+    head = tab.locator("#output-long th", has_text="mean")
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert rows.first.locator("td").nth(1).inner_text() == "-300.00"
+    head.get_by_role("button").click()
+    assert rows.first.locator("td").nth(1).inner_text() == "299.00"
+    tab.get_by_label("rows that contain").fill("LATENT 3")
+    found = rows.locator("td:first-child").all_inner_texts()
+    assert len(found) == 111
+    # What has no number is last, whichever way it is ordered.
+    assert found[-1] == "latent 3"
+    assert rows.last.get_by_role("link").get_attribute("href").endswith("neuronpedia.org/m/1/3")
+    tab.get_by_label("rows that contain").fill("elsewhere")
+    assert (rows.count(), rows.get_by_role("link").count()) == (1, 0)
+
+
 def test_a_curve_leads_to_its_sample(tab: Any, address: str) -> None:
     visit(tab, address)
     assert not tab.locator("#card").is_visible()

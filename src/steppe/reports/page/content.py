@@ -22,7 +22,8 @@ from steppe.reports.tables import for_reading, right_aligned
 
 # Pixels: what a figure is shown with at most; the run folder has it at 300 dpi.
 _FIGURE_WIDTH = 1400
-_MOST_ROWS = 500
+# Of one table: some 2 MB of text.
+_MOST_CELLS = 120_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Page:
 
 
 def _table(entry: TableEntry) -> dict[str, Any]:
-    table = entry.table.head(_MOST_ROWS)
+    table = entry.table.head(max(1, _MOST_CELLS // max(1, len(entry.table.columns))))
     shown = for_reading(table)
     return {
         "name": entry.name,
